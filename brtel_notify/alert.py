@@ -1,0 +1,94 @@
+"""The one type that every source produces and everything after it reads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Dict, Iterator, Optional
+
+PROBLEM = "problem"
+RECOVERY = "recovery"
+ACKNOWLEDGEMENT = "acknowledgement"
+COMMENT = "comment"
+DOWNTIME = "downtime"
+FLAPPING = "flapping"
+TEST = "test"
+KINDS = (PROBLEM, RECOVERY, ACKNOWLEDGEMENT, COMMENT, DOWNTIME, FLAPPING, TEST)
+
+#: The normalised severities, from the mildest to the worst.
+SEVERITIES = ("ok", "info", "unknown", "warning", "critical")
+
+
+class Unintelligible(ValueError):
+    """The event cannot be understood: no host, no or an unknown type, malformed JSON."""
+
+
+class Vars(Dict[str, str]):
+    """All that the source passed, by its own name; a name that is absent is empty."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One notification, whatever sent it.
+
+    ``since`` and ``time`` are seconds since the epoch, UTC; ``since`` is when the present state
+    began, None where the source does not say. ``state`` is the source's own word (DOWN,
+    Disaster), ``severity`` one of SEVERITIES. ``action`` says more where the kind alone does not:
+    start, end or cancelled (downtime, flapping), worse, better or changed (a problem of the same
+    severity that is not the same any more), removed (an acknowledgement taken back).
+    """
+
+    source: str
+    kind: str
+    host: str
+    time: float
+    severity: str = "unknown"
+    state: str = ""
+    action: str = ""
+    address: str = ""
+    service: str = ""
+    check: str = ""  # what failed, when it is no service: LibreNMS's rule, Zabbix's trigger
+    title: str = ""  # the source's own headline, if it has one
+    output: str = ""
+    long_output: str = ""
+    since: Optional[float] = None
+    author: str = ""
+    comment: str = ""
+    url: str = ""
+    vars: Vars = field(default_factory=Vars)
+
+    @property
+    def key(self) -> str:
+        """What this alert is about: the source, the host, and what failed on it."""
+        parts = [self.source, self.host]
+        what = self.check or self.service
+        if what:
+            parts.append(what)
+        return ":".join(key_part(part) for part in parts)
+
+    @property
+    def rank(self) -> int:
+        """How bad it is: the place of its severity in SEVERITIES."""
+        return SEVERITIES.index(self.severity)
+
+
+def key_part(text: str) -> str:
+    """TEXT as one part of a key: no colon, no control character, so that a key has one reading."""
+    return "".join(_key_characters(text))
+
+
+def _key_characters(text: str) -> Iterator[str]:
+    for char in text:
+        if char in ":%" or not char.isprintable():
+            yield from (f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
+        else:
+            yield char
+
+
+def reference(key: str) -> str:
+    """The reference shown in tickets (of a ticket's key) and replies (of an event's id)."""
+    digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+    return f"BN-{digest[:12]}"
