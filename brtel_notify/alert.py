@@ -49,8 +49,8 @@ class Alert:
     state: str = ""
     action: str = ""
     address: str = ""
-    service: str = ""
-    check: str = ""  # what failed, when it is no service: LibreNMS's rule, Zabbix's trigger
+    service: str = ""  # what failed on the host: a service, LibreNMS's rule, Zabbix's trigger
+    check: str = ""  # what identifies it, where its name does not: Zabbix's trigger id
     title: str = ""  # the source's own headline, if it has one
     output: str = ""
     long_output: str = ""
@@ -68,6 +68,11 @@ class Alert:
         if what:
             parts.append(what)
         return ":".join(key_part(part) for part in parts)
+
+    @property
+    def what(self) -> str:
+        """What failed on the host, in words for people; empty when it is the host itself."""
+        return self.service or self.check or self.title
 
     @property
     def rank(self) -> int:

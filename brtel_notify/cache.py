@@ -1,0 +1,57 @@
+"""Answers worth keeping for a while: customers, contacts, names and ids. One small file each.
+
+Losing a cache file costs an API call and nothing else, so nothing here ever fails a delivery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, Callable, Optional
+
+from brtel_notify import files
+
+
+class Cache:
+    """The folder ``cache`` below the state folder. ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, state_dir: str, scope: str, clock: Callable[[], float]) -> None:
+        self.state_dir = state_dir
+        self.folder = os.path.join(state_dir, "cache")
+        self.scope = scope  # the instance's URL: two instances never share an answer
+        self.clock = clock
+
+    def get(self, kind: str, key: str, max_age: float) -> Optional[Any]:
+        """What was put there at most MAX_AGE seconds ago, else None."""
+        try:
+            record = json.loads(files.read_whole(self._path(kind, key)))
+            fresh = 0 <= self.clock() - record["at"] <= max_age
+            mine = record["scope"] == self.scope and record["key"] == key
+            return record["value"] if fresh and mine else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, kind: str, key: str, value: Any) -> None:
+        """Keep VALUE, anything that JSON can say."""
+        record = {"scope": self.scope, "key": key, "at": self.clock(), "value": value}
+        try:
+            files.make_folder(self.folder, self.state_dir)
+            data = json.dumps(record).encode("ascii")
+            files.write_whole(self._path(kind, key), data, durable=False)
+        except OSError:
+            pass
+
+    def clear(self, kind: str) -> None:
+        """Forget every answer of a KIND: one of them turned out to be no longer true."""
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return
+        for name in names:
+            if name.startswith(f"{kind}-"):
+                files.remove_quietly(os.path.join(self.folder, name))
+
+    def _path(self, kind: str, key: str) -> str:
+        digest = hashlib.sha256(f"{self.scope}\n{key}".encode("utf-8", "replace")).hexdigest()
+        return os.path.join(self.folder, f"{kind}-{digest[:20]}.json")

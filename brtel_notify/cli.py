@@ -1,0 +1,97 @@
+"""The front door: which command it is. A command imports only what it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from brtel_notify.capture import ENVIRONMENT
+from brtel_notify.options import UsageError, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+#: The exit code of a wrong command line.
+USAGE = 2
+#: …and of an error that nobody foresaw (sysexits.h: EX_SOFTWARE).
+SOFTWARE = 70
+
+COMMANDS = {
+    "flush": "deliver what is due now",
+    "queue": "list, show, retry or drop waiting and dead events",
+    "status": "the open tickets",
+    "discover": "the instance's priorities, categories, teams and statuses",
+    "test": "prove configuration, credentials and names; opens no ticket",
+    "render": "show what would be sent for an input, and call nothing",
+    "sandbox": "a local BlueRockTEL to try against",
+    "demo": "real captured notifications, played on the sandbox",
+}
+
+HELP = f"""\
+usage: brtel-notify [--config FILE] [--state-dir DIR] [-v] COMMAND ...
+
+Turns a monitoring alert into exactly one BlueRockTEL ticket.
+
+notification commands (what the monitoring systems call; --dry-run shows, and sends nothing):
+  nagios                          captures NAGIOS_* and ICINGA_* variables [--var NAME=VALUE]
+  icinga                          the same for Icinga 2's ICINGA_* variables
+  zabbix SENDTO SUBJECT MESSAGE   a Zabbix alert script's three arguments
+  librenms                        LibreNMS's alert data, JSON on stdin
+  event                           any other program: --host, --state, --output ...
+
+commands for people:
+{chr(10).join(f'  {name:<10}{text}' for name, text in COMMANDS.items())}
+
+example:
+  brtel-notify event --host acme.3cx.fr --state DOWN --output "no answer to ping"
+
+brtel-notify COMMAND --help says more. Exit codes: 0 delivered, ignored or queued; 2 wrong command
+line; 65 not understood or refused (kept in dead/); 70 unforeseen; 75 not stored; 78 configuration.
+"""
+
+
+def main(words: Optional[List[str]] = None) -> int:
+    """Run one command line; the exit code."""
+    try:
+        return _run(sys.argv[1:] if words is None else words)
+    except UsageError as error:
+        sys.stderr.write(f"brtel-notify: {error} (brtel-notify --help shows how)\n")
+        return USAGE
+    except BrokenPipeError:  # | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(words: List[str]) -> int:
+    options, rest = split(words)
+    if not rest:
+        raise UsageError("no command given")
+    command, *arguments = rest
+    if command in ENVIRONMENT:
+        from brtel_notify.commands import notify
+
+        return notify.run(command, arguments, options)
+    if command in ("-h", "--help", "help"):
+        sys.stdout.write(HELP)
+        return 0
+    if command == "--version":
+        from brtel_notify import __version__
+
+        sys.stdout.write(f"brtel-notify {__version__}\n")
+        return 0
+    if command not in COMMANDS:
+        raise UsageError(f"'{command}' is no command{_nearest(command)}")
+    from importlib import import_module
+
+    module = import_module(f"brtel_notify.commands.{command}")
+    return int(module.run(arguments, options))
+
+
+def _nearest(word: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, [*COMMANDS, *ENVIRONMENT], 1)
+    return f"; did you mean '{close[0]}'?" if close else ""

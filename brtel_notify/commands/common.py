@@ -1,0 +1,129 @@
+"""What the commands for people share: their parsers, their tables, where they work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, Iterable, List, Optional, Sequence
+
+from brtel_notify import config
+from brtel_notify.config import Config
+from brtel_notify.drain import Place
+from brtel_notify.log import Log
+from brtel_notify.options import Options
+
+#: Exit codes of sysexits.h that commands give: EX_DATAERR, EX_UNAVAILABLE, EX_CONFIG.
+NOT_UNDERSTOOD = 65
+UNAVAILABLE = 69
+MISCONFIGURED = 78
+
+
+def parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
+    """The parser of one command, with the global options and an example."""
+    made = argparse.ArgumentParser(
+        prog=f"brtel-notify {command}",
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_globals(made)
+    return made
+
+
+def add_globals(made: argparse.ArgumentParser) -> None:
+    """Declare the global options, which may stand before the command or after it."""
+    group = made.add_argument_group("global options")
+    group.add_argument("--config", metavar="FILE", help="the configuration file")
+    group.add_argument("--state-dir", metavar="DIR", help="the state folder")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+
+
+def adopt_globals(options: Options, given: argparse.Namespace) -> None:
+    """Take the global options that stood after the command."""
+    options.config = given.config or options.config
+    options.state_dir_option = given.state_dir or options.state_dir_option
+    options.verbose = given.verbose or options.verbose
+
+
+def parse(
+    made: argparse.ArgumentParser, arguments: Sequence[str], options: Options
+) -> argparse.Namespace:
+    """The arguments; leaves by SystemExit(2), as argparse does, when they are wrong."""
+    given = made.parse_args(arguments)
+    adopt_globals(options, given)
+    return given
+
+
+def place(options: Options) -> Place:
+    """Where this process works: its state folder, configuration, log."""
+    return Place(
+        state_dir=options.state_dir(os.environ),
+        config_file=config.find(options.config, os.environ),
+        environ=os.environ,
+        log=Log(options.verbose),
+    )
+
+
+def load_config(options: Options) -> Config:
+    """The configuration. Raises ConfigError."""
+    return config.load(config.find(options.config, os.environ), os.environ)
+
+
+def fail(text: str, code: int) -> int:
+    """Say one line on stderr; gives CODE back."""
+    Log().error(text)
+    return code
+
+
+# --- output -------------------------------------------------------------------------------------
+
+
+def print_json(data: Any) -> None:
+    """DATA for programs."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def colours() -> bool:
+    """Whether stdout is a terminal that wants colour (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+_COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "blue": "34", "grey": "90"}
+
+
+def paint(text: str, colour: str, on: Optional[bool] = None) -> str:
+    """TEXT in a colour, where stdout shows colours."""
+    wanted = colours() if on is None else on
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
+
+
+#: The colour of a severity.
+SEVERITY_COLOURS = {"critical": "red", "warning": "yellow", "ok": "green", "info": "blue"}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
+    """Lines of a table whose columns line up; what an alert says keeps to its own cell."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
+    lines = []
+    for row in [list(head), *cells]:
+        padded = (text.ljust(width) for text, width in zip(row, widths))
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table, its head in bold on a terminal."""
+    first, *rest = table(head, rows)
+    print(paint(first, "bold"))
+    for line in rest:
+        print(line)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,69 @@
+"""``brtel-notify discover``: what the instance calls its priorities, categories, teams…"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, List
+
+from brtel_notify.bluerocktel import ApiError
+from brtel_notify.commands import common
+from brtel_notify.credentials import CredentialsError
+from brtel_notify.desk import Desk
+from brtel_notify.log import Log
+from brtel_notify.names import LISTS
+from brtel_notify.options import Options
+from brtel_notify.readers import ConfigError
+
+_TITLES = {
+    "priority": "priorities",
+    "category": "categories",
+    "sub_category": "sub-categories",
+    "team": "support teams",
+    "status": "statuses",
+}
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Show the names that the configuration may use."""
+    made = common.parser(
+        "discover",
+        "The priorities, categories, sub-categories, teams and statuses of your instance:"
+        " the names and ids that config.yml may use.",
+        "brtel-notify discover --json",
+    )
+    made.add_argument("--json", action="store_true", help="for programs")
+    given = common.parse(made, arguments, options)
+    try:
+        config = common.load_config(options)
+        state_dir = options.state_dir(os.environ)
+        desk = Desk(config, state_dir, Log(options.verbose), time.time, os.environ)
+        lists = {_TITLES[name]: desk.names.rows(name) for name in LISTS}
+    except (ConfigError, CredentialsError) as error:
+        return common.fail(str(error), common.MISCONFIGURED)
+    except ApiError as error:
+        code = common.UNAVAILABLE if error.retry else common.MISCONFIGURED
+        return common.fail(f"api: {error}", code)
+    if given.json:
+        common.print_json({title.replace("-", "_"): rows for title, rows in lists.items()})
+        return 0
+    _print(lists)
+    return 0
+
+
+def _print(lists: Dict[str, List[Dict[str, Any]]]) -> None:
+    categories = {row["id"]: row["name"] for row in lists["categories"]}
+    for title, rows in lists.items():
+        print(common.paint(title, "bold"))
+        for line in common.table(
+            ("", "", ""),
+            ((row["id"], row["name"], _parent(row, categories)) for row in rows),
+        )[1:]:
+            print(f"  {line}")
+        if not rows:
+            print("  none")
+
+
+def _parent(row: Dict[str, Any], categories: Dict[Any, str]) -> str:
+    name = categories.get(row.get("category_id"))
+    return f"of {name}" if name else ""

@@ -1,0 +1,48 @@
+"""``brtel-notify flush``: deliver what is due."""
+
+from __future__ import annotations
+
+from typing import List
+
+from brtel_notify.commands import common
+from brtel_notify.drain import EXIT_CODES, MISCONFIGURED, QUEUED, Drain
+from brtel_notify.options import Options
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Drain the queue; 0 unless the configuration is wrong or something unforeseen happened."""
+    made = common.parser(
+        "flush",
+        "Delivers the events that are due; for a timer, or by hand after an outage.",
+        "brtel-notify flush --force",
+    )
+    made.add_argument("--force", action="store_true", help="also what is backing off")
+    made.add_argument(
+        "--budget", type=float, metavar="SECONDS", help="stop after this time (default: when done)"
+    )
+    given = common.parse(made, arguments, options)
+    here = common.place(options)
+    drain = Drain(here, budget=given.budget, force=given.force)
+    try:
+        if not drain.run():
+            print("another brtel-notify is delivering: it takes what is due")
+            return 0
+    except FileNotFoundError:
+        print(f"nothing to deliver: {here.state_dir} is not there yet")
+        return 0
+    except OSError as error:
+        where = error.filename or here.state_dir
+        return common.fail(f"the state folder cannot be used: {where}: {error.strerror}", 75)
+    return _report(drain)
+
+
+def _report(drain: Drain) -> int:
+    outcomes = list(drain.outcomes.values())
+    waiting = sum(outcome.status in (QUEUED, MISCONFIGURED) for outcome in outcomes)
+    print(f"{len(outcomes) - waiting} of {len(outcomes)} events done, {waiting} still queued")
+    codes = [EXIT_CODES.get(outcome.status, 0) for outcome in outcomes]
+    for code, outcome in zip(codes, outcomes):
+        if code in (70, 78):
+            drain.log.error(outcome.text)
+            return code
+    return 0

@@ -1,0 +1,226 @@
+"""The five notification commands: capture first, then deliver if nobody else does.
+
+Everything up to the capture imports as little as it can: it runs at every alert, also when the
+configuration is wrong and the API down.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from brtel_notify.capture import Capture, own_environment
+from brtel_notify.options import Options, UsageError
+from brtel_notify.queue import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List
+
+    from brtel_notify.queue import Event
+
+#: sysexits.h: EX_SOFTWARE, EX_TEMPFAIL.
+UNFORESEEN = 70
+NOT_STORED = 75
+
+#: Bytes of stdin that are kept; no monitoring system sends a thousandth of it.
+LONGEST_INPUT = 64 * 1024 * 1024
+
+_MACROS_HELP = """\
+usage: brtel-notify {source} [--var NAME=VALUE]... [--dry-run]
+
+Captures {variables} variables of the environment as one notification.
+--var adds a variable, or overrides one; {hint}
+
+example (a notification made by hand):
+  brtel-notify {source} --var NOTIFICATIONTYPE=PROBLEM --var HOSTNAME=acme.3cx.fr \\
+      --var HOSTSTATE=DOWN --var HOSTOUTPUT="no answer to ping"
+"""
+
+_HELP = {
+    "nagios": _MACROS_HELP.format(
+        source="nagios",
+        variables="NAGIOS_* and ICINGA_*",
+        hint="Nagios sets the rest when enable_environment_macros=1.",
+    ),
+    "icinga": _MACROS_HELP.format(
+        source="icinga",
+        variables="ICINGA_*",
+        hint="Icinga 2 sets the rest from the NotificationCommand's env.",
+    ),
+    "zabbix": """\
+usage: brtel-notify zabbix [--var NAME=VALUE]... SENDTO SUBJECT MESSAGE
+
+A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT} {ALERT.MESSAGE}.
+MESSAGE has one "NAME: value" a line, as the media type that ships with brtel-notify writes it.
+
+example:
+  brtel-notify zabbix CL2385 problem "$(printf 'EVENT.ID: 1\\nEVENT.VALUE: 1\\n%s' \\
+      'HOST.HOST: acme.3cx.fr')"
+""",
+    "librenms": """\
+usage: brtel-notify librenms [--var NAME=VALUE]...
+
+Reads LibreNMS's alert data, one JSON object, from stdin, as its transport passes it.
+
+example:
+  brtel-notify librenms < alert.json
+""",
+}
+
+
+def run(source: str, arguments: List[str], options: Options) -> int:
+    """Capture one notification of SOURCE and deliver it; the exit code (DESIGN section 2)."""
+    if arguments[:1] in (["-h"], ["--help"]) and source in _HELP:
+        sys.stdout.write(_HELP[source])
+        return 0
+    capture = captured(source, arguments, options)
+    if options.dry_run:
+        from brtel_notify.commands import render
+
+        return render.show(capture, options)
+    state_dir = options.state_dir(os.environ)
+    queue = Queue(state_dir)
+    try:
+        event = queue.add(capture)
+    except OSError as error:
+        _error(
+            f"the event could not be stored in {error.filename or state_dir}: {error.strerror};"
+            " call again once that is mended (--state-dir names another folder)"
+        )
+        return NOT_STORED
+    try:
+        if _may_be_test(capture):
+            code = _answer_test(event, queue, options)
+            if code is not None:
+                return code
+        return _deliver(event, state_dir, options)
+    except Exception as error:  # noqa: BLE001 - the event is safe; say so, in one line
+        if options.verbose:
+            raise
+        _error(f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued")
+        return UNFORESEEN
+
+
+def captured(source: str, arguments: List[str], options: Options) -> Capture:
+    """What this process was given, raw. Raises UsageError."""
+    stdin = ""
+    if source == "event":
+        from brtel_notify.commands import event as event_command
+
+        argv, stdin = event_command.take(arguments, options)
+    else:
+        argv = _TAKE[source](list(arguments), options)
+        if source == "librenms":
+            stdin = read_stdin()
+    env = own_environment(source, os.environ)
+    return Capture(source, env, argv, stdin, time.time())
+
+
+def read_stdin() -> str:
+    """All of stdin; bytes that are no UTF-8 kept as they are."""
+    return sys.stdin.buffer.read(LONGEST_INPUT).decode("utf-8", "surrogateescape")
+
+
+def _take_vars(words: List[str], options: Options) -> List[str]:
+    """Only ``--var``, and global options, may follow."""
+    taken = []
+    while words:
+        if options.take(words):
+            continue
+        name, equals, value = words.pop(0).partition("=")
+        if name != "--var":
+            raise UsageError(f"unknown argument '{name}'")
+        if not equals:
+            if not words:
+                raise UsageError("--var needs NAME=VALUE")
+            value = words.pop(0)
+        if "=" not in value:
+            raise UsageError(f"--var needs NAME=VALUE, not '{value}'")
+        taken += ["--var", value]
+    return taken
+
+
+def _take_zabbix(words: List[str], options: Options) -> List[str]:
+    """Three arguments, whatever they look like; options may stand before them."""
+    if words[-4:-3] == ["--"]:
+        del words[-4]
+    if len(words) < 3:
+        raise UsageError(
+            f"zabbix takes three arguments, not {len(words)}: the media type's script parameters"
+            " are {ALERT.SENDTO}, {ALERT.SUBJECT} and {ALERT.MESSAGE}"
+        )
+    return _take_vars(words[:-3], options) + words[-3:]
+
+
+_TAKE: Dict[str, Callable[[List[str], Options], List[str]]] = {
+    "nagios": _take_vars,
+    "icinga": _take_vars,
+    "librenms": _take_vars,
+    "zabbix": _take_zabbix,
+}
+
+
+def _may_be_test(capture: Capture) -> bool:
+    """Whether it is worth parsing the capture here, to see if it is a test."""
+    if capture.source == "librenms":
+        return '"000"' in capture.stdin
+    if capture.source in ("zabbix", "event"):
+        return any("test" in word.lower() for word in (*capture.argv, capture.stdin))
+    return False
+
+
+def _answer_test(event: Event, queue: Queue, options: Options) -> int | None:
+    """Answer a test truly, here and now; None when it is none."""
+    from brtel_notify import selftest, sources
+    from brtel_notify.alert import TEST, Unintelligible
+
+    try:
+        if sources.parse(event.capture).kind != TEST:
+            return None
+    except Unintelligible:
+        return None
+    queue.remove(event)
+    report = selftest.prove(options, os.environ)
+    if report.code:
+        _error(report.failure)
+    else:
+        print("delivered: the test passed; no ticket was opened")
+    return report.code
+
+
+def _deliver(event: Event, state_dir: str, options: Options) -> int:
+    from brtel_notify.lock import DrainLock
+
+    with DrainLock(state_dir) as taken:
+        pass
+    if not taken:
+        print("queued: another brtel-notify is delivering")
+        return 0
+    from brtel_notify.commands.common import place
+    from brtel_notify.drain import EXIT_CODES, Drain
+
+    here = place(options)
+    drain = Drain(here)
+    try:
+        drain.run()
+    except OSError as error:
+        where = error.filename or state_dir
+        _error(f"the state folder cannot be written: {where}: {error.strerror}")
+    outcome = drain.outcomes.get(event.id)
+    if outcome is None:
+        print("queued: the next drain delivers it")
+        return 0
+    code = EXIT_CODES.get(outcome.status, 0)
+    if code:
+        here.log.error(outcome.text)
+    else:
+        print(outcome)
+    return code
+
+
+def _error(text: str) -> None:
+    from brtel_notify.log import one_line
+
+    sys.stderr.write(f"brtel-notify: {one_line(text)}\n")

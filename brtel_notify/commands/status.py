@@ -1,0 +1,78 @@
+"""``brtel-notify status``: the open-ticket map, and what waits."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, List
+
+from brtel_notify import times
+from brtel_notify.commands import common
+from brtel_notify.drain import STATE_FILE
+from brtel_notify.options import Options
+from brtel_notify.queue import Queue
+from brtel_notify.state import Entry, LaterVersion, State
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Show the open tickets."""
+    made = common.parser(
+        "status", "The open tickets of this machine's alerts.", "brtel-notify status --json"
+    )
+    made.add_argument("--all", action="store_true", help="also those closed a short while ago")
+    made.add_argument("--json", action="store_true", help="for programs")
+    given = common.parse(made, arguments, options)
+    here = common.place(options)
+    try:
+        # Only a look: a damaged file is left for the next drain to set aside.
+        state, damage = State.peek(os.path.join(here.state_dir, STATE_FILE))
+    except LaterVersion as error:
+        return common.fail(str(error), common.MISCONFIGURED)
+    except OSError as error:
+        return common.fail(f"{error.filename}: {error.strerror}", 75)
+    if damage:
+        here.log.error(damage)
+    queue = Queue(here.state_dir)
+    entries = [entry for entry in state.entries() if given.all or entry.closed_at is None]
+    waiting, dead = len(queue.pending()), len(queue.dead())
+    if given.json:
+        tickets = [_row(entry) for entry in entries]
+        common.print_json({"tickets": tickets, "queue": waiting, "dead": dead})
+        return 0
+    _print(entries, waiting, dead)
+    return 0
+
+
+def _row(entry: Entry) -> Dict[str, Any]:
+    return vars(entry).copy()
+
+
+def _print(entries: List[Entry], waiting: int, dead: int) -> None:
+    now = time.time()
+    if entries:
+        common.print_table(
+            ("TICKET", "AGE", "SEVERITY", "CUSTOMER", "ALERT", "STATE"),
+            (
+                (
+                    entry.number,
+                    times.span(now - times.from_iso(entry.opened_at)) if entry.opened_at else "",
+                    entry.severity,
+                    f"{entry.customer.get('name', '')} ({entry.customer.get('account', '')})",
+                    entry.key,
+                    _word(entry),
+                )
+                for entry in entries
+            ),
+        )
+    is_open = sum(entry.is_open for entry in entries)
+    print(f"{is_open} open, {waiting} queued, {dead} dead")
+
+
+def _word(entry: Entry) -> str:
+    if entry.closed_at is not None:
+        return "closed"
+    if entry.muted:
+        return "closed by hand"
+    if len(entry.members) > 1:
+        return f"open, {len(entry.members)} alerts"
+    return "open"

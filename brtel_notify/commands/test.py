@@ -1,0 +1,85 @@
+"""``brtel-notify test``: proves everything a ticket needs."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import List
+
+from brtel_notify import selftest
+from brtel_notify.commands import common
+from brtel_notify.options import Options
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Prove configuration, credentials and names; with --open, open and close a real ticket."""
+    made = common.parser(
+        "test",
+        "Proves the configuration, the credentials and every name in it against the API."
+        " Opens no ticket, unless told to.",
+        "brtel-notify test --open",
+    )
+    made.add_argument(
+        "--open", action="store_true", help="also open a ticket on the fallback customer, close it"
+    )
+    made.add_argument("--account", metavar="CL…", help="with --open: on this customer instead")
+    given = common.parse(made, arguments, options)
+    report = selftest.prove(options, os.environ)
+    if given.open and not report.code:
+        _open(options, given.account, report)
+    for good, text in report.lines:
+        mark = common.paint("ok  ", "green") if good else common.paint("FAIL", "red")
+        if good:
+            print(f"{mark} {text}")
+        else:
+            common.fail(text, report.code)
+    return report.code
+
+
+def _open(options: Options, account: str, report: selftest.Report) -> None:
+    from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.desk import Desk
+    from brtel_notify.log import Log
+    from brtel_notify.settings import Settings
+
+    config = common.load_config(options)
+    desk = Desk(config, options.state_dir(os.environ), Log(), time.time, os.environ)
+    account = account or config.customer.fallback or ""
+    if not account:
+        report.bad("--open needs a customer: --account, or customer.fallback", 2)
+        return
+    try:
+        customer = desk.client.customer_by_account(account)
+        if customer is None:
+            report.bad(f"no customer has the account {account}", common.MISCONFIGURED)
+            return
+        settings = Settings({}, {})
+        settings.set({name: getattr(config.ticket, name) for name in _SETTINGS}, "ticket")
+        ids = desk.names.ids(settings)
+        ticket = desk.client.create_ticket(
+            customer.id,
+            subject="brtel-notify test",
+            body="<p>Opened by <strong>brtel-notify test --open</strong>, and closed again.</p>",
+            priority_id=ids["priority"] or 0,
+            category_id=ids["category"] or 0,
+            sub_category_id=ids["sub_category"] or 0,
+            tags=config.ticket.tags,
+            team_id=ids["team"],
+            status_id=ids["status"],
+        )
+        report.good(f"opened ticket {ticket.number} for {customer.name} ({account})")
+        desk.client.create_reply(
+            ticket.id,
+            "<p>Closed by <strong>brtel-notify test --open</strong>.</p>",
+            close=True,
+            send_to_assignee=False,
+            send_to_contacts=False,
+            customer_visible=False,
+        )
+        report.good(f"closed ticket {ticket.number} again")
+    except ApiError as error:
+        code = selftest.UNREACHABLE if error.retry else selftest.MISCONFIGURED
+        report.bad(f"api: {error}", code)
+
+
+_SETTINGS = ("priority", "category", "sub_category", "team", "status")

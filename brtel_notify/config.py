@@ -1,0 +1,246 @@
+"""The configuration file: every key, its type, its default, and what it means.
+
+The classes below are the one description of the file: the loader walks them, and so does whoever
+writes its reference. A value that is wrong is reported with the file and the line it stands on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timezone, tzinfo
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
+
+from brtel_notify import readers
+from brtel_notify.readers import ConfigError, Reader, Tree
+
+#: A record of this program whose keys people write; see Api, Ticket and the others.
+Section = TypeVar("Section")
+
+ENVIRONMENT_VARIABLE = "BRTEL_NOTIFY_CONFIG"
+SYSTEM_FILE = "/etc/brtel-notify/config.yml"
+
+
+def option(default: Any, reader: Reader, description: str) -> Any:
+    """A key of the file: what it is when absent, how it is read, what it means."""
+    metadata = {"reader": reader, "description": description}
+    if default is MISSING:
+        return field(metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def section(kind: Any) -> Reader:
+    """A mapping that the class KIND describes."""
+    return lambda tree: read_section(kind, tree)
+
+
+def sections(kind: Any) -> Reader:
+    """A list of such mappings."""
+    return lambda tree: [read_section(kind, item) for item in tree.items()]
+
+
+@dataclass(frozen=True)
+class Api:
+    """How to reach BlueRockTEL."""
+
+    url: str = option(MISSING, readers.url, "address of the API: https://INSTANCE/api")
+    token: Optional[str] = option(None, readers.secret, "the API token itself")
+    token_file: Optional[str] = option(None, readers.path, "a file that holds the token")
+    email: Optional[str] = option(None, readers.text, "log in as this user…")
+    password_file: Optional[str] = option(None, readers.path, "…with the password in this file")
+    timeout: float = option(10.0, readers.seconds, "seconds a call may take")
+    ca_file: Optional[str] = option(None, readers.path, "certificates to trust instead")
+    proxy: Optional[str] = option(None, readers.proxy, "the HTTP proxy to go through")
+
+    def __repr__(self) -> str:
+        return f"Api(url={self.url!r})"
+
+
+@dataclass(frozen=True)
+class CustomerOptions:
+    """Who owns the host of an alert."""
+
+    lookup: List[Tuple[str, str]] = option(
+        [
+            ("hosts", ""),
+            ("account", "{{ vars.CUSTOMER_ACCOUNT }}"),
+            ("pbx", "{{ host }}"),
+            ("search", "{{ host }}"),
+        ],
+        readers.lookup,
+        "the ways to find the customer, in order, until one gives one",
+    )
+    hosts: Dict[str, str] = option({}, readers.accounts, "customer account by host name")
+    fallback: Optional[str] = option(
+        None, readers.account, "account that gets the ticket when nobody matches"
+    )
+    cache: float = option(86400.0, readers.duration, "how long an answer is believed")
+
+
+@dataclass(frozen=True)
+class TicketOptions:
+    """What a ticket is opened with."""
+
+    priority: Any = option(MISSING, readers.name_or_id, "priority")
+    category: Any = option(MISSING, readers.name_or_id, "category")
+    sub_category: Any = option(MISSING, readers.name_or_id, "sub-category of that category")
+    team: Any = option(None, readers.name_or_id_or_null, "support team")
+    status: Any = option(None, readers.name_or_id_or_null, "status")
+    tags: List[str] = option(["monitoring", "auto"], readers.texts, "tags")
+    resolve_within: Optional[float] = option(
+        14400.0, readers.duration_or_null, "time until the estimated resolution date"
+    )
+    group_by: str = option(
+        "alert", readers.choice("alert", "host", "customer"), "what shares one ticket"
+    )
+    adopt: str = option(
+        "ours",
+        readers.choice("ours", "any"),
+        "which open tickets are reused: those with our reference, or any of the customer",
+    )
+
+
+#: What severities and rules can set: the keys of ``ticket`` that differ from alert to alert.
+SETTABLE: Dict[str, Reader] = {
+    item.name: item.metadata["reader"]
+    for item in fields(TicketOptions)
+    if item.name not in ("group_by", "adopt")
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: when its condition holds, some settings of the ticket are others."""
+
+    when: str = option(MISSING, readers.text, "the condition, a Jinja expression")
+    set: Dict[str, Any] = option({}, readers.settings(SETTABLE), "what the ticket gets")
+    ignore: bool = option(False, readers.boolean, "leave the alert alone")
+
+
+@dataclass(frozen=True)
+class ContactOptions:
+    """Who of the customer is attached to the ticket."""
+
+    role: Optional[str] = option(
+        "technical|technique", readers.regex_or_null, "regular expression on the contact's role"
+    )
+    attach: str = option("first", readers.choice("first", "all"), "the first that fits, or all")
+
+
+@dataclass(frozen=True)
+class ReplyOptions:
+    """The notes that we add to a ticket."""
+
+    details: bool = option(True, readers.boolean, "a note with the alert's details at opening")
+    customer_visible: bool = option(False, readers.boolean, "whether customers see our notes")
+    send_to_assignee: bool = option(True, readers.boolean, "whether the assignee is told")
+    send_to_contacts: bool = option(False, readers.boolean, "whether the contacts are told")
+
+
+_NOTE = readers.choice("note", "ignore")
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """What becomes of the ticket as the alert goes on."""
+
+    on_repeat: str = option("ignore", readers.choice("ignore", "note"), "the same problem again")
+    on_recovery: str = option(
+        "close", readers.choice("close", "note", "ignore"), "the problem is over"
+    )
+    on_acknowledgement: str = option("note", _NOTE, "somebody acknowledged the problem")
+    on_comment: str = option("note", _NOTE, "somebody commented")
+    on_downtime: str = option("note", _NOTE, "a downtime starts or ends")
+    on_flapping: str = option("note", _NOTE, "the state begins or ends to flap")
+    reopen_within: float = option(
+        3600.0, readers.duration, "a problem that returns within this time reopens its ticket"
+    )
+    on_closed_by_hand: str = option(
+        "new",
+        readers.choice("new", "reopen", "ignore"),
+        "the problem repeats, but a person closed its ticket",
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole file. ``places`` says on which line each key stands, for messages."""
+
+    api: Api = option(MISSING, section(Api), "")
+    ticket: TicketOptions = option(MISSING, section(TicketOptions), "")
+    customer: CustomerOptions = option(CustomerOptions(), section(CustomerOptions), "")
+    severities: Dict[str, Dict[str, Any]] = option(
+        {}, readers.severities(SETTABLE), "settings of the ticket by severity or state"
+    )
+    rules: List[Rule] = option([], sections(Rule), "settings of the ticket by condition")
+    contact: ContactOptions = option(ContactOptions(), section(ContactOptions), "")
+    replies: ReplyOptions = option(ReplyOptions(), section(ReplyOptions), "")
+    lifecycle: Lifecycle = option(Lifecycle(), section(Lifecycle), "")
+    language: str = option("en", readers.choice("en", "fr"), "of the built-in templates")
+    templates: Optional[str] = option(None, readers.path, "a folder of your own templates")
+    timezone: tzinfo = option(timezone.utc, readers.zone, "of the dates shown in tickets")
+    log: str = option("stderr", readers.text, "stderr, syslog, or a file")
+    places: Dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def place(self, key: str) -> str:
+        """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent."""
+        while key not in self.places and "." in key:
+            key = key.rpartition(".")[0]
+        return self.places.get(key, self.places[""])
+
+
+def find(explicit: Optional[str], environ: Mapping[str, str]) -> str:
+    """The path of the configuration file (DESIGN section 2): the one named, else the usual ones."""
+    named = explicit or environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return named
+    if os.path.exists(SYSTEM_FILE):
+        return SYSTEM_FILE
+    home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    own = os.path.join(home, "brtel-notify", "config.yml")
+    return own if os.path.exists(own) else SYSTEM_FILE
+
+
+def load(path: str, environ: Mapping[str, str]) -> Config:
+    """The configuration in the file PATH. Raises ConfigError, one line with file and line."""
+    tree = Tree.load(path)
+    config: Config = read_section(Config, tree)
+    config.places.update(tree.places)
+    _check_credential(config, environ)
+    return config
+
+
+def _check_credential(config: Config, environ: Mapping[str, str]) -> None:
+    api = config.api
+    if api.token or api.token_file or environ.get("BRTEL_TOKEN"):
+        return
+    if api.email and api.password_file:
+        return
+    half = {"email": api.email, "password_file": api.password_file}
+    missing = [name for name, value in half.items() if not value]
+    if len(missing) == 1:
+        raise ConfigError(f"{config.place('api')}: api.{missing[0]}: needed to log in")
+    raise ConfigError(
+        f"{config.place('api')}: api: no credential: set token_file (or token, or email and"
+        " password_file), or the variable BRTEL_TOKEN"
+    )
+
+
+def read_section(kind: Type[Section], tree: Tree) -> Section:
+    """One section of the file as the class KIND that describes it. Raises ConfigError."""
+    known: Dict[str, Field[Any]] = {
+        item.name: item
+        for item in fields(kind)  # type: ignore[arg-type]
+        if "reader" in item.metadata
+    }
+    values = {
+        name: known[name].metadata["reader"](branch)
+        for name, branch in tree.branches(known).items()
+    }
+    for name, item in known.items():
+        required = item.default is MISSING and item.default_factory is MISSING
+        if required and name not in values:
+            raise tree.error(f"{tree.sub(name)} is missing")
+    return kind(**values)

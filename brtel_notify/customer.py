@@ -1,0 +1,201 @@
+"""Who owns the host: the lookup chain of the configuration, the cookbook's ways A to D.
+
+    hosts     the table in the configuration: host name to account
+    account   B: a customer by account number
+    pbx       C: the customer a 3CX host is linked to
+    search    A: the full-text search, believed only when it is unambiguous
+    fallback  the account that gets what nobody else owns
+
+D, the hosts of a customer, confirms one of a few candidates that a search gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
+
+from brtel_notify.bluerocktel import Customer, PbxHost
+from brtel_notify.cache import Cache
+from brtel_notify.config import Config
+from brtel_notify.readers import ConfigError
+
+#: A search with more candidates than this is not worth a call for each of them.
+CONFIRM_AT_MOST = 5
+
+#: Says one line in the log.
+Say = Callable[[str], None]
+#: Evaluates a ``{{ }}`` of the configuration; empty when it fails or says nothing.
+Evaluate = Callable[[str], str]
+
+
+class Directory(Protocol):
+    """The part of the API that knows customers."""
+
+    def customer_by_account(self, account: str) -> Optional[Customer]:
+        """B."""
+
+    def search_customers(self, term: str) -> List[Customer]:
+        """A."""
+
+    def pbx_host(self, host_name: str) -> Optional[PbxHost]:
+        """C."""
+
+    def pbx_hosts_of(self, account: str) -> List[PbxHost]:
+        """D."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The customer that an alert belongs to, and how that was found out."""
+
+    id: int
+    name: str
+    account: str
+    how: str
+
+    def as_dict(self) -> Dict[str, Any]:
+        """What the open-ticket map and the journal keep of it."""
+        return {"id": self.id, "name": self.name, "account": self.account, "how": self.how}
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.account})"
+
+
+class Owners:
+    """Finds owners, and remembers them for as long as the configuration says."""
+
+    def __init__(self, config: Config, directory: Directory, cache: Cache, say: Say) -> None:
+        self.options = config.customer
+        self.fallback_place = config.place("customer.fallback")
+        self.directory = directory
+        self.cache = cache
+        self.say = say
+
+    def find(self, host: str, address: str, evaluate: Evaluate) -> Optional[Owner]:
+        """The owner of HOST: the first lookup that gives a customer, else the fallback, else None.
+
+        Raises ApiError; ConfigError when the fallback is no customer.
+        """
+        for way, template in self.options.lookup:
+            value = self._table(host) if way == "hosts" else evaluate(template)
+            if not value:
+                continue
+            owner = self._remembered(way, value, host, address)
+            if owner is not None:
+                return owner
+        return self._fallback(host)
+
+    def _table(self, host: str) -> str:
+        for name, account in self.options.hosts.items():
+            if name.lower() == host.lower():
+                return account
+        return ""
+
+    def _fallback(self, host: str) -> Optional[Owner]:
+        account = self.options.fallback
+        if account is None:
+            return None
+        self.say(f"{host}: nobody owns it by any lookup: the fallback {account} gets it")
+        owner = self._remembered("fallback", account, host, "")
+        if owner is None:
+            raise ConfigError(
+                f"{self.fallback_place}: customer.fallback: no customer has the account {account}"
+            )
+        return owner
+
+    def _remembered(self, way: str, value: str, host: str, address: str) -> Optional[Owner]:
+        # A search is confirmed by the host, so its answer holds for that host only.
+        key = "\n".join((way, value, host) if way == "search" else (way, value))
+        known = self.cache.get("customer", key, self.options.cache)
+        if known is not None:
+            return Owner(**known)
+        customer = self._ask(way, value, host, address)
+        if customer is None:
+            return None
+        owner = Owner(customer.id, customer.name, customer.account, way)
+        self.cache.put("customer", key, owner.as_dict())
+        return owner
+
+    def _ask(self, way: str, value: str, host: str, address: str) -> Optional[Customer]:
+        if way == "pbx":
+            return self._by_pbx(value)
+        if way == "search":
+            return self._by_search(value, host, address)
+        customer = self.directory.customer_by_account(value)
+        if customer is None:
+            self.say(f"{host}: no customer has the account {value} ({way})")
+        return customer
+
+    def _by_pbx(self, host_name: str) -> Optional[Customer]:
+        pbx = self.directory.pbx_host(host_name)
+        if pbx is None:
+            self.say(f"{host_name}: is no PBX host in BlueRockTEL")
+            return None
+        if not pbx.customers:
+            self.say(f"{host_name}: is a PBX host in BlueRockTEL, but linked to no customer")
+            return None
+        if not pbx.active:
+            self.say(f"{host_name}: is marked inactive in BlueRockTEL; its customer gets the alert")
+        if len(pbx.customers) > 1:
+            self.say(
+                f"{host_name}: is shared by {len(pbx.customers)} customers; the first,"
+                f" {pbx.customers[0].account}, gets the alert"
+            )
+        return pbx.customers[0]
+
+    def _by_search(self, term: str, host: str, address: str) -> Optional[Customer]:
+        found = self.directory.search_customers(term)
+        if not found:
+            self.say(f"search '{term}': no customer")
+            return None
+        exact = [c for c in found if term.lower() in (c.name.lower(), c.account.lower())]
+        if len(exact) == 1:
+            return exact[0]
+        candidates = exact or found
+        if len(candidates) == 1:
+            return candidates[0]
+        confirmed = self._confirmed(candidates, host, address)
+        if len(confirmed) == 1:
+            return confirmed[0]
+        self.say(
+            f"search '{term}': {len(candidates)} customers, none of them for certain;"
+            " not guessing among them"
+        )
+        return None
+
+    def _confirmed(self, candidates: List[Customer], host: str, address: str) -> List[Customer]:
+        """Those of a few candidates on whose record the host stands (D)."""
+        if len(candidates) > CONFIRM_AT_MOST:
+            return []
+        names = {host.lower(), address.lower()} - {""}
+        return [
+            customer
+            for customer in candidates
+            if any(
+                pbx.host_name.lower() in names
+                for pbx in self.directory.pbx_hosts_of(customer.account)
+            )
+        ]
+
+    def record(self, owner: Owner) -> Mapping[str, Any]:
+        """All that is known of the owner, for rules that ask for more than a name.
+
+        Raises ApiError.
+        """
+        known = self.cache.get("record", owner.account, self.options.cache)
+        if known is None:
+            customer = self.directory.customer_by_account(owner.account)
+            known = dict(customer.extra) if customer else {}
+            self.cache.put("record", owner.account, known)
+        return {**known, **plain_record(owner)}
+
+
+def plain_record(owner: Owner) -> Dict[str, Any]:
+    """What is known of a customer without another call."""
+    return {
+        "id": owner.id,
+        "name": owner.name,
+        "account": owner.account,
+        "customer_account": owner.account,
+        "how": owner.how,
+    }

@@ -1,0 +1,147 @@
+"""Names to ids: priorities, categories, sub-categories, teams, statuses (the cookbook's step 1)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from brtel_notify.bluerocktel import Client
+from brtel_notify.cache import Cache
+from brtel_notify.config import Config
+from brtel_notify.readers import ConfigError, nearest
+from brtel_notify.settings import Settings
+
+#: The list of the API that each setting's name is looked up in.
+LISTS = {
+    "priority": "priorities",
+    "category": "categories",
+    "sub_category": "sub_categories",
+    "team": "support_teams",
+    "status": "statuses",
+}
+
+Row = Dict[str, Any]
+
+
+class Names:
+    """The instance's lists, fetched when first needed and believed for ``customer.cache``."""
+
+    def __init__(self, config: Config, client: Client, cache: Cache) -> None:
+        self.config = config
+        self.client = client
+        self.cache = cache
+        self._fresh: Dict[str, List[Row]] = {}
+        self._lock = threading.Lock()
+
+    def ids(self, settings: Settings) -> Dict[str, Optional[int]]:
+        """The ids of the settings' names, by setting.
+
+        A name in a rule or severity that BlueRockTEL does not have gives way to the one of
+        ``ticket``, and is named in ``settings.problems``: the alert is worth more than its
+        category. Raises ApiError; ConfigError for such a name in ``ticket`` itself.
+        """
+        category, sub_category = self._pair(settings)
+        return {
+            "priority": self._or_base("priority", settings),
+            "category": category,
+            "sub_category": sub_category,
+            "team": self._or_base("team", settings),
+            "status": self._or_base("status", settings),
+        }
+
+    def _or_base(self, name: str, settings: Settings) -> Optional[int]:
+        try:
+            return self.id(name, settings.values[name], settings.keys[name])
+        except ConfigError as error:
+            if settings.keys[name] == f"ticket.{name}":
+                raise
+            settings.problems.append(str(error))
+            return self.id(name, getattr(self.config.ticket, name), f"ticket.{name}")
+
+    def _pair(self, settings: Settings) -> Tuple[Optional[int], Optional[int]]:
+        """Category and sub-category: the one is looked up within the other."""
+        values, keys, base = settings.values, settings.keys, self.config.ticket
+        try:
+            category = self.id("category", values["category"], keys["category"])
+            return category, self.id(
+                "sub_category", values["sub_category"], keys["sub_category"], category
+            )
+        except ConfigError as error:
+            if keys["category"] == "ticket.category" and (
+                keys["sub_category"] == "ticket.sub_category"
+            ):
+                raise
+            settings.problems.append(str(error))
+        category = self.id("category", base.category, "ticket.category")
+        return category, self.id(
+            "sub_category", base.sub_category, "ticket.sub_category", category
+        )
+
+    def id(
+        self, name: str, wanted: Any, key: str, category: Optional[int] = None
+    ) -> Optional[int]:
+        """The id of what the configuration's KEY names, a sub-category within its CATEGORY.
+
+        Raises ApiError; ConfigError with the place of the key and the name that was meant.
+        """
+        if wanted is None or isinstance(wanted, int):
+            return wanted
+        rows: List[Row] = []
+        for refresh in (False, True):
+            rows = self._rows(LISTS[name], refresh)
+            if category is not None:
+                rows = [row for row in rows if row["category_id"] in (category, None)]
+            for row in rows:
+                if row["name"].strip().lower() == wanted.lower():
+                    return int(row["id"])
+        hint = nearest(wanted, [row["name"] for row in rows])
+        within = " within its category" if category is not None else ""
+        raise ConfigError(
+            f"{self.config.place(key)}: {key}: '{wanted}' is unknown to BlueRockTEL{within}{hint}"
+        )
+
+    def problems(self, key: str, values: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with the names and ids that stand below KEY of the configuration.
+
+        Raises ApiError.
+        """
+        base = {"category": self.config.ticket.category}
+        category: Optional[int] = None
+        for name in LISTS:
+            wanted = values.get(name)
+            if name == "category" and wanted is None and "sub_category" in values:
+                wanted = base["category"]
+            if wanted is None:
+                continue
+            try:
+                found = self.id(
+                    name, wanted, f"{key}.{name}", category if name == "sub_category" else None
+                )
+            except ConfigError as error:
+                yield str(error)
+                continue
+            ids = {row["id"] for row in self._rows(LISTS[name], refresh=False)}
+            if found not in ids:
+                place = self.config.place(f"{key}.{name}")
+                yield f"{place}: {key}.{name}: BlueRockTEL has none with the id {found}"
+            elif name == "category":
+                category = found
+
+    def rows(self, name: str) -> List[Row]:
+        """The instance's list for a setting, fetched now. Raises ApiError."""
+        return self._rows(LISTS[name], refresh=True)
+
+    def _rows(self, kind: str, refresh: bool) -> List[Row]:
+        """A list; asked of the server at most once by this process, however many ask."""
+        with self._lock:
+            if kind in self._fresh:
+                return self._fresh[kind]
+            known = None
+            if not refresh:
+                known = self.cache.get("names", kind, self.config.customer.cache)
+            if known is not None:
+                return list(known)
+            rows = [vars(row).copy() for row in getattr(self.client, kind)()]
+            self._fresh[kind] = rows
+            self.cache.put("names", kind, rows)
+            return rows

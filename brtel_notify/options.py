@@ -1,0 +1,69 @@
+"""The command line's global options, taken apart without argparse: every alert passes here."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Mapping, Optional, Tuple
+
+DEFAULT_STATE_DIR = "/var/lib/brtel-notify"
+
+#: Options with a value, by the attribute they set.
+_VALUED = {"--config": "config", "--state-dir": "state_dir_option"}
+_FLAGS = {"-v": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
+
+
+class UsageError(Exception):
+    """The command line is wrong; the text says how, in one line."""
+
+
+class Options:
+    """Global options, wherever they stood on the command line."""
+
+    def __init__(self) -> None:
+        self.config: Optional[str] = None
+        self.state_dir_option: Optional[str] = None
+        self.verbose = False
+        self.dry_run = False
+
+    def take(self, words: List[str]) -> bool:
+        """Take the global option at the head of WORDS, if there is one. Raises UsageError."""
+        name, equals, value = words[0].partition("=")
+        if words[0] in _FLAGS:
+            setattr(self, _FLAGS[words[0]], True)
+            del words[0]
+            return True
+        if name not in _VALUED:
+            return False
+        if not equals:
+            if len(words) < 2:
+                raise UsageError(f"{name} needs a value")
+            value = words[1]
+            del words[1]
+        del words[0]
+        setattr(self, _VALUED[name], value)
+        return True
+
+    def state_dir(self, environ: Mapping[str, str]) -> str:
+        """The state folder: the option, $BRTEL_NOTIFY_STATE_DIR, systemd's, or the usual one."""
+        if self.state_dir_option:
+            return self.state_dir_option
+        # systemd separates several folders by colons; ours is the first.
+        systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+        return environ.get("BRTEL_NOTIFY_STATE_DIR") or systemd or DEFAULT_STATE_DIR
+
+
+def split(words: List[str]) -> Tuple[Options, List[str]]:
+    """The global options before the command, and the words from the command on."""
+    options = Options()
+    rest = list(words)
+    while rest and options.take(rest):
+        pass
+    return options, rest
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ

@@ -1,0 +1,380 @@
+"""What an event does to its ticket: DESIGN section 5 as a pure function.
+
+``plan(situation)`` looks at the alert, the entry of the open-ticket map it belongs to, and what
+the steps taken so far have found out, and gives the steps of the whole story, those already done
+included. The caller performs the first that is not done, adds what it found, and asks again: so
+the same function serves a fresh event and one that was interrupted anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from brtel_notify import alert as kinds
+from brtel_notify import times
+from brtel_notify.alert import SEVERITIES, Alert
+from brtel_notify.config import Lifecycle
+from brtel_notify.state import Entry
+
+#: How often, in seconds, a repeated problem makes us see whether a person closed its ticket.
+CHECK_EVERY = 3600.0
+#: The same note from two contacts of one notification comes within this many seconds.
+SAME_NOTE_WITHIN = 300.0
+
+# The steps. Each is at most one change on the server, and stands at most once in a story.
+FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
+CHECK = "check"  # see whether a person closed or deleted the ticket
+CREATE = "create"
+ATTACH = "attach"  # the customer's technical contact
+DETAILS = "details"  # the cookbook's step 5
+UPDATE = "update"  # priority and estimated resolution date
+REOPEN = "reopen"
+NOTE = "note"
+RESOLVE = "resolve"  # note and close in one call
+
+#: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
+OPTIONAL = frozenset((ATTACH, DETAILS))
+
+#: The kinds that only ever add a note, and the configuration key that decides it.
+_NOTED = {
+    kinds.ACKNOWLEDGEMENT: "on_acknowledgement",
+    kinds.COMMENT: "on_comment",
+    kinds.DOWNTIME: "on_downtime",
+    kinds.FLAPPING: "on_flapping",
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The parts of the configuration that decide what is done."""
+
+    lifecycle: Lifecycle
+    group_by: str = "alert"
+    details: bool = True
+    attach: bool = True
+
+    @property
+    def grouped(self) -> bool:
+        """Whether one ticket may stand for several alerts."""
+        return self.group_by != "alert"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a plan depends on.
+
+    ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
+    the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
+    ``gone``, the id of a ticket that the server said is not there any more. ``now`` is in seconds
+    since the epoch.
+    """
+
+    alert: Alert
+    key: str
+    reference: str
+    event_id: str
+    policy: Policy
+    now: float
+    entry: Optional[Entry] = None
+    shared: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def member(self) -> Optional[Mapping[str, Any]]:
+        """What the map knows of this very alert, if its ticket stands for it already."""
+        return self.entry.members.get(self.alert.key) if self.entry else None
+
+    @property
+    def change(self) -> str:
+        """How the alert's severity changed since the map was written: ``warning → critical``."""
+        member, alert = self.member, self.alert
+        says_state = alert.kind == kinds.PROBLEM or alert.state
+        if member is None or alert.severity == "ok" or not says_state:
+            return ""
+        if member["severity"] != alert.severity:
+            return f"{member['severity']} → {alert.severity}"
+        if member["state"] and alert.state and member["state"].lower() != alert.state.lower():
+            return f"{member['state']} → {alert.state}"
+        return ""
+
+    @property
+    def closed_by_hand(self) -> bool:
+        """Whether a step has shown that a person closed, or deleted, the ticket."""
+        seen = (self.facts.get(CHECK), self.facts.get(UPDATE))
+        return self.gone or any(fact is not None and not fact["open"] for fact in seen)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the ticket is not there any more."""
+        return "gone" in self.facts
+
+    @property
+    def found(self) -> Optional[Mapping[str, Any]]:
+        """The ticket that FIND found, if it is (still) there."""
+        ticket = self.facts[FIND]["ticket"] if FIND in self.facts else None
+        return None if ticket is None or ticket["id"] == self.facts.get("gone") else ticket
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done for an event: in words, the steps, and the map's entry afterwards.
+
+    ``entry`` is meaningful once every step is done; ``forget`` then removes the entry instead, and
+    with neither the map stays as it is. ``note`` names the template of the NOTE or RESOLVE step.
+    """
+
+    decision: str
+    steps: Tuple[str, ...] = ()
+    entry: Optional[Entry] = None
+    forget: bool = False
+    note: str = ""
+
+
+def plan(situation: Situation) -> Plan:
+    """The whole story of an event, as far as it is known by now."""
+    kind = situation.alert.kind
+    if kind == kinds.PROBLEM:
+        return _problem(situation)
+    if kind == kinds.RECOVERY:
+        return _recovery(situation)
+    if kind in _NOTED:
+        return _noted(situation, getattr(situation.policy.lifecycle, _NOTED[kind]))
+    return Plan("a test: nothing to deliver")
+
+
+# --- problems -----------------------------------------------------------------------------------
+
+
+def _problem(s: Situation) -> Plan:
+    entry = s.entry
+    if entry is None or _is_over(s, entry):
+        return _first(s)
+    if entry.closed_at is not None:
+        return _returned(s, entry)
+    if entry.muted:
+        return Plan("still a problem, but a person closed its ticket: left alone")
+    if s.member is None:
+        return _joins(s, entry)
+    if s.change or s.alert.action:
+        return _changed(s, entry)
+    return _repeated(s, entry)
+
+
+def _is_over(s: Situation, entry: Entry) -> bool:
+    if entry.closed_at is None:
+        return False
+    return s.now - times.from_iso(entry.closed_at) > s.policy.lifecycle.reopen_within
+
+
+def _first(s: Situation) -> Plan:
+    if FIND not in s.facts:
+        return Plan("a new problem", (FIND,))
+    if s.found is None:
+        return _opens(s, (FIND,))
+    if s.found["open"]:
+        return _joins_found(s, s.found, (FIND,))
+    entry = _with_member(_entry_of(s, s.found), s)
+    return Plan("reopened", (FIND, REOPEN, NOTE), _seen(s, entry), note="problem")
+
+
+def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]) -> Plan:
+    entry = _with_member(_entry_of(s, found), s)
+    return Plan("joined the open ticket", (*before, NOTE), _seen(s, entry), note="problem")
+
+
+def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
+    steps = [*before, CREATE]
+    if s.policy.attach:
+        steps.append(ATTACH)
+    if s.policy.details:
+        steps.append(DETAILS)
+    created = s.facts.get(CREATE)
+    entry = _with_member(_entry_of(s, created), s) if created else None
+    return Plan("opened", tuple(steps), entry and _seen(s, entry))
+
+
+def _returned(s: Situation, entry: Entry) -> Plan:
+    if s.gone:
+        return _first(s)
+    steps = (REOPEN, UPDATE, NOTE) if s.alert.severity != entry.severity else (REOPEN, NOTE)
+    again = replace(
+        entry, closed_at=None, muted=False, members={}, severity=s.alert.severity, noted={}
+    )
+    return Plan("reopened", steps, _seen(s, _with_member(again, s)), note="problem")
+
+
+def _joins(s: Situation, entry: Entry) -> Plan:
+    worse = s.alert.rank > SEVERITIES.index(entry.severity)
+    steps = (UPDATE, NOTE) if worse else (NOTE,)
+    if s.closed_by_hand:
+        return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
+    return Plan("joined the open ticket", steps, _seen(s, _with_member(entry, s)), note="problem")
+
+
+def _changed(s: Situation, entry: Entry) -> Plan:
+    steps = (UPDATE, NOTE) if s.change else (NOTE,)
+    if s.closed_by_hand:
+        return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
+    decision = s.change or f"is {s.alert.action}"
+    return Plan(decision, steps, _seen(s, _with_member(entry, s)), note="problem")
+
+
+def _repeated(s: Situation, entry: Entry) -> Plan:
+    steps = [CHECK] if _is_check_due(s, entry) else []
+    if s.closed_by_hand:
+        return _after_closing(s, entry, (CHECK,) if CHECK in s.facts else ())
+    if s.policy.lifecycle.on_repeat == "note":
+        steps.append(NOTE)
+    decision = "the same problem again: noted" if NOTE in steps else "the same problem again"
+    after = _seen(s, entry) if steps else None
+    return Plan(decision, tuple(steps), after, note="problem")
+
+
+def _is_check_due(s: Situation, entry: Entry) -> bool:
+    last = entry.checked_at or entry.opened_at
+    return not last or s.now - times.from_iso(last) > CHECK_EVERY
+
+
+def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
+    """The problem goes on, but a person closed (or deleted) the ticket."""
+    wanted = s.policy.lifecycle.on_closed_by_hand
+    if wanted == "ignore":
+        muted = replace(entry, muted=True)
+        return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
+    if wanted == "new" or s.gone:
+        return _opens_anew(s, (*before, FIND))
+    again = _with_member(entry, s)
+    return Plan(
+        "a person closed its ticket: reopened",
+        (*before, REOPEN, NOTE),
+        _seen(s, again),
+        note="problem",
+    )
+
+
+def _opens_anew(s: Situation, before: Tuple[str, ...]) -> Plan:
+    if FIND not in s.facts:
+        return Plan("a person closed its ticket", before)
+    if s.found is not None and s.found["open"]:  # another monitoring server was quicker
+        return _joins_found(s, s.found, before)
+    return replace(_opens(s, before), decision="a person closed its ticket: opened a new one")
+
+
+# --- recoveries ---------------------------------------------------------------------------------
+
+
+def _recovery(s: Situation) -> Plan:
+    entry = s.entry
+    if entry is None:
+        return _recovery_of_unknown(s)
+    if entry.muted:
+        return Plan("recovered; a person had closed its ticket", forget=True)
+    if entry.closed_at is not None:
+        return Plan("recovered: its ticket is closed already")
+    if s.gone:
+        return Plan("recovered; its ticket is not there any more", forget=True)
+    if s.member is None:
+        return Plan("recovered: its ticket does not stand for it")
+    others = {key: known for key, known in entry.members.items() if key != s.alert.key}
+    if others:
+        after = _seen(s, replace(entry, members=others))
+        return Plan(f"recovered, {len(others)} still not", (NOTE,), after, note="recovery")
+    return _last_recovery(s, entry)
+
+
+def _last_recovery(s: Situation, entry: Entry) -> Plan:
+    wanted = s.policy.lifecycle.on_recovery
+    if wanted == "ignore":
+        return Plan("recovered: its ticket is left to people", forget=True)
+    if wanted == "note" or not entry.ours or s.shared:
+        return Plan("recovered: noted, ticket left open", (NOTE,), forget=True, note="recovery")
+    closed = replace(entry, members={}, closed_at=times.iso(s.now))
+    return Plan("closed", (RESOLVE,), _seen(s, closed), note="recovery")
+
+
+def _recovery_of_unknown(s: Situation) -> Plan:
+    """The map knows nothing: it was lost, or another server opened the ticket, or nobody did."""
+    if s.policy.lifecycle.on_recovery == "ignore":
+        return Plan("recovered: nothing to do")
+    if FIND not in s.facts:
+        return Plan("recovered", (FIND,))
+    found = s.found
+    if found is None or not found["open"] or not found["ours"]:
+        return Plan("recovered: no ticket of ours is open", (FIND,))
+    if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
+        # Who else is in a found group ticket is not known: it is not ours to close on a guess.
+        return Plan("recovered: noted, ticket left open", (FIND, NOTE), note="recovery")
+    closed = replace(_entry_of(s, found), closed_at=times.iso(s.now))
+    return Plan("closed", (FIND, RESOLVE), _seen(s, closed), note="recovery")
+
+
+# --- acknowledgements, comments, downtimes, flapping ----------------------------------------------
+
+
+def _noted(s: Situation, wanted: str) -> Plan:
+    entry = s.entry
+    if entry is None or not entry.is_open or s.member is None:
+        return Plan(f"{s.alert.kind}: no ticket of ours is open")
+    if s.gone:
+        return Plan(f"{s.alert.kind}: its ticket is not there any more", forget=True)
+    fingerprint = _fingerprint(s.alert)
+    last = entry.noted.get(fingerprint)
+    new = last is None or abs(s.now - times.from_iso(last)) > SAME_NOTE_WITHIN
+    steps = [UPDATE] if s.change else []
+    if new and (wanted == "note" or s.change):
+        steps.append(NOTE)
+    if not steps:
+        return Plan(f"{s.alert.kind}: ignored" if new else f"{s.alert.kind}: noted already")
+    recent = {
+        key: at for key, at in entry.noted.items() if s.now - times.from_iso(at) < SAME_NOTE_WITHIN
+    }
+    after = replace(entry, noted={**recent, fingerprint: times.iso(s.now)})
+    if s.change:
+        after = _with_member(after, s)
+    decision = f"{s.alert.kind} noted" + (f", {s.change}" if s.change else "")
+    return Plan(decision, tuple(steps), _seen(s, after), note=s.alert.kind)
+
+
+def _fingerprint(alert: Alert) -> str:
+    said = (alert.key, alert.kind, alert.action, alert.state, alert.author, alert.comment)
+    return hashlib.sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:12]
+
+
+# --- the map's entry ------------------------------------------------------------------------------
+
+
+def _entry_of(s: Situation, ticket: Mapping[str, Any]) -> Entry:
+    """A new entry for a ticket that was created or found."""
+    return Entry(
+        key=s.key,
+        reference=s.reference,
+        ticket_id=ticket["id"],
+        number=ticket["number"],
+        customer=dict(ticket["customer"]),
+        ours=ticket["ours"],
+        opened_at=times.iso(s.now),
+        severity=s.alert.severity,
+        host=s.alert.host,
+        service=s.alert.what,
+    )
+
+
+def _with_member(entry: Entry, s: Situation) -> Entry:
+    """ENTRY, standing for the alert as it is now, and as severe as its worst alert."""
+    known: Dict[str, Any] = {
+        "severity": s.alert.severity,
+        "state": s.alert.state,
+        "since": times.iso(s.alert.since if s.alert.since is not None else s.alert.time),
+    }
+    members = {**entry.members, s.alert.key: known}
+    ranks: List[int] = [SEVERITIES.index(member["severity"]) for member in members.values()]
+    return replace(entry, members=members, severity=SEVERITIES[max(ranks)])
+
+
+def _seen(s: Situation, entry: Entry) -> Entry:
+    """ENTRY after this event; a step that spoke with the ticket saw that it was there."""
+    looked = any(step in s.facts for step in (FIND, CHECK, CREATE, UPDATE, REOPEN))
+    checked_at = times.iso(s.now) if looked else entry.checked_at
+    return replace(entry, last_event=s.event_id, checked_at=checked_at)

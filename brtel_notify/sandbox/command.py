@@ -1,0 +1,146 @@
+"""``brtel-notify sandbox``: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ipaddress
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+from .faults import Faults
+from .seed import TOKEN
+from .store import Store
+
+EX_USAGE, EX_DATA, EX_SOFTWARE = 2, 65, 70
+
+NO_FLASK = "the sandbox needs Flask: pip install 'brtel-notify[sandbox]'"
+
+_EPILOG = """\
+example, every fifth call answered 503:
+  brtel-notify sandbox --port 8085 --data my.json --fail-share 0.2
+more faults: --faults JSON, or POST the same JSON to /__sandbox__/faults"""
+
+
+def run(arguments: List[str]) -> int:
+    """Serve until told to stop; returns an exit code of sysexits.h."""
+    options = _parser().parse_args(arguments)
+    faults = Faults()
+    try:
+        faults.set(_settings(options))
+    except ValueError as error:
+        return _say(EX_USAGE, str(error))
+    try:
+        store = Store(options.data, options.token)
+    except (OSError, ValueError) as error:
+        return _say(EX_DATA, str(error))
+    try:
+        from .app import create_app
+        from .server import listen, make
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("flask", "werkzeug"):
+            raise
+        print(NO_FLASK, file=sys.stderr)
+        return EX_SOFTWARE
+    try:
+        listener = listen(options.host, options.port)
+    except (OSError, OverflowError) as error:
+        return _say(EX_SOFTWARE, f"cannot listen on {options.host} port {options.port}: {error}")
+    server = make(create_app(store, faults), listener, options.host)
+    with contextlib.suppress(KeyboardInterrupt), _interrupted_by_sigterm():
+        _announce(options.host, server.port, options.token)
+        server.serve_forever()
+    return 0
+
+
+def _announce(host: str, port: int, token: str) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    print(f"sandbox: http://{shown}:{port}/api (token {token})", flush=True)
+    if not _is_loopback(host):
+        _say(0, f"warning: {host} is no loopback address: anybody who reaches it can use this")
+
+
+def _say(code: int, text: str) -> int:
+    print(f"sandbox: {text}", file=sys.stderr, flush=True)
+    return code
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    # Only the main thread may take signals; a test that serves in another one has its own end.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _settings(options: argparse.Namespace) -> Dict[str, Any]:
+    settings: Dict[str, Any] = {
+        "latency": options.latency,
+        "rate_limit": options.rate_limit,
+        "wrap": options.wrap,
+    }
+    if options.fail_share is not None or options.fail_status is not None:
+        settings["fail"] = {"status": options.fail_status or 503, "share": options.fail_share}
+    if options.drop is not None or options.drop_share is not None:
+        settings["drop"] = {"when": options.drop or "before", "share": options.drop_share}
+    if options.hang is not None:
+        settings["hang"] = {"seconds": options.hang}
+    if options.faults:
+        try:
+            more = json.loads(options.faults)
+        except ValueError as error:
+            raise ValueError(f"--faults is not JSON: {error}") from error
+        if not isinstance(more, dict):
+            raise ValueError('--faults is an object, as {"latency": 50}')
+        settings.update(more)
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="brtel-notify sandbox",
+        usage="%(prog)s [options]",
+        description="Serve a local BlueRockTEL to try against, until Ctrl-C.",
+        epilog=_EPILOG,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=24
+        ),
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=8085, metavar="N", help="8085; 0 for any free port")
+    add("--host", default="127.0.0.1", metavar="ADDR", help="127.0.0.1; others may not be safe")
+    add("--token", default=TOKEN, metavar="TEXT", help=f"the API token, {TOKEN}")
+    add("--data", type=Path, metavar="FILE", help="load this JSON file, and keep changes in it")
+    add("--latency", type=float, metavar="MS", help="hold up every answer")
+    add("--fail-share", type=float, metavar="SHARE", help="0 to 1: answers that fail")
+    add("--fail-status", type=int, metavar="CODE", help="how they fail, 503")
+    add("--drop", metavar="WHEN", help="drop connections before, after or midway")
+    add("--drop-share", type=float, metavar="SHARE", help="0 to 1: connections dropped")
+    add("--hang", type=float, metavar="S", help="hold every call this long before its work")
+    add("--rate-limit", type=int, metavar="N", help="calls a minute, then 429")
+    add("--wrap", metavar="FORM", help="how lists come: bare, data or paged")
+    add("--faults", metavar="JSON", help='as {"fail": {"status": 500, "next": 2}}')
+    return parser

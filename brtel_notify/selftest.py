@@ -1,0 +1,147 @@
+"""Proves the way to BlueRockTEL without opening a ticket: configuration, credentials, names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
+
+from brtel_notify import config as configuration
+from brtel_notify.config import SETTABLE, Config
+from brtel_notify.options import Options
+from brtel_notify.readers import ConfigError
+
+if TYPE_CHECKING:
+    from brtel_notify.desk import Desk
+
+#: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again).
+MISCONFIGURED = 78
+UNREACHABLE = 75
+
+
+@dataclass
+class Report:
+    """What was proved: lines of (good?, text), the exit code, the first failure in one line."""
+
+    lines: List[Tuple[bool, str]] = field(default_factory=list)
+    code: int = 0
+    failure: str = ""
+
+    def good(self, text: str) -> None:
+        """Something is as it should be."""
+        self.lines.append((True, text))
+
+    def bad(self, text: str, code: int) -> None:
+        """Something is not; the first code stands."""
+        self.lines.append((False, text))
+        self.code = self.code or code
+        self.failure = self.failure or text
+
+
+def prove(options: Options, environ: Mapping[str, str]) -> Report:
+    """Try all that a ticket needs, except opening one."""
+    report = Report()
+    path = configuration.find(options.config, environ)
+    try:
+        config = configuration.load(path, environ)
+    except ConfigError as error:
+        report.bad(str(error), MISCONFIGURED)
+        return report
+    report.good(f"configuration: {path}")
+    state_dir = options.state_dir(environ)
+    _prove_state_folder(state_dir, report)
+    _prove_expressions(config, report)
+    _prove_api(config, state_dir, options, environ, report)
+    return report
+
+
+def _prove_state_folder(state_dir: str, report: Report) -> None:
+    from brtel_notify.queue import Queue
+
+    try:
+        Queue(state_dir).prove()
+    except OSError as error:
+        where = error.filename or state_dir
+        report.bad(f"state folder: {where}: {error.strerror}", UNREACHABLE)
+    else:
+        report.good(f"state folder: {state_dir}")
+
+
+def _prove_expressions(config: Config, report: Report) -> None:
+    """The rules, lookups and templates of one's own: whether they are Jinja at all."""
+    from brtel_notify.render import Renderer, describe
+
+    renderer = Renderer(config.language, config.templates, config.timezone)
+    checks: List[Tuple[str, Callable[[], Any]]] = [
+        (f"customer.lookup[{n}]", lambda text=text: renderer.check_value(text))  # type: ignore[misc]
+        for n, (_, text) in enumerate(config.customer.lookup)
+    ]
+    checks += [
+        (f"rules[{n}].when", lambda rule=rule: renderer.check_condition(rule.when))  # type: ignore[misc]
+        for n, rule in enumerate(config.rules)
+    ]
+    for key, check in checks:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
+            report.bad(f"{config.place(key)}: {key}: {describe(error)}", MISCONFIGURED)
+    if config.templates is not None and not os.path.isdir(config.templates):
+        text = f"templates: there is no folder {config.templates}"
+        report.bad(f"{config.place('templates')}: {text}", MISCONFIGURED)
+    for name, problem in renderer.check_templates():
+        report.bad(f"template {name}: {problem}", MISCONFIGURED)
+    if not report.code:
+        report.good("rules, lookups and templates")
+
+
+def _prove_api(
+    config: Config, state_dir: str, options: Options, environ: Mapping[str, str], report: Report
+) -> None:
+    import time
+
+    from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.credentials import CredentialsError
+    from brtel_notify.desk import Desk
+    from brtel_notify.log import Log
+
+    desk = Desk(config, state_dir, Log(options.verbose), time.time, environ)
+    try:
+        version = desk.client.version()
+        report.good(f"API: {config.api.url}, version {version.version}")
+        desk.names.rows("priority")
+        report.good("credentials: accepted")
+        _prove_names(config, desk, report)
+        _prove_fallback(config, desk, report)
+    except (ConfigError, CredentialsError) as error:
+        report.bad(str(error), MISCONFIGURED)
+    except ApiError as error:
+        report.bad(f"api: {error}", UNREACHABLE if error.retry else MISCONFIGURED)
+
+
+def _prove_names(config: Config, desk: Desk, report: Report) -> None:
+    """Every name in the configuration, wherever it stands."""
+    before = len(report.lines)
+    places: List[Tuple[str, Mapping[str, Any]]] = [
+        ("ticket", {name: getattr(config.ticket, name) for name in SETTABLE})
+    ]
+    places += [(f"severities.{word}", values) for word, values in config.severities.items()]
+    places += [(f"rules[{n}].set", rule.set) for n, rule in enumerate(config.rules)]
+    for key, values in places:
+        for problem in desk.names.problems(key, values):
+            report.bad(problem, MISCONFIGURED)
+    if len(report.lines) == before:
+        report.good("names: priority, category, sub-category and all others are known")
+
+
+def _prove_fallback(config: Config, desk: Desk, report: Report) -> None:
+    account = config.customer.fallback
+    if account is None:
+        report.good("customer.fallback is not set: an alert that nobody owns goes to dead/")
+        return
+    customer = desk.client.customer_by_account(account)
+    if customer is None:
+        place = config.place("customer.fallback")
+        text = f"{place}: customer.fallback: no customer has the account {account}"
+        report.bad(text, MISCONFIGURED)
+    else:
+        report.good(f"fallback customer: {customer.name} ({account})")

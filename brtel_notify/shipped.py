@@ -1,0 +1,19 @@
+"""Where the files are that come with the program: templates and drop-ins."""
+
+from __future__ import annotations
+
+import os
+
+
+def folder(name: str) -> str:
+    """The folder NAME (templates, librenms, nagios, zabbix).
+
+    Installed from a wheel it lies inside the package; in a checkout, and installed editable, beside
+    it. Raises FileNotFoundError when the installation is incomplete.
+    """
+    package = os.path.dirname(os.path.abspath(__file__))
+    for parent in (package, os.path.dirname(package)):
+        path = os.path.join(parent, name)
+        if os.path.isdir(path):
+            return path
+    raise FileNotFoundError(f"{os.path.join(package, name)} is missing: install brtel-notify again")

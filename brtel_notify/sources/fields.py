@@ -1,0 +1,224 @@
+"""What the sources share: how an Alert is filled, flags ``--var``, times, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from brtel_notify.alert import Alert, Unintelligible, Vars
+from brtel_notify.capture import Capture
+
+from .text import clean, one_line, printable, web_url
+
+NAME_LENGTH = 255
+OUTPUT_LENGTH = 4_000
+LONG_OUTPUT_LENGTH = 20_000
+VALUE_LENGTH = 4_000
+VARIABLES = 1_000
+
+#: State words that mean that all is well again, in lower case.
+WELL = frozenset(
+    (
+        *("ok", "up", "resolved", "resolve", "cleared", "clear", "recovered", "recovery"),
+        *("normal", "good", "green", "online", "healthy"),
+    )
+)
+
+
+def alert(
+    capture: Capture,
+    kind: str,
+    host: str,
+    *,
+    variables: Vars,
+    time: Optional[float] = None,
+    severity: str = "unknown",
+    state: str = "",
+    action: str = "",
+    address: str = "",
+    service: str = "",
+    check: str = "",
+    title: str = "",
+    output: str = "",
+    long_output: str = "",
+    since: Optional[float] = None,
+    author: str = "",
+    comment: str = "",
+    urls: Sequence[str] = (),
+) -> Alert:
+    """An Alert of raw text: every field clean and cut to its length (see :class:`Alert`).
+
+    TIME is the capture's where the source gives none; of URLS the first good one is taken.
+    """
+    return Alert(
+        source=capture.source,
+        kind=kind,
+        host=name(host),
+        time=float(capture.time) if time is None else time,
+        severity=severity,
+        state=one_line(state, 100),
+        action=action,
+        address=name(address),
+        service=name(service),
+        check=name(check),
+        title=one_line(title, 1_000),
+        output=clean(output, OUTPUT_LENGTH),
+        long_output=clean(long_output, LONG_OUTPUT_LENGTH),
+        since=since,
+        author=name(author),
+        comment=clean(comment, OUTPUT_LENGTH),
+        url=web_url(*urls),
+        vars=variables,
+    )
+
+
+def name(text: str) -> str:
+    """TEXT as the name of a thing or a person: one line of at most NAME_LENGTH characters."""
+    return one_line(text, NAME_LENGTH)
+
+
+def variables(
+    added: Iterable[Tuple[str, str]], own: Mapping[str, str], flags: Mapping[str, str]
+) -> Vars:
+    """``Alert.vars``: FLAGS over the source's OWN over what people ADDED, of which the first wins.
+
+    The names in ADDED become capitals, with ``_`` for what could not stand in ``vars.NAME``. An
+    empty value counts as absent, except in FLAGS, where it takes a value away. Of more than
+    VARIABLES names, the source's own go first.
+    """
+    result = Vars()
+    for flag, value in flags.items():
+        _set(result, bare(flag), value)
+    taken_away = {bare(flag) for flag in flags if bare(flag) not in result}
+    added_values = Vars()
+    for raw_name, value in added:
+        _set(added_values, bare(raw_name), value)
+    own_values = Vars()
+    for raw_name, value in own.items():
+        _set(own_values, name(raw_name), value)
+    for key, value in added_values.items():
+        if key not in taken_away and len(result) < VARIABLES:
+            result.setdefault(key, own_values.get(key, value))
+    for key, value in own_values.items():
+        if key not in taken_away and len(result) < VARIABLES:
+            result.setdefault(key, value)
+    return result
+
+
+def _set(values: Vars, key: str, value: str) -> None:
+    """KEY: VALUE into VALUES, unless there is one already, VALUE is empty, or VALUES is full."""
+    if key and key not in values and len(values) < VARIABLES:
+        text = clean(value, VALUE_LENGTH)
+        if text:
+            values[key] = text
+
+
+def bare(raw_name: str) -> str:
+    """RAW_NAME as configuration writes it: ``customer-account`` is ``CUSTOMER_ACCOUNT``."""
+    return re.sub(r"\W", "_", name(raw_name)).upper()
+
+
+def var_flags(words: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
+    """The flags ``--var NAME=VALUE`` (or ``--var=NAME=VALUE``) among WORDS, and all other words.
+
+    The last of several for one name wins. A flag that lacks its ``=`` is dropped: the command
+    line refuses it long before, and an alert is not lost over it.
+    """
+    flags: Dict[str, str] = {}
+    others: List[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--var":
+            pair = next(rest, "")
+        elif word.startswith("--var="):
+            pair = word[len("--var=") :]
+        else:
+            others.append(word)
+            continue
+        flag, equals, value = pair.partition("=")
+        if equals:
+            flags[flag] = value
+    return flags, others
+
+
+_EPOCH = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
+_DATE_AND_TIME = re.compile(
+    r"([0-9]{4})[-./]([0-9]{2})[-./]([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?)?"
+    r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def epoch(text: str) -> Optional[float]:
+    """TEXT as seconds since the epoch; None when it is no such number, or 0 (Nagios's "never")."""
+    found = _EPOCH.fullmatch(text[:40].strip())
+    return (float(found.group()) or None) if found else None
+
+
+def date_and_time(text: str) -> Optional[float]:
+    """TEXT, ``2026-11-21 18:37:29`` or ``2026.11.21 …`` or ISO 8601, in seconds since the epoch.
+
+    Without a zone it is in the server's own. None when TEXT is no such thing.
+    """
+    found = _DATE_AND_TIME.fullmatch(text[:60].strip())
+    if found is None:
+        return None
+    zone = found.group(7)
+    try:
+        moment = datetime(*(int(part or 0) for part in found.groups()[:6]))  # type: ignore[arg-type]
+        seconds = (moment.replace(tzinfo=_zone(zone)) if zone else moment).timestamp()
+    except (ValueError, OverflowError, OSError):  # the 30th of February; before time_t begins
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _zone(text: str) -> timezone:
+    if text in "zZ":
+        return timezone.utc
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def json_object(text: str, what: str) -> Dict[str, Any]:
+    """The JSON object in TEXT; WHAT names it in the error.
+
+    Numbers that are no short integer stay text, as they were written. Raises Unintelligible.
+    """
+    try:
+        # strict=False: a raw newline in a string is bad JSON, and no reason to lose an alert.
+        data = json.loads(
+            text, strict=False, parse_int=_integer, parse_float=str, parse_constant=str
+        )
+    except RecursionError:
+        raise Unintelligible(f"{what} is malformed JSON: nested too deeply") from None
+    except ValueError as error:
+        reason = printable(str(error), 100) if text.strip() else "it is empty"
+        raise Unintelligible(f"{what} is malformed JSON: {reason}") from None
+    if not isinstance(data, dict):
+        raise Unintelligible(f"{what} must be a JSON object, {{…}}")
+    return data
+
+
+def _integer(digits: str) -> Any:
+    # int() of a million digits takes minutes on Python 3.9 and is an error on 3.11.
+    return int(digits) if len(digits) < 20 else digits
+
+
+def scalar(value: Any) -> str:
+    """A JSON VALUE as text: a list of plain values joined by commas, nothing for an object."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else ""
+    if isinstance(value, list):
+        plain = (item for item in value[:VARIABLES] if not isinstance(item, (list, dict)))
+        return ", ".join(text for text in map(scalar, plain) if text)
+    return ""

@@ -1,0 +1,7 @@
+"""Icinga 2: the variables that the ``env`` dictionary of a NotificationCommand sets."""
+
+from __future__ import annotations
+
+from .macros import parse
+
+__all__ = ["parse"]
