@@ -41,7 +41,7 @@ notification commands (what the monitoring systems call; --dry-run shows, and se
   event                           any other program: --host, --state, --output ...
 
 commands for people:
-{chr(10).join(f'  {name:<10}{text}' for name, text in COMMANDS.items())}
+{chr(10).join(f"  {name:<10}{text}" for name, text in COMMANDS.items())}
 
 example:
   brtel-notify event --host acme.3cx.fr --state DOWN --output "no answer to ping"

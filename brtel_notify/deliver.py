@@ -54,6 +54,7 @@ class Delivery:
         self.state_lock = state_lock
         self.queue = queue
         self.settings = Settings({}, {})
+        self.owner: Optional[Dict[str, Any]] = None
         self.facts = self._standing_facts()
         self.begun = False
         self.looked_again = False
@@ -234,9 +235,11 @@ class Delivery:
     def _customer(self, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         found = facts.get(steps.FIND)
         if found is not None and found["customer"] is not None:
-            return dict(found["customer"])
-        owner = self.desk.owner(self.alert)
-        return owner.as_dict() if owner else None
+            self.owner = dict(found["customer"])
+        else:
+            owner = self.desk.owner(self.alert)
+            self.owner = owner.as_dict() if owner else None
+        return self.owner
 
     def _find(self, s: Situation, story: Plan) -> Dict[str, Any]:
         customer = self._customer(s.facts)

@@ -11,6 +11,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
 from brtel_notify.log import Log
+from brtel_notify.readers import ConfigError
 from brtel_notify.settings import Settings, settings_for
 
 if TYPE_CHECKING:
@@ -72,16 +73,19 @@ class Desk:
             email=api.email,
             password_file=api.password_file,
         )
-        client = Client(
-            api.url,
-            credentials,
-            timeout=api.timeout,
-            ca_file=api.ca_file,
-            proxy=api.proxy,
-            token_cache=os.path.join(self.state_dir, TOKEN_CACHE),
-            pool_size=self.threads,
-            on_call=self._count,
-        )
+        try:
+            client = Client(
+                api.url,
+                credentials,
+                timeout=api.timeout,
+                ca_file=api.ca_file,
+                proxy=api.proxy,
+                token_cache=os.path.join(self.state_dir, TOKEN_CACHE),
+                pool_size=self.threads,
+                on_call=self._count,
+            )
+        except ValueError as error:
+            raise ConfigError(f"{self.config.place('api')}: api: {error}") from None
         client.deadline = self.deadline
         return client
 
@@ -147,9 +151,7 @@ class Desk:
 
         return self.owners.find(alert.host, alert.address, evaluate)
 
-    def context(
-        self, alert: Alert, customer: Optional[Mapping[str, Any]] = None
-    ) -> Dict[str, Any]:
+    def context(self, alert: Alert, customer: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
         """The context of templates and rules."""
         from brtel_notify.render import context_of
 

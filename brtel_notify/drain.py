@@ -23,8 +23,8 @@ from brtel_notify.readers import ConfigError
 from brtel_notify.state import LaterVersion, State
 
 if TYPE_CHECKING:
-    from brtel_notify.config import Config
     from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.config import Config
     from brtel_notify.deliver import Delivery, Outcome
     from brtel_notify.desk import Desk
 
@@ -130,7 +130,7 @@ class Drain:
         for event_id in self._newcomers():
             self._settle(event_id, halt)
 
-    # --- from files to lanes -----------------------------------------------------------------------
+    # --- from files to lanes ----------------------------------------------------------------------
 
     def _lanes(self, event_ids: List[str]) -> List[List[Waiting]]:
         """The events that can be delivered now, those of one ticket together and in order."""
@@ -178,7 +178,7 @@ class Drain:
             return ""
         return alert.host if config.ticket.group_by == "host" else alert.key
 
-    # --- what delivering needs ---------------------------------------------------------------------
+    # --- what delivering needs --------------------------------------------------------------------
 
     def _configuration(self) -> Optional[Config]:
         """The configuration; None, and a halt, when it is wrong."""
@@ -220,7 +220,7 @@ class Drain:
                 self.log.say(damage)
         return True
 
-    # --- delivering ----------------------------------------------------------------------------------
+    # --- delivering -------------------------------------------------------------------------------
 
     def _deliver(self, lanes: List[List[Waiting]]) -> None:
         if not lanes or not self._ready():
@@ -240,11 +240,16 @@ class Drain:
             if self._is_over():
                 return
             if not self._run(waiting):
-                self._blocked.add(waiting.lane)
-                for later in lane[number + 1 :]:
-                    text = "behind an earlier event of its ticket"
-                    self._settle(later.event.id, _outcome(QUEUED, text))
+                self._block(waiting.lane, lane[number + 1 :])
                 return
+
+    def _block(self, lane: str, rest: List[Waiting]) -> None:
+        """An event of this lane stays in the queue, so those after it do."""
+        self._blocked.add(lane)
+        if self._halt is None:
+            for later in rest:
+                text = "behind an earlier event of its ticket"
+                self._settle(later.event.id, _outcome(QUEUED, text))
 
     def _run(self, waiting: Waiting) -> bool:
         """Deliver one event; False when it stays in the queue."""
@@ -295,7 +300,7 @@ class Drain:
 
     def _api_failed(self, delivery: Delivery, error: ApiError) -> bool:
         event = delivery.event
-        if error.status in (401, 403) or _is_configuration(error):
+        if _is_configuration(error):
             delivery.failed(str(error), error.maybe_done)
             self._misconfigured(f"api: {error}")
             return False
@@ -312,7 +317,7 @@ class Drain:
             self._halt = outcome
         return False
 
-    # --- outcomes --------------------------------------------------------------------------------------
+    # --- outcomes ---------------------------------------------------------------------------------
 
     def _settle(self, event_id: str, outcome: Outcome) -> None:
         with self._outcome_lock:
@@ -341,9 +346,8 @@ def _pause(attempts: int, retry_after: Optional[float]) -> float:
 
 
 def _is_configuration(error: ApiError) -> bool:
-    from brtel_notify.bluerocktel import TlsError
-
-    return isinstance(error, TlsError)
+    """Whether it is no event's fault, and only an operator can mend it: token, URL, certificate."""
+    return error.status in (401, 403) or (error.api_wide and not error.retry)
 
 
 def _outcome(status: str, text: str) -> Outcome:

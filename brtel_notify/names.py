@@ -73,13 +73,9 @@ class Names:
                 raise
             settings.problems.append(str(error))
         category = self.id("category", base.category, "ticket.category")
-        return category, self.id(
-            "sub_category", base.sub_category, "ticket.sub_category", category
-        )
+        return category, self.id("sub_category", base.sub_category, "ticket.sub_category", category)
 
-    def id(
-        self, name: str, wanted: Any, key: str, category: Optional[int] = None
-    ) -> Optional[int]:
+    def id(self, name: str, wanted: Any, key: str, category: Optional[int] = None) -> Optional[int]:
         """The id of what the configuration's KEY names, a sub-category within its CATEGORY.
 
         Raises ApiError; ConfigError with the place of the key and the name that was meant.

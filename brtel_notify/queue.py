@@ -194,9 +194,7 @@ def _ids(folder: str) -> List[str]:
     except FileNotFoundError:
         return []
     return sorted(
-        name[: -len(SUFFIX)]
-        for name in names
-        if name.endswith(SUFFIX) and not name.startswith(".")
+        name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX) and not name.startswith(".")
     )
 
 

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone, tzinfo
 from functools import cache
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 import jinja2
 from jinja2 import meta, nodes

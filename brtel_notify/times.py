@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone, tzinfo
 from typing import Optional
 
-
 _LAST = 253402300799.0  # the end of the year 9999, and of what datetime can say
 
 

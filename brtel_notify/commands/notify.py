@@ -16,7 +16,7 @@ from brtel_notify.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List
+    from typing import Callable, Dict, List, Optional
 
     from brtel_notify.queue import Event
 
@@ -96,7 +96,7 @@ def run(source: str, arguments: List[str], options: Options) -> int:
             if code is not None:
                 return code
         return _deliver(event, state_dir, options)
-    except Exception as error:  # noqa: BLE001 - the event is safe; say so, in one line
+    except Exception as error:
         if options.verbose:
             raise
         _error(f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued")
@@ -171,7 +171,7 @@ def _may_be_test(capture: Capture) -> bool:
     return False
 
 
-def _answer_test(event: Event, queue: Queue, options: Options) -> int | None:
+def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     """Answer a test truly, here and now; None when it is none."""
     from brtel_notify import selftest, sources
     from brtel_notify.alert import TEST, Unintelligible

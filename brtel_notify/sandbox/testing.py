@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Type
 import requests
 
 _ANNOUNCEMENT = re.compile(r"sandbox: (http://\S+)/api \(token (.*)\)")
-_START = "import sys; from brtel_notify.sandbox import main; sys.exit(main(sys.argv[1:]))"
+_START = ["-m", "brtel_notify", "sandbox"]
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -37,7 +37,7 @@ class SandboxProcess:
         paths = [_PACKAGE_PARENT, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, "--port", "0", *self._options],
+            [sys.executable, *_START, "--port", "0", *self._options],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,

@@ -23,7 +23,7 @@ import pytest
 import requests
 import responses
 
-from brtel_notify import __version__
+from brtel_notify import __version__, transport
 from brtel_notify import bluerocktel as api
 from brtel_notify.bluerocktel import ApiError, Client
 from brtel_notify.credentials import Credentials, CredentialsError, TokenCache, Tokens
@@ -83,9 +83,9 @@ def failing(server: responses.RequestsMock, method: str = "POST", **answer: Any)
 CREATE: Dict[str, Any] = {
     "subject": "s",
     "body": "<p>b</p>",
-    "priority_id": "2",
+    "priority_id": 2,
     "category_id": 5,
-    "sub_category_id": "12",
+    "sub_category_id": 12,
 }
 CREATED = {
     "subject": "s",
@@ -121,12 +121,12 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
         *(None, {"data": []}),
     ),
     (
-        lambda c: c.contacts("42"),
+        lambda c: c.contacts(42),
         *("GET", "/v1/contacts", {"contactable_type": "App\\Customer", "contactable_id": "42"}),
         *(None, []),
     ),
     (
-        lambda c: c.create_ticket("42", **CREATE),
+        lambda c: c.create_ticket(42, **CREATE),
         *("POST", "/v1/tickets", ON_CUSTOMER, CREATED, TICKET),
     ),
     (
@@ -135,7 +135,7 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
             **CREATE,
             tags=("a", "b"),
             estimated_resolution_date="2026-07-02 12:15:00",
-            team_id="3",
+            team_id=3,
             status_id=1,
             close=True,
         ),
@@ -150,7 +150,7 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
         },
         TICKET,
     ),
-    (lambda c: c.ticket("1024"), "GET", "/v1/tickets/1024", {}, None, TICKET),
+    (lambda c: c.ticket(1024), "GET", "/v1/tickets/1024", {}, None, TICKET),
     (
         lambda c: c.search_tickets(customer_id=42, body="BN-0123", number="A7", open=True),
         *("GET", "/v1/tickets/search"),
@@ -170,12 +170,12 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
         *(None, []),
     ),
     (
-        lambda c: c.update_ticket("1024", priority_id="3", category_id=4, team_id=None),
+        lambda c: c.update_ticket(1024, priority_id=3, category_id=4, team_id=None),
         *("PUT", "/v1/tickets/1024", {}),
         *({"priority_id": 3, "ticket_category_id": 4, "team_id": None}, TICKET),
     ),
     (
-        lambda c: c.update_ticket("1024", customer_id="42"),
+        lambda c: c.update_ticket(1024, customer_id=42),
         *("PUT", "/v1/tickets/1024", {}),
         *({"ticketable_type": "App\\Customer", "ticketable_id": 42}, TICKET),
     ),
@@ -183,13 +183,13 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
     (lambda c: c.open_ticket(7), "PUT", "/v1/tickets/open/7", {}, None, {"response": "x"}),
     (lambda c: c.reopen_ticket(7), "PUT", "/v1/tickets/reopen/7", {}, None, TICKET),
     (
-        lambda c: c.assign_ticket(7, "9"),
+        lambda c: c.assign_ticket(7, 9),
         *("PUT", "/v1/tickets/assign/7", {}, {"assignee_id": 9}, {"id": 9, "name": "Eve"}),
     ),
     (lambda c: c.free_ticket(7), "PUT", "/v1/tickets/free/7", {}, None, {"response": "x"}),
     (lambda c: c.amend_ticket(7, 30), "PUT", "/v1/tickets/amend/7", {}, {"time": 30}, {}),
     (
-        lambda c: c.associate_contacts(7, ["88"], [5]),
+        lambda c: c.associate_contacts(7, [88], [5]),
         *("PUT", "/v1/tickets/7/associates", {}),
         *({"associated": [88], "unassociated": [5]}, {"response": "1 associated"}),
     ),
@@ -197,7 +197,7 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
     (lambda c: c.ticket_counts(), "GET", "/v1/tickets/counts", {}, None, {"open": 42}),
     (lambda c: c.replies(7), "GET", "/v1/replies", {"ticket_id": "7"}, None, []),
     (
-        lambda c: c.create_reply("7", "<p>n</p>", customer_visible=False, **NOTE),
+        lambda c: c.create_reply(7, "<p>n</p>", customer_visible=False, **NOTE),
         *("POST", "/v1/replies", {"ticket_id": "7"}),
         *({"body": "<p>n</p>", "customer_visible": False, **NOTE}, REPLY),
     ),
@@ -235,11 +235,14 @@ def test_version_needs_no_credential(server: responses.RequestsMock) -> None:
 
 
 def test_ids_cannot_reach_another_path(server: responses.RequestsMock) -> None:
-    server.get(f"{URL}/v1/tickets/..%2F..%2Flogin%3Fx", json=TICKET)
-    client().ticket("../../login?x")
-    for wrong in ("", ".", ".."):
+    wrong: Any
+    for wrong in ("../../login?x", "", ".", "..", "7", 7.5):
+        for do in (client().ticket, client().close_ticket, client().free_ticket):
+            with pytest.raises(ValueError, match="not an id"):
+                do(wrong)
         with pytest.raises(ValueError, match="not an id"):
-            client().ticket(wrong)
+            client().search_tickets(customer_id=wrong)
+    assert not server.calls
 
 
 @pytest.mark.parametrize("path", ["https://evil.example/x", "//evil.example/x", "/a b", "/a\nb"])
@@ -260,9 +263,11 @@ def test_an_unknown_field_of_a_ticket_is_refused() -> None:
 
 def test_bytes_that_are_no_utf8_cannot_spoil_a_call(server: responses.RequestsMock) -> None:
     server.post(f"{URL}/v1/replies", json=REPLY)
-    client().create_reply("7\udc80", "caf\udce9 é", customer_visible=True, **NOTE)
-    assert sent(server)[2] == {"ticket_id": "7\ufffd"}
+    client().create_reply(7, "caf\udce9 é", customer_visible=True, **NOTE)
     assert sent(server)[3]["body"] == "caf\ufffd é"
+    server.get(f"{URL}/v1/customers/search", json=[])
+    client().search_customers("caf\udce9 é")
+    assert sent(server)[2] == {"term": "caf\ufffd é"}
 
 
 # -- what comes back
@@ -271,7 +276,7 @@ def test_bytes_that_are_no_utf8_cannot_spoil_a_call(server: responses.RequestsMo
 def test_a_created_ticket(server: responses.RequestsMock) -> None:
     server.post(f"{URL}/v1/tickets", json=TICKET, status=201)
     ticket = client().create_ticket(42, **CREATE)
-    assert (ticket.id, ticket.number, ticket.open) == ("1024", "A7KZ2F", True)
+    assert (ticket.id, ticket.number, ticket.open) == (1024, "A7KZ2F", True)
     assert ticket.tags == ("monitoring", "3cx", "auto")
     assert ticket.estimated_resolution_date == "2026-07-02 12:15:00"
     assert (ticket.replies, ticket.contacts, ticket.team_id) == (None, None, None)
@@ -296,17 +301,25 @@ def test_a_wrapped_ticket_with_everything(server: responses.RequestsMock, wrap: 
     }
     server.get(f"{URL}/v1/tickets/1024", json={wrap: full, "response": "ok"})
     ticket = client().ticket(1024)
-    assert (ticket.open, ticket.customer_id, ticket.team_id) == (False, "42", "3")
+    assert (ticket.open, ticket.customer_id, ticket.team_id) == (False, 42, 3)
     assert ticket.tags == ("a", "1")
     assert ticket.replies is not None
     assert [reply.author_name for reply in ticket.replies] == ["Eve", "Jo Doe"]
     assert [reply.customer_visible for reply in ticket.replies] == [True, None]
-    assert ticket.contacts == (api.Contact("88", "", "Dupont", "", ""),)
+    assert ticket.contacts == (api.Contact(88, "", "Dupont", "", ""),)
 
 
 @pytest.mark.parametrize(
     ("tags", "read"),
-    [(None, ()), ("", ()), ("alone", ("alone",)), ('["a"]', ("a",)), ("null", ()), ([], ())],
+    [
+        (None, ()),
+        ("", ()),
+        ("alone", ("alone",)),
+        ("365", ("365",)),
+        ('["a"]', ("a",)),
+        ("null", ()),
+        ([], ()),
+    ],
 )
 def test_tags_in_every_form(tags: Any, read: Tuple[str, ...]) -> None:
     assert api.Ticket.parse({"id": 1, "tags": tags}).tags == read
@@ -337,7 +350,7 @@ PRIORITIES = [{"id": 1, "name": "Low", "color": "#fff"}, {"id": "2", "name": Non
 )
 def test_a_list_in_every_wrapping(server: responses.RequestsMock, answer: Any) -> None:
     server.get(f"{URL}/v1/ticketing/priorities", json=answer)
-    assert client().priorities() == [api.Named("1", "Low"), api.Named("2", "")]
+    assert client().priorities() == [api.Named(1, "Low"), api.Named(2, "")]
     assert len(server.calls) == 1
 
 
@@ -362,7 +375,7 @@ def test_pages_are_followed_on_the_same_host(
     end = {"meta": {"last_page": 2}}
     server.get(f"{URL}/v1/ticketing/statuses", json={"data": numbered(1, 2), **more})
     server.get(f"{URL}/v1/ticketing/statuses", json={"data": numbered(2, 3), **end})
-    assert [status.id for status in client().statuses()] == ["1", "2", "3"]
+    assert [status.id for status in client().statuses()] == [1, 2, 3]
     assert [sent(server, index)[2] for index in (0, 1)] == [{}, {"page": "2"}]
     assert len(server.calls) == 2
 
@@ -394,7 +407,7 @@ def test_sub_categories_know_their_category(server: responses.RequestsMock) -> N
         {"id": 14, "name": "Alone"},
     ]
     server.get(f"{URL}/v1/ticketing/sub-categories", json=answer)
-    assert [sub.category_id for sub in client().sub_categories()] == ["5", "6", None]
+    assert [sub.category_id for sub in client().sub_categories()] == [5, 6, None]
 
 
 def test_searched_tickets_that_the_filters_should_have_left_out(
@@ -407,8 +420,8 @@ def test_searched_tickets_that_the_filters_should_have_left_out(
         {"id": 4},
     ]
     server.get(f"{URL}/v1/tickets/search", json=tickets)
-    found = client().search_tickets(customer_id="42", open=True)
-    assert [ticket.id for ticket in found] == ["1", "4"]
+    found = client().search_tickets(customer_id=42, open=True)
+    assert [ticket.id for ticket in found] == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -461,7 +474,7 @@ def test_a_customer_keeps_plain_fields_and_no_secret(server: responses.RequestsM
     server.get(f"{URL}/v1/customers/lookup", json={"found": True, "data": data})
     customer = client().customer_by_account("CL000042")
     assert customer == api.Customer(
-        "42",
+        42,
         "Acme Telecom SAS",
         "CL000042",
         {"vip": False, "on_call_duty": True, "setup_follow_up": False, "shipping_city": "Lyon"},
@@ -480,14 +493,14 @@ def test_a_pbx_host_keeps_nothing_of_its_secrets(server: responses.RequestsMock)
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup", json=data)
     host = client().pbx_host("acme.3cx.fr")
     assert host is not None
-    assert (host.id, host.active, host.customers[0].account) == ("7", False, "CL000042")
+    assert (host.id, host.active, host.customers[0].account) == (7, False, "CL000042")
     assert "HIDDEN" not in repr(host) + repr(vars(host))
 
 
 def test_contacts_without_role_and_first_name(server: responses.RequestsMock) -> None:
     data = [{"id": 88, "first_name": None, "last_name": "D", "email_address": "d@x", "role": None}]
     server.get(f"{URL}/v1/contacts", json=data)
-    assert client().contacts(42) == [api.Contact("88", "", "D", "d@x", "")]
+    assert client().contacts(42) == [api.Contact(88, "", "D", "d@x", "")]
 
 
 def test_words_counts_and_users(server: responses.RequestsMock) -> None:
@@ -497,7 +510,7 @@ def test_words_counts_and_users(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/v1/tickets/counts", json={"total": 150, "open": "42", "x": None})
     assert client().close_ticket(7) == "ticket closed"
     assert client().open_ticket(7) == ""
-    assert client().assign_ticket(7, 9) == api.Named("9", "Eve")
+    assert client().assign_ticket(7, 9) == api.Named(9, "Eve")
     assert client().ticket_counts() == {"total": 150, "open": 42}
 
 
@@ -508,6 +521,12 @@ def test_words_counts_and_users(server: responses.RequestsMock) -> None:
         ({**TICKET, "subject": ["HIDDEN"]}, "field 'subject' is a list where text was due"),
         ({**TICKET, "open": "HIDDEN"}, "field 'open' is text where true or false was due"),
         ({**TICKET, "priority_id": True}, "field 'priority_id' is a boolean"),
+        ({**TICKET, "id": "A7KZ2F"}, "field 'id' is text where an id was due"),
+        ({**TICKET, "id": "9" * 5000}, "field 'id' is text where an id was due"),
+        ({**TICKET, "id": "٧"}, "field 'id' is text where an id was due"),
+        ({**TICKET, "team_id": "3.0"}, "field 'team_id' is text where an id was due"),
+        ({**TICKET, "status_id": 3.5}, "field 'status_id' is a number where an id was due"),
+        ({**TICKET, "replies": [{**REPLY, "ticket_id": "HIDDEN"}]}, "a reply: field 'ticket_id'"),
         ({**TICKET, "replies": "HIDDEN"}, "field 'replies' is text where a list was due"),
         ({**TICKET, "replies": [3]}, "a number where a reply was due"),
         ([], "a list where a ticket was due"),
@@ -680,7 +699,7 @@ def test_answers_that_are_not_json(
 def test_an_endless_answer_is_refused(
     server: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "LONGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 1 << 20)
     error = failing(server, status=200, body=b" " * ((1 << 20) + 1))
     assert type(error) is api.BadAnswer
     assert "longer than 1 MiB" in str(error)
@@ -714,23 +733,32 @@ def test_the_query_of_a_path_is_not_shown(server: responses.RequestsMock) -> Non
 # -- errors of the network
 
 
+def raised_for(cause: BaseException, error: Exception) -> Exception:
+    """ERROR as requests raises it: while it handles CAUSE."""
+    error.__context__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
-    ("cause", "maybe_done"),
+    ("cause", "words"),
     [
-        (requests.ConnectTimeout(), False),
-        (requests.exceptions.ProxyError(OSError("Tunnel connection failed: 407 No")), False),
-        (requests.ReadTimeout(), True),
-        (requests.ConnectionError(), True),
-        (requests.exceptions.ChunkedEncodingError(), True),
-        (ConnectionResetError(104, "Connection reset by peer"), True),
+        (requests.ReadTimeout(), "no whole answer from acme.bluerocktel.net within 10 s"),
+        (requests.ConnectionError(), "the connection to acme.bluerocktel.net broke"),
+        (requests.exceptions.ChunkedEncodingError(), "the connection to acme.bluerocktel.net"),
+        (ConnectionResetError(104, "Reset by peer"), "acme.bluerocktel.net: Reset by peer"),
+        (
+            raised_for(ssl.SSLError(1, "[SSL] no shared cipher"), requests.exceptions.SSLError()),
+            "acme.bluerocktel.net: [SSL] no shared cipher",
+        ),
     ],
 )
-def test_no_answer(server: responses.RequestsMock, cause: Exception, maybe_done: bool) -> None:
+def test_no_answer(server: responses.RequestsMock, cause: Exception, words: str) -> None:
+    """Nothing shows that the connection was not there yet: the call may have been made."""
     error = failing(server, body=cause)
     assert type(error) is api.Unreachable
     assert (error.status, error.retry, error.api_wide) == (None, True, True)
-    assert error.maybe_done is maybe_done
-    assert "acme.bluerocktel.net" in str(error)
+    assert error.maybe_done is True
+    assert words in str(error)
 
 
 @pytest.mark.parametrize(
@@ -746,7 +774,7 @@ def test_a_wrong_certificate(
 ) -> None:
     cause = ssl.SSLCertVerificationError(1, "[SSL] verify failed")
     cause.verify_code, cause.verify_message = code, "it is no good"
-    error = failing(server, body=requests.exceptions.SSLError(cause))
+    error = failing(server, body=raised_for(cause, requests.exceptions.SSLError()))
     assert type(error) is api.TlsError
     assert (error.retry, error.maybe_done, error.api_wide) == (retry, False, True)
     assert "it is no good; " in str(error)
@@ -768,6 +796,7 @@ class RawServer:
 
     def __init__(self, *scripts: Callable[[socket.socket], None]) -> None:
         self.received: List[bytes] = []
+        self._clients = contextlib.ExitStack()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
         self._thread = threading.Thread(target=self._serve, args=(scripts,), daemon=True)
@@ -787,10 +816,12 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._clients.close()
         self._listener.close()
 
     def client(self, **options: Any) -> Client:
-        return Client(self.url, options.pop("credentials", Credentials(token=TOKEN)), **options)
+        credentials = options.pop("credentials", Credentials(token=TOKEN))
+        return self._clients.enter_context(Client(self.url, credentials, **options))
 
 
 def says(answer: bytes) -> Callable[[socket.socket], None]:
@@ -845,6 +876,69 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     assert raised.value.maybe_done is False
 
 
+def test_a_connection_that_comes_too_late_has_done_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+
+    class Slow(socket.socket):
+        def connect(self, address: Any) -> None:
+            clock.now += 11.0
+            raise socket.timeout("timed out")
+
+    here = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 9))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [here, here])
+    monkeypatch.setattr(socket, "socket", Slow)
+    with pytest.raises(api.Unreachable, match="no whole answer from acme") as raised:
+        client(clock=clock).request("POST", "/v1/tickets")
+    assert (raised.value.retry, raised.value.maybe_done) == (True, False)
+
+
+def test_a_dead_address_leaves_time_for_the_next(
+    echo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    waits: List[Optional[float]] = []
+
+    class DeadAtFirst(socket.socket):
+        def connect(self, address: Any) -> None:
+            waits.append(self.gettimeout())
+            if address[1] == 9:
+                clock.now += 5.0
+                raise socket.timeout("timed out")
+            super().connect(address)
+
+    port = urllib.parse.urlsplit(echo).port
+    ports = [("127.0.0.1", 9), ("127.0.0.1", port)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", where) for where in ports]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    monkeypatch.setattr(socket, "socket", DeadAtFirst)
+    with Client(echo, Credentials(token=TOKEN), clock=clock) as caller:
+        assert caller.request("GET", "/x") == {}
+    assert waits == [5.0, 5.0]
+
+
+def test_a_proxy_that_refuses_the_connection_has_done_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(api.Unreachable, match=f"the proxy 127.0.0.1:{port}: Conn") as raised:
+        client(proxy=f"http://127.0.0.1:{port}").request("POST", "/v1/tickets")
+    assert raised.value.maybe_done is False
+
+
+def test_a_kept_connection_that_breaks_may_have_done_something() -> None:
+    def twice(connection: socket.socket) -> None:
+        connection.sendall(with_json({}))
+        connection.recv(65536)
+
+    with RawServer(twice) as server:
+        caller = server.client()
+        caller.request("GET", "/v1/x")
+        with pytest.raises(api.Unreachable) as raised:
+            caller.request("POST", "/v1/tickets", json={})
+    assert raised.value.maybe_done is True
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -894,8 +988,8 @@ def test_reads_wait_only_for_what_is_left_of_the_time() -> None:
             buffer[:1] = b"x"
             return 1
 
-    reader = api._LimitedReader(FakeSocket(), OneByteAMinute())
-    with api._TimeLimit(clock, 10.0).in_force(), pytest.raises(socket.timeout):
+    reader = transport._Reader(FakeSocket(), OneByteAMinute())
+    with transport._TimeLimit(clock, 10.0).in_force(), pytest.raises(socket.timeout):
         reader.readall()
     assert waits == [10.0, 6.0, 2.0]
 
@@ -962,7 +1056,8 @@ def test_one_connection_no_cookie_no_netrc_no_proxy(
 
 
 def test_a_call_to_this_machine_does_not_go_through_the_proxy(echo: str) -> None:
-    Client(echo, Credentials(token=TOKEN), proxy="http://127.0.0.1:1").request("GET", "/x")
+    with Client(echo, Credentials(token=TOKEN), proxy="http://127.0.0.1:1") as caller:
+        caller.request("GET", "/x")
     assert len(Echo.seen) == 1
 
 
@@ -1146,7 +1241,7 @@ def test_login_says_who_it_is_and_hides_the_token(
     refuses(server)
     caller = client(credentials=login)
     found = caller.login()
-    assert found == api.Login(api.Named("1", "Bot"), (api.Named("3", ""),))
+    assert found == api.Login(api.Named(1, "Bot"), (api.Named(3, ""),))
     caller.request("GET", "/v1/x")
     assert tokens_used(server) == [None, "one"]
     assert "one" not in repr(found)
@@ -1369,7 +1464,8 @@ def everything(error: BaseException) -> str:
         {"status": 302, "headers": {"Location": f"https://x/{TOKEN}"}},
         {"status": 200, "body": f"hello {TOKEN}"},
         {"status": 200, "body": f'{{"token": "{TOKEN}'},
-        {"body": requests.ConnectionError(OSError(5, f"header {TOKEN}"))},
+        {"body": OSError(5, f"header {TOKEN}")},
+        {"body": raised_for(OSError(5, f"header {TOKEN}"), requests.ConnectionError(TOKEN))},
     ],
 )
 def test_the_token_is_nowhere(
@@ -1396,7 +1492,8 @@ def test_password_and_new_token_are_nowhere(
 
 def test_a_real_call_logs_no_token(echo: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    Client(echo, Credentials(token=TOKEN)).request("GET", "/x")
+    with Client(echo, Credentials(token=TOKEN)) as caller:
+        caller.request("GET", "/x")
     assert Echo.seen
     assert TOKEN not in caplog.text
 

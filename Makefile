@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` shows the main job, `make test` runs the tests.
+# Both set up their own environment in .venv and need only Python 3 (with venv and pip) and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: help demo test lint types sandbox dist clean
+
+help:
+	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
+	@echo "make test     the tests"
+	@echo "make lint     ruff, and the formatting"
+	@echo "make types    mypy, strict"
+	@echo "make sandbox  a local BlueRockTEL to try against"
+	@echo "make dist     wheel and sdist, in dist/"
+	@echo "make clean    removes what these made"
+
+demo: $(VENV)/.ready
+	@$(BIN)/brtel-notify demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+sandbox: $(VENV)/.ready
+	$(BIN)/brtel-notify sandbox
+
+lint: $(VENV)/.linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.linters
+	$(BIN)/mypy
+
+dist: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: setup.cfg pyproject.toml
+	@echo "setting up $(VENV) (once)..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,test]'
+	@touch $@
+
+$(VENV)/.linters: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+	@touch $@

@@ -1,0 +1,268 @@
+"""What can go wrong with a call: one family of errors, and what makes a status and a body into one.
+
+A :class:`Call` is what an error is about. It knows the call's secrets, so that whatever is said of
+it, in the server's words or in ours, is said without them. Sources of the facts: BlueRockTEL's
+"Tickets" page, and how Laravel is known to answer.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import html
+import http.client
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Type
+
+#: Characters of the server's own words that an error repeats.
+LONGEST_MESSAGE = 500
+#: The longest Retry-After (seconds) that is believed.
+LONGEST_RETRY_AFTER = 86400.0
+
+
+class OutOfTime(Exception):
+    """The call was not sent: too little of the time allowed (``Client.deadline``) is left."""
+
+
+class ApiError(Exception):
+    """A call failed. ``str()`` is one line: method, path, status, the server's own words.
+
+    ``path``: without its query. ``status``: of the answer, None if there was none.
+    ``retry``: whether the same call may succeed later although nobody changes anything here.
+    ``retry_after``: seconds, if the server said so.
+    ``maybe_done``: whether the call may have taken effect all the same; always False for calls
+    that change nothing (GET, HEAD and the login).
+    ``api_wide``: whether other calls have to expect the same failure.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        status: Optional[int],
+        message: str,
+        *,
+        retry: bool = False,
+        retry_after: Optional[float] = None,
+        maybe_done: bool = False,
+        api_wide: bool = False,
+    ) -> None:
+        super().__init__(method, path, status, message)
+        self.method = method
+        self.path = path
+        self.status = status
+        self.message = message
+        self.retry = retry
+        self.retry_after = retry_after
+        self.maybe_done = maybe_done
+        self.api_wide = api_wide
+
+    def __str__(self) -> str:
+        status = "" if self.status is None else f"{self.status} "
+        return f"{self.method} {self.path}: {status}{self.message}"
+
+
+class Unreachable(ApiError):
+    """No whole answer: refused, name not resolved, connection broken, time-out."""
+
+
+class TlsError(ApiError):
+    """The server's certificate is not to be trusted, or the CA file is unusable."""
+
+
+class Unauthorized(ApiError):
+    """401: the token (or, for /login, the password) is wrong."""
+
+
+class Forbidden(ApiError):
+    """403: the token's user may not do this."""
+
+
+class NotFound(ApiError):
+    """404: there is no such ticket, customer, host…"""
+
+
+class Refused(ApiError):
+    """400, 409, 422 or another 4xx: the request is wrong, and stays so when repeated.
+
+    409 is among them: BlueRockTEL documents none, and where Laravel applications send one, the
+    state of the record contradicts the request, which a repetition does not change.
+    """
+
+
+class Throttled(ApiError):
+    """429: too many calls; ``retry_after`` says when to come back."""
+
+
+class ServerError(ApiError):
+    """5xx, and 408 and 425: the server's trouble, perhaps over soon."""
+
+
+class BadAnswer(ApiError):
+    """An answer, but not one of this API: not JSON, cut short, of another shape, a redirect."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as it is sent; ``secrets`` are blotted out of whatever is said about it."""
+
+    method: str
+    path: str  # may hold a query, of the `api` command
+    params: Tuple[Tuple[str, str], ...] = ()
+    body: Optional[bytes] = field(default=None, repr=False)
+    token: Optional[str] = field(default=None, repr=False)
+    secrets: Tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def shown_path(self) -> str:
+        """The path without its query."""
+        return re.split(r"[?#]", self.path, maxsplit=1)[0]
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether a repetition could do something twice."""
+        return self.method not in ("GET", "HEAD") and self.shown_path != "/login"
+
+    def error(
+        self, kind: Type[ApiError], status: Optional[int], text: str, **more: Any
+    ) -> ApiError:
+        """An error of this call; ``maybe_done`` only where the call changes something."""
+        for secret in (*self.secrets, self.token or ""):
+            if secret:
+                text = text.replace(secret, "***")
+        more["maybe_done"] = bool(more.get("maybe_done")) and self.changes_something
+        return kind(self.method, self.shown_path, status, one_line(text), **more)
+
+
+def json_answer(call: Call, status: int, content: bytes) -> Any:
+    """The JSON of a successful answer, None if it is empty. Raises BadAnswer."""
+    if not content.strip():
+        return None
+    answer = _decoded(content)
+    if answer is not _NOT_JSON:
+        return answer
+    if content.lstrip()[:1] in (b"{", b"["):
+        text = "the answer is broken JSON, or cut short"
+        raise call.error(BadAnswer, status, text, retry=True, maybe_done=True)
+    words = one_line(_page_words(content), 100) or "no words"
+    text = f"the answer is not JSON ({words}): is api.url right?"
+    raise call.error(BadAnswer, status, text, retry=True, maybe_done=True, api_wide=True)
+
+
+def refusal(
+    call: Call, status: int, headers: Mapping[str, str], content: bytes, credential: str
+) -> ApiError:
+    """The error of an answer that is no success; CREDENTIAL names the token's source for a 401."""
+    if 300 <= status < 400:
+        target = _shown_url(headers.get("Location", "")) or "nowhere"
+        text = f"redirected to {target}: is api.url right?"
+        return call.error(BadAnswer, status, text, maybe_done=True, api_wide=True)
+    kind = _error_class(status)
+    words = _server_words(content) or http.client.responses.get(status, "an unknown status")
+    if kind is NotFound and content.strip() and _decoded(content) is _NOT_JSON:
+        # The API says 404 in JSON: this came from another server, or from beside the API.
+        text = f"not JSON ({words}): is api.url right?"
+        return call.error(BadAnswer, status, text, retry=True)
+    if kind is Unauthorized and call.token is not None:
+        words = f"{words} (the credential is {credential})"
+    troubled = kind in (Throttled, ServerError)
+    return call.error(
+        kind,
+        status,
+        words,
+        retry=troubled,
+        retry_after=_retry_after(headers.get("Retry-After"), time.time()),
+        maybe_done=status == 408 or not 400 <= status < 500,
+        api_wide=troubled,
+    )
+
+
+_CLASSES: Dict[int, Type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    408: ServerError,
+    425: ServerError,
+    429: Throttled,
+}
+
+
+def _error_class(status: int) -> Type[ApiError]:
+    if status in _CLASSES:
+        return _CLASSES[status]
+    if 400 <= status < 500:
+        return Refused
+    return ServerError if 500 <= status < 600 else BadAnswer
+
+
+_NOT_JSON = object()
+
+
+def _decoded(content: bytes) -> Any:
+    """The JSON in CONTENT, or _NOT_JSON.
+
+    No exception: json's own holds the whole answer, perhaps with a token, and would be chained to.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
+    """TEXT on one line, without control characters, cut at LIMIT characters."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _server_words(content: bytes) -> str:
+    """What the server says in the body of an error: Laravel's message and errors, or a title."""
+    answer = _decoded(content)
+    if answer is _NOT_JSON:
+        return _page_words(content)
+    if not isinstance(answer, dict):
+        return answer if isinstance(answer, str) else ""
+    said = (answer.get(name) for name in ("message", "error", "response"))
+    words = next((text for text in said if isinstance(text, str) and text), "")
+    details = "; ".join(_flattened(answer.get("errors")))
+    return f"{words} ({details})".strip() if details else words
+
+
+def _flattened(errors: Any, name: str = "") -> Iterator[str]:
+    if isinstance(errors, dict):
+        for key, value in errors.items():
+            yield from _flattened(value, str(key))
+    elif isinstance(errors, list):
+        for value in errors:
+            yield from _flattened(value, name)
+    elif errors not in (None, ""):
+        yield f"{name}: {errors}" if name else str(errors)
+
+
+def _page_words(content: bytes) -> str:
+    """The title of an HTML page, or the beginning of a plain text."""
+    text = content[:65536].decode("utf-8", "replace").strip()
+    if not text.startswith("<"):
+        return text
+    title = re.search(r"<title[^>]*>([^<]*)</title", text, re.IGNORECASE)
+    return html.unescape(title.group(1)).strip() if title else ""
+
+
+def _retry_after(value: Optional[str], now: float) -> Optional[float]:
+    """Seconds to wait, of a Retry-After header (a number or an HTTP date); NOW is the epoch."""
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        return min(float(text), LONGEST_RETRY_AFTER)
+    try:
+        seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _shown_url(url: str) -> str:
+    """URL for a message: without user, password, query and fragment."""
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])[:200]

@@ -1,0 +1,196 @@
+"""``brtel-notify render``: what would be sent for an input."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Dict, List, Optional
+
+from brtel_notify import markup, sources
+from brtel_notify.alert import TEST, Alert, Unintelligible, reference
+from brtel_notify.bluerocktel import ApiError, Client
+from brtel_notify.capture import ENVIRONMENT, Capture
+from brtel_notify.commands import common, notify
+from brtel_notify.config import Config
+from brtel_notify.credentials import CredentialsError
+from brtel_notify.deliver import NoOwner
+from brtel_notify.desk import Desk
+from brtel_notify.drain import STATE_FILE
+from brtel_notify.log import Log
+from brtel_notify.options import Options, UsageError
+from brtel_notify.readers import ConfigError
+from brtel_notify.rehearsal import Call, RehearsalDesk, Shown, rehearse
+from brtel_notify.state import LaterVersion, State
+
+HELP = """\
+usage: brtel-notify render [--json] [-v] SOURCE [what SOURCE takes]
+       brtel-notify render [--json] [-v] --capture FILE
+
+Shows the ticket that an input would give: subject, body as text and as HTML, the steps and the
+calls. SOURCE is nagios, icinga, zabbix, librenms or event, with the arguments, variables and
+input of that command. A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …},
+such as `queue show --json` has.
+
+Nothing is called: what only BlueRockTEL knows is made up, or comes from the cache. With -v, the
+calls that only read are really made, to show the true customer and its PBX hosts.
+
+example:
+  brtel-notify render event --host acme.3cx.fr --state DOWN --output "no answer to ping"
+"""
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Show what would be sent."""
+    words = list(arguments)
+    as_json = False
+    while words and words[0].startswith("-"):
+        if words[0] in ("-h", "--help"):
+            print(HELP, end="")
+            return 0
+        if words[0] == "--json":
+            as_json = True
+            del words[0]
+        elif words[0] == "--capture" and len(words) > 1:
+            return show(_from_file(words[1], words[2:], options), options, as_json)
+        elif not options.take(words):
+            raise UsageError(f"render: unknown option '{words[0]}'")
+    if not words or words[0] not in ENVIRONMENT:
+        raise UsageError(f"render needs a source: {', '.join(ENVIRONMENT)}, or --capture FILE")
+    source = words.pop(0)
+    if source != "zabbix" and source != "event" and "--json" in words:
+        words.remove("--json")
+        as_json = True
+    return show(notify.captured(source, words, options), options, as_json)
+
+
+def _from_file(path: str, rest: List[str], options: Options) -> Capture:
+    words = list(rest)
+    while words and options.take(words):
+        pass
+    if words:
+        raise UsageError(f"render: unknown argument '{words[0]}'")
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        stdin = data.get("stdin", "")
+        text = stdin if isinstance(stdin, str) else json.dumps(stdin)
+        seconds = float(data.get("time", time.time()))
+        env, argv = dict(data.get("env", {})), list(data.get("argv", []))
+        return Capture(data["source"], env, argv, text, seconds)
+    except OSError as error:
+        raise UsageError(f"--capture {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"--capture {path}: is no capture (brtel-notify render --help)") from None
+
+
+def show(capture: Capture, options: Options, as_json: bool = False) -> int:
+    """Show what CAPTURE would give; the exit code that the notification command would have."""
+    try:
+        alert = sources.parse(capture)
+        if alert.kind == TEST:
+            print("a test: proves the configuration and the API, opens nothing")
+            return 0
+        config = common.load_config(options)
+        shown = _rehearsed(capture, alert, config, options)
+    except (Unintelligible, NoOwner) as error:
+        return common.fail(str(error), common.NOT_UNDERSTOOD)
+    except (ConfigError, CredentialsError, LaterVersion) as error:
+        return common.fail(str(error), common.MISCONFIGURED)
+    except ApiError as error:
+        return common.fail(f"api: {error}", common.UNAVAILABLE)
+    data = _data(alert, shown)
+    if options.verbose and shown.rehearsal.owner is not None:
+        data["pbx_hosts"] = _pbx_hosts(shown)
+    if as_json:
+        common.print_json(data)
+    else:
+        _print(data)
+    return 0
+
+
+def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options) -> Shown:
+    state_dir = options.state_dir(os.environ)
+    log = Log()
+    state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
+    if damage:
+        log.error(damage)
+    desk = RehearsalDesk(config, state_dir, log, time.time, os.environ)
+    real: Optional[Client] = None
+    if options.verbose:
+        real = Desk(config, state_dir, log, time.time, os.environ).client
+    return rehearse(capture, alert, desk, state, real)
+
+
+def _pbx_hosts(shown: Shown) -> List[str]:
+    owner = shown.rehearsal.owner or {}
+    hosts = shown.rehearsal.desk.client.pbx_hosts_of(str(owner["account"]))
+    return [host.host_name + ("" if host.active else " (inactive)") for host in hosts]
+
+
+def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
+    created = next((c.body for c in shown.calls if c.path.startswith("/v1/tickets?")), None)
+    replies = [c.body for c in shown.calls if c.path.startswith("/v1/replies?") and c.body]
+    done = shown.rehearsal.done
+    return {
+        "alert": {**vars(alert), "key": alert.key},
+        "reference": done.reference if done else reference(alert.key),
+        "outcome": shown.outcome.status,
+        "decision": shown.outcome.text,
+        "customer": shown.rehearsal.owner,
+        "settings": shown.rehearsal.settings.values,
+        "ticket": created,
+        "replies": replies,
+        "steps": shown.steps,
+        "calls": [vars(call) for call in shown.calls],
+    }
+
+
+def _print(data: Dict[str, Any]) -> None:
+    alert = data["alert"]
+    _line("alert", f"{alert['key']}  {alert['kind']} {alert['state']} ({alert['severity']})")
+    _line("reference", data["reference"])
+    _line("decision", data["decision"])
+    customer = data["customer"]
+    if customer:
+        text = f"{customer['name']} ({customer['account']}), by {customer['how']}"
+        _line("customer", text)
+    if "pbx_hosts" in data:
+        _line("PBX hosts", ", ".join(data["pbx_hosts"]) or "none")
+    if data["ticket"]:
+        _settings(data["settings"], data["ticket"])
+        _line("subject", data["ticket"]["subject"])
+        _texts("body", data["ticket"]["body"])
+    for reply in data["replies"]:
+        seen_by = "customer sees it" if reply["customer_visible"] else "internal"
+        _texts(f"note ({seen_by}{', closes the ticket' if reply['close'] else ''})", reply["body"])
+    _line("steps", ", ".join(data["steps"]) or "none")
+    _line("calls", str(len(data["calls"])))
+    for call in data["calls"]:
+        print(f"  {call['method']:<4} {common.paint(_shown(Call(**call)), 'grey')}")
+
+
+def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
+    for name in ("priority", "category", "sub_category", "team", "status"):
+        if settings[name] is not None:
+            _line(name.replace("_", "-"), str(settings[name]))
+    _line("tags", ", ".join(settings["tags"]))
+    if ticket["estimated_resolution_date"]:
+        _line("resolve by", f"{ticket['estimated_resolution_date']} UTC")
+
+
+def _shown(call: Call) -> str:
+    return "".join(c if c.isprintable() else " " for c in call.path)
+
+
+def _line(name: str, text: str) -> None:
+    print(f"{common.paint(f'{name}:', 'bold')} {text}")
+
+
+def _texts(name: str, html: str) -> None:
+    print(common.paint(f"{name}, as text:", "bold"))
+    for line in markup.as_text(html).splitlines():
+        print(f"  {line}".rstrip())
+    print(common.paint(f"{name}, as HTML:", "bold"))
+    for line in html.splitlines():
+        print(f"  {line}".rstrip())

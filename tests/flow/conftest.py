@@ -1,0 +1,154 @@
+"""The real program against the real sandbox process, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+import pytest
+
+from brtel_notify.sandbox.testing import SandboxProcess
+
+CAPTURES = Path(__file__).resolve().parents[2] / "brtel_notify" / "sandbox" / "captures"
+
+CONFIG = """\
+api:
+  url: {url}
+  token_file: {token_file}
+customer:
+  fallback: CL000001
+ticket:
+  priority: High
+  category: Infrastructure
+  sub_category: PBX / 3CX
+"""
+
+
+class Site:
+    """A machine with brtel-notify on it: a configuration, a state folder, a sandbox."""
+
+    def __init__(self, folder: Path, sandbox: SandboxProcess) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.config_file = folder / "config.yml"
+        self.state_dir = folder / "state"
+        self.token_file = folder / "token"
+        self.token_file.write_text(sandbox.token)
+        self.configure()
+
+    def configure(self, more: str = "", base: str = CONFIG) -> None:
+        """Write the configuration: the usual, and MORE."""
+        text = base.format(url=self.sandbox.url, token_file=self.token_file)
+        self.config_file.write_text(text + more)
+
+    def words(self, *arguments: str) -> List[str]:
+        """A command line for this site."""
+        return [
+            *(sys.executable, "-m", "brtel_notify"),
+            *("--config", str(self.config_file), "--state-dir", str(self.state_dir)),
+            *arguments,
+        ]
+
+    def run(
+        self,
+        *arguments: str,
+        env: Optional[Mapping[str, str]] = None,
+        stdin: bytes = b"",
+        code: Optional[int] = 0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command; its exit code must be CODE, unless that is None."""
+        done = subprocess.run(
+            self.words(*arguments),
+            env={**os.environ, **(env or {})},
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+        text = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+        if code is not None:
+            assert text.returncode == code, f"{text.stdout}\n{text.stderr}"
+        return text
+
+    def notify(self, capture: str, *variables: str, code: Optional[int] = 0) -> str:
+        """Play a capture, with some variables changed; what the command said on stdout."""
+        data = load_capture(capture)
+        options: List[str] = []
+        for variable in variables:
+            options += ["--var", variable]
+        done = self.run(
+            data["source"],
+            *options,
+            *data.get("argv", []),
+            env=data.get("env"),
+            stdin=json.dumps(data["stdin"]).encode() if "stdin" in data else b"",
+            code=code,
+        )
+        return done.stdout.strip()
+
+    def calls(self) -> List[str]:
+        """The calls since the last look: ``POST /v1/tickets``."""
+        found = [
+            f"{call['method']} {call['path'].removeprefix('/api').partition('?')[0]}"
+            for call in self.sandbox.requests()
+        ]
+        self.sandbox.clear_requests()
+        return found
+
+    @property
+    def tickets(self) -> List[Dict[str, Any]]:
+        """The tickets at BlueRockTEL."""
+        return self.sandbox.tickets()
+
+    def the_ticket(self) -> Dict[str, Any]:
+        """The one ticket there is."""
+        assert len(self.tickets) == 1
+        return self.tickets[0]
+
+    @property
+    def state(self) -> Dict[str, Any]:
+        """The open-ticket map."""
+        found: Dict[str, Any] = json.loads((self.state_dir / "state.json").read_text())["tickets"]
+        return found
+
+    def queued(self, where: str = "queue") -> List[Path]:
+        """The files in the queue, or in ``dead``."""
+        folder = self.state_dir / where
+        return sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
+
+
+def load_capture(name: str) -> Dict[str, Any]:
+    """What a real monitoring server passed."""
+    data: Dict[str, Any] = json.loads((CAPTURES / f"{name}.json").read_text())
+    return data
+
+
+def start(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a command without waiting for it."""
+    return subprocess.Popen(
+        words, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxProcess]:
+    with SandboxProcess() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
+    sandbox_process.clear_faults()
+    sandbox_process.reset()
+    sandbox_process.clear_requests()
+    return sandbox_process
+
+
+@pytest.fixture
+def site(tmp_path: Path, sandbox: SandboxProcess) -> Site:
+    return Site(tmp_path, sandbox)
