@@ -12,6 +12,9 @@ from typing import Any, Callable, Optional
 
 from brtel_notify import files
 
+#: What a file that was lost, cut or edited can raise.
+_USELESS = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
 
 class Cache:
     """The folder ``cache`` below the state folder. ``clock`` gives seconds since the epoch."""
@@ -23,23 +26,23 @@ class Cache:
         self.clock = clock
 
     def get(self, kind: str, key: str, max_age: float) -> Optional[Any]:
-        """What was put there at most MAX_AGE seconds ago, else None."""
+        """What was put there less than MAX_AGE seconds ago, else None."""
         try:
             record = json.loads(files.read_whole(self._path(kind, key)))
-            fresh = 0 <= self.clock() - record["at"] <= max_age
+            fresh = 0 <= self.clock() - record["at"] < max_age
             mine = record["scope"] == self.scope and record["key"] == key
             return record["value"] if fresh and mine else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except _USELESS:
             return None
 
     def put(self, kind: str, key: str, value: Any) -> None:
         """Keep VALUE, anything that JSON can say."""
         record = {"scope": self.scope, "key": key, "at": self.clock(), "value": value}
         try:
-            files.make_folder(self.folder, self.state_dir)
             data = json.dumps(record).encode("ascii")
+            files.make_folder(self.folder, self.state_dir)
             files.write_whole(self._path(kind, key), data, durable=False)
-        except OSError:
+        except _USELESS:
             pass
 
     def clear(self, kind: str) -> None:

@@ -102,7 +102,8 @@ class Delivery:
         done = self._follow(situation)
         self._record(situation, done)
         self.queue.remove(self.event)
-        return Outcome(DELIVERED, self._story(situation, done, self.desk.calls - calls))
+        status = DELIVERED if plan(done).steps else IGNORED
+        return Outcome(status, self._story(situation, done, self.desk.calls - calls))
 
     def failed(self, text: str, maybe_done: bool, retry_at: float = 0.0) -> None:
         """Journal that this attempt ended without delivering. Raises OSError.

@@ -340,7 +340,7 @@ class Drain:
 
 def _pause(attempts: int, retry_after: Optional[float]) -> float:
     """Seconds until the next attempt: longer each time, never all events at one moment."""
-    backoff = min(FIRST_RETRY * 2 ** max(0, attempts - 1), LONGEST_RETRY)
+    backoff = min(FIRST_RETRY * 2.0 ** max(0, attempts - 1), LONGEST_RETRY)
     jittered = backoff * random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it
     return max(jittered, retry_after or 0.0)
 

@@ -5,7 +5,9 @@ Capture imports this module on every alert: os alone, nothing heavy.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     PathLike = Union[str, "os.PathLike[str]"]
 
 _GROUP_WRITE = 0o020
+#: O_NONBLOCK: a FIFO in a file's place must not hang us.
+_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class NotAFile(OSError):
+    """Something that is no regular file stands where a file is due: a folder, a link, a FIFO."""
 
 
 def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
@@ -26,12 +34,49 @@ def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
-    if parent is not None and _shared(parent):
-        os.chmod(path, 0o2770)
+    mode = 0o2770 if parent is not None and _shared(parent) else 0o700
+    descriptor = _open_folder(path)
+    try:
+        if parent is not None:
+            _give_to_owner_of(parent, descriptor)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+    try:
+        sync_folder(_folder_of(path))
+    except PermissionError:  # one may be allowed to make folders there, and not to look
+        pass
+
+
+def _open_folder(path: PathLike) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except PermissionError:  # a umask that takes even the owner's rights
+        os.chmod(path, 0o700)
+        return os.open(path, flags)
+
+
+def _folder_of(path: PathLike) -> str:
+    return os.path.dirname(os.fspath(path)) or os.curdir
 
 
 def _shared(folder: PathLike) -> bool:
     return bool(os.stat(folder).st_mode & _GROUP_WRITE)
+
+
+def _give_to_owner_of(folder: PathLike, descriptor: int) -> None:
+    """What root makes in another user's FOLDER is that user's, who must be able to go on with it.
+
+    Only for what this process has just created: root must not give away what was there before.
+    """
+    if os.geteuid() != 0:
+        return
+    status = os.stat(folder)
+    try:
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    except OSError:  # a file system without owners
+        pass
 
 
 def mode_below(folder: PathLike) -> int:
@@ -39,31 +84,55 @@ def mode_below(folder: PathLike) -> int:
     return 0o660 if _shared(folder) else 0o600
 
 
+def create(path: PathLike, flags: int) -> int:
+    """Open a file that is not there yet, with the owner and mode of files in its folder.
+
+    Raises FileExistsError, OSError.
+    """
+    folder = _folder_of(path)
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
+    try:
+        _give_to_owner_of(folder, descriptor)
+        os.fchmod(descriptor, mode_below(folder))
+    except BaseException:
+        os.close(descriptor)
+        remove_quietly(path)
+        raise
+    return descriptor
+
+
 def write_whole(path: PathLike, data: bytes, *, durable: bool = True) -> None:
     """Replace the file PATH by DATA in one step, so that no reader ever sees a part of it.
 
     Durable: when this returns, the file survives a power cut (fsync of the file and its folder).
-    Raises OSError, and then the old file is as it was.
+    A link in the file's place is replaced, not followed. Raises OSError that names PATH; then the
+    old file is as it was, unless only the last step, the fsync of the folder, went wrong.
     """
-    folder, name = os.path.split(os.fspath(path))
+    folder, name = _folder_of(path), os.path.basename(os.fspath(path))
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
     try:
+        descriptor = create(temporary, os.O_WRONLY)
         try:
-            os.fchmod(descriptor, mode_below(folder))
-            write_all(descriptor, data)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        remove_quietly(temporary)
+            try:
+                write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+        except BaseException:
+            remove_quietly(temporary)
+            raise
+        if durable:
+            sync_folder(folder)
+    except OSError as error:
+        _name(error, path)
         raise
-    if durable:
-        sync_folder(folder)
+
+
+def _name(error: OSError, path: PathLike) -> None:
+    """Make ERROR name the file that people know, not a temporary one, or none."""
+    error.filename, error.filename2 = os.fspath(path), None
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -77,9 +146,10 @@ def append_line(path: PathLike, line: bytes) -> None:
     """Append LINE (without its newline) to the existing file PATH, durably.
 
     A line cut short by a full disk is taken back; one cut short by a kill is closed off first, for
-    its reader to pass over. Raises OSError; then the file is as it was.
+    its reader to pass over. Raises OSError that names PATH (NotAFile among them); then the file is
+    as it was.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = _open_file(path, os.O_RDWR | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -87,18 +157,57 @@ def append_line(path: PathLike, line: bytes) -> None:
         try:
             write_all(descriptor, line + b"\n")
             os.fsync(descriptor)
-        except OSError:
+        except BaseException:
             os.ftruncate(descriptor, size)
             raise
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         os.close(descriptor)
 
 
 def read_whole(path: PathLike) -> bytes:
-    """The bytes of the file PATH, which must be no symbolic link. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
+    """The bytes of the file PATH. Raises OSError; NotAFile for a link, a folder, a FIFO."""
+    with open(_open_file(path, os.O_RDONLY), "rb") as file:
         return file.read()
+
+
+def open_own(path: PathLike, flags: int) -> int:
+    """Open a regular file of ours, whose mode follows its folder's if that was opened to a group.
+
+    Raises OSError, NotAFile.
+    """
+    descriptor = _open_file(path, flags)
+    try:
+        status, wanted = os.fstat(descriptor), mode_below(_folder_of(path))
+        # A hard link may have been planted, to have root open somebody else's file to a group.
+        ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+        if ours and stat.S_IMODE(status.st_mode) != wanted:
+            os.fchmod(descriptor, wanted)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open_file(path: PathLike, flags: int) -> int:
+    """Open what must be a regular file. Raises OSError, NotAFile."""
+    try:
+        descriptor = os.open(path, flags | _OPEN)
+    except OSError as error:
+        # ELOOP: a link; EISDIR: a folder; ENXIO: a socket.
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _not_a_file(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_a_file(path)
+    return descriptor
+
+
+def _not_a_file(path: PathLike) -> NotAFile:
+    return NotAFile(errno.EINVAL, "is a link, a folder or a device where a file is due", path)
 
 
 def sync_folder(folder: PathLike) -> None:
@@ -106,6 +215,9 @@ def sync_folder(folder: PathLike) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems know no fsync of a folder
+            raise
     finally:
         os.close(descriptor)
 

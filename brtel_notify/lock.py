@@ -19,7 +19,7 @@ class DrainLock:
     """``flock`` on a file of the state folder: the kernel lets go of it when its holder dies.
 
     ``with DrainLock(state_dir) as taken:`` never waits; ``taken`` says whether it is ours.
-    Raises OSError when the file cannot be opened.
+    Raises OSError when the file cannot be opened, or is no file.
     """
 
     def __init__(self, state_dir: str) -> None:
@@ -27,17 +27,25 @@ class DrainLock:
         self._descriptor = -1
 
     def __enter__(self) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o600)
-        wanted = files.mode_below(os.path.dirname(self.path))
-        status = os.fstat(self._descriptor)
-        if status.st_mode & 0o777 != wanted and status.st_uid == os.geteuid():
-            os.fchmod(self._descriptor, wanted)
+        descriptor = self._open()
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = True
         except BlockingIOError:
-            return False
-        return True
+            taken = False
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, OSError):
+                error.filename = self.path
+            raise
+        self._descriptor = descriptor
+        return taken
+
+    def _open(self) -> int:
+        try:
+            return files.create(self.path, os.O_RDWR)
+        except FileExistsError:
+            return files.open_own(self.path, os.O_RDWR)
 
     def __exit__(
         self,

@@ -30,6 +30,8 @@ class Options:
 
     def take(self, words: List[str]) -> bool:
         """Take the global option at the head of WORDS, if there is one. Raises UsageError."""
+        if not words:
+            return False
         name, equals, value = words[0].partition("=")
         if words[0] in _FLAGS:
             setattr(self, _FLAGS[words[0]], True)
@@ -37,12 +39,12 @@ class Options:
             return True
         if name not in _VALUED:
             return False
-        if not equals:
-            if len(words) < 2:
-                raise UsageError(f"{name} needs a value")
-            value = words[1]
-            del words[1]
-        del words[0]
+        taken = 1
+        if not equals and len(words) > 1 and not words[1].startswith("-"):
+            value, taken = words[1], 2
+        if not value:  # an unset variable of a script, most likely: no default is what is meant
+            raise UsageError(f"{name} needs a value")
+        del words[:taken]
         setattr(self, _VALUED[name], value)
         return True
 

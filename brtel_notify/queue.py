@@ -7,6 +7,7 @@ Capture imports this module on every alert: nothing heavy.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -22,10 +23,16 @@ SUFFIX = ".jsonl"
 VERSION = 1
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
+_LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
+
+
+#: The time in the last name given by this process: a clock that stands still, or is set back,
+#: must not change the order.
+_latest = 0
 
 
 class Damaged(ValueError):
-    """A queue file whose first line is no capture."""
+    """A queue file whose first line is no capture, or something that is no file in its place."""
 
 
 class Event:
@@ -106,18 +113,20 @@ class Queue:
     def add(self, capture: Capture) -> Event:
         """Store CAPTURE; once this returns, the notification cannot be lost."""
         self._make_folders()
-        name = f"{time.time_ns():020d}-{os.getpid():07d}-{os.urandom(3).hex()}{SUFFIX}"
-        path = os.path.join(self.folder, name)
-        files.write_whole(path, _line({"version": VERSION, **capture.as_dict()}) + b"\n")
+        path = os.path.join(self.folder, _new_id() + SUFFIX)
+        try:
+            files.write_whole(path, _line({"version": VERSION, **capture.as_dict()}) + b"\n")
+        except OSError:
+            # The caller will be told that it is not stored, and call again: once is enough.
+            files.remove_quietly(path)
+            raise
         return Event(path, capture, [])
 
     def _make_folders(self) -> None:
-        if os.path.isdir(self.folder):
+        if os.path.isdir(self.folder) and os.path.isdir(self.dead_folder):
             return
-        try:
-            os.makedirs(self.state_dir, 0o700)
-        except FileExistsError:
-            pass
+        os.makedirs(os.path.dirname(os.path.abspath(self.state_dir)), exist_ok=True)
+        files.make_folder(self.state_dir)
         files.make_folder(self.folder, self.state_dir)
         files.make_folder(self.dead_folder, self.state_dir)
 
@@ -139,9 +148,7 @@ class Queue:
 
     def load(self, event_id: str, *, dead: bool = False) -> Event:
         """The event of that id. Raises FileNotFoundError, Damaged."""
-        folder = self.dead_folder if dead else self.folder
-        path = os.path.join(folder, event_id + SUFFIX)
-        return _read(path)
+        return _read(_path(self.dead_folder if dead else self.folder, event_id))
 
     def find(self, event_id: str) -> Optional[Event]:
         """The event of that id, waiting or dead; None when it is neither."""
@@ -153,39 +160,75 @@ class Queue:
         return None
 
     def remove(self, event: Event) -> None:
-        """The event is done: take it out."""
-        os.unlink(event.path)
+        """The event is done: take it out, if an operator has not."""
+        try:
+            os.unlink(event.path)
+        except FileNotFoundError:
+            pass
 
     def bury(self, event_id: str, reason: str) -> None:
-        """Move an event to ``dead``, with the REASON in its journal."""
-        files.make_folder(self.dead_folder, self.state_dir)
-        path = os.path.join(self.folder, event_id + SUFFIX)
-        files.append_line(path, _line({"dead": reason, "at": time.time()}))
-        os.rename(path, os.path.join(self.dead_folder, event_id + SUFFIX))
-        files.sync_folder(self.dead_folder)
+        """Move an event to ``dead``, with the REASON in its journal.
+
+        Raises FileNotFoundError when an operator took it out meanwhile.
+        """
+        self._make_folders()
+        _move(event_id, self.folder, self.dead_folder, {"dead": reason, "at": time.time()})
 
     def revive(self, event_id: str) -> None:
         """Put a dead event back into the queue. Raises FileNotFoundError."""
-        path = os.path.join(self.dead_folder, event_id + SUFFIX)
-        files.append_line(path, _line({"requeued": time.time()}))
-        os.rename(path, os.path.join(self.folder, event_id + SUFFIX))
-        files.sync_folder(self.folder)
+        self._make_folders()
+        _move(event_id, self.dead_folder, self.folder, {"requeued": time.time()})
 
     def forget(self, event_id: str) -> None:
         """Remove an event, waiting or dead, undelivered: an operator said so."""
         for folder in (self.folder, self.dead_folder):
-            files.remove_quietly(os.path.join(folder, event_id + SUFFIX))
+            try:
+                os.unlink(_path(folder, event_id))
+            except FileNotFoundError:
+                pass
 
     def sweep(self, now: float) -> None:
-        """Remove what killed processes left half-written."""
-        for entry in os.scandir(self.folder):
-            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
+        """Remove what killed processes left half-written. ``now``: seconds since the epoch."""
+        for folder in (self.folder, self.dead_folder, self.state_dir):
+            try:
+                with os.scandir(folder) as entries:
+                    leftovers = [entry for entry in entries if _is_temporary(entry.name)]
+            except FileNotFoundError:
+                continue
+            for entry in leftovers:
                 try:
-                    stale = now - entry.stat(follow_symlinks=False).st_mtime > STALE_TEMPORARY
+                    written = entry.stat(follow_symlinks=False).st_mtime
                 except FileNotFoundError:
                     continue
-                if stale:
+                if now - written > STALE_TEMPORARY:
                     files.remove_quietly(entry.path)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def _new_id() -> str:
+    global _latest
+    _latest = max(time.time_ns(), _latest + 1)
+    return f"{_latest:020d}-{os.getpid():07d}-{os.urandom(3).hex()}"
+
+
+def _path(folder: str, event_id: str) -> str:
+    """The file of an event; an id may come from the command line, and must not leave FOLDER."""
+    if not event_id or event_id.startswith(".") or "/" in event_id or "\0" in event_id:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), event_id)
+    return os.path.join(folder, event_id + SUFFIX)
+
+
+def _move(event_id: str, source: str, target: str, record: Dict[str, Any]) -> None:
+    path = _path(source, event_id)
+    try:
+        files.append_line(path, _line(record))
+    except files.NotAFile:  # nothing to write into, but it must get out of the way all the same
+        pass
+    os.rename(path, _path(target, event_id))
+    files.sync_folder(target)
 
 
 def _ids(folder: str) -> List[str]:
@@ -199,12 +242,32 @@ def _ids(folder: str) -> List[str]:
 
 
 def _read(path: str) -> Event:
-    first, *rest = files.read_whole(path).split(b"\n")
+    name = os.path.basename(path)
     try:
-        capture = Capture.from_dict(json.loads(first))
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"{os.path.basename(path)}: its first line is no capture") from error
+        first, *rest = files.read_whole(path).split(b"\n")
+    except files.NotAFile as error:
+        raise Damaged(f"{name}: {error.strerror}") from error
+    try:
+        capture = _capture(json.loads(first))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Damaged(f"{name}: its first line is no capture") from error
     return Event(path, capture, list(_journal(rest)))
+
+
+def _capture(data: Any) -> Capture:
+    """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
+    capture = Capture.from_dict(data)
+    texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]
+    well_formed = (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(data["env"], dict)
+        and isinstance(data["argv"], list)
+        and not isinstance(capture.time, bool)
+        and 0 <= capture.time <= _LAST_TIME
+    )
+    if not well_formed:
+        raise ValueError("a field has an impossible type")
+    return capture
 
 
 def _journal(lines: List[bytes]) -> Iterator[Dict[str, Any]]:
@@ -212,10 +275,20 @@ def _journal(lines: List[bytes]) -> Iterator[Dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict):
+        if isinstance(record, dict) and _is_sound(record):
             yield record
+
+
+def _is_sound(record: Dict[str, Any]) -> bool:
+    """Whether an entry says what its readers ask of it; a disk's or an editor's slip may not."""
+    if "step" in record:
+        return isinstance(record["step"], str) and "result" in record
+    if "failed" in record:
+        retry_at = record.get("retry_at", 0.0)
+        return "maybe_done" in record and type(retry_at) in (int, float)
+    return True
 
 
 def _line(record: Dict[str, Any]) -> bytes:

@@ -29,8 +29,11 @@ def alert(kind: str = "problem", **more: Any) -> Alert:
         fields = {"severity": "ok", "state": "OK"}
     return Alert(
         **{
-            **{"source": "nagios", "kind": kind, "host": "acme.3cx.fr", "service": "SIP trunk"},
-            **{"time": NOW},
+            "source": "nagios",
+            "kind": kind,
+            "host": "acme.3cx.fr",
+            "service": "SIP trunk",
+            "time": NOW,
             **fields,
             **more,
         }
