@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
 
-from brtel_notify.bluerocktel import Customer, PbxHost
+from brtel_notify.bluerocktel import Customer, NotFound, PbxHost, Refused
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
 from brtel_notify.readers import ConfigError
@@ -57,6 +57,16 @@ class Owner:
         """What the open-ticket map and the journal keep of it."""
         return {"id": self.id, "name": self.name, "account": self.account, "how": self.how}
 
+    @classmethod
+    def from_dict(cls, data: Any) -> Optional[Owner]:
+        """The owner again, from :meth:`as_dict`; None when DATA is no such thing."""
+        types = {"id": int, "name": str, "account": str, "how": str}
+        if not isinstance(data, dict) or set(data) != set(types):
+            return None
+        if any(type(data[name]) is not kind for name, kind in types.items()):
+            return None
+        return cls(**data)
+
     def __str__(self) -> str:
         return f"{self.name} ({self.account})"
 
@@ -77,7 +87,7 @@ class Owners:
         Raises ApiError; ConfigError when the fallback is no customer.
         """
         for way, template in self.options.lookup:
-            value = self._table(host) if way == "hosts" else evaluate(template)
+            value = self._table(host) if way == "hosts" else evaluate(template).strip()
             if not value:
                 continue
             owner = self._remembered(way, value, host, address)
@@ -106,10 +116,15 @@ class Owners:
     def _remembered(self, way: str, value: str, host: str, address: str) -> Optional[Owner]:
         # A search is confirmed by the host, so its answer holds for that host only.
         key = "\n".join((way, value, host) if way == "search" else (way, value))
-        known = self.cache.get("customer", key, self.options.cache)
+        known = Owner.from_dict(self.cache.get("customer", key, self.options.cache))
         if known is not None:
-            return Owner(**known)
-        customer = self._ask(way, value, host, address)
+            return known
+        try:
+            customer = self._ask(way, value, host, address)
+        except (NotFound, Refused) as error:
+            # The value comes from the alert, whatever it holds: that must not cost the ticket.
+            self.say(f"{host}: the lookup by {way} '{value}' was refused: {error}")
+            return None
         if customer is None:
             return None
         owner = Owner(customer.id, customer.name, customer.account, way)
@@ -118,7 +133,7 @@ class Owners:
 
     def _ask(self, way: str, value: str, host: str, address: str) -> Optional[Customer]:
         if way == "pbx":
-            return self._by_pbx(value)
+            return self._by_pbx(value, host)
         if way == "search":
             return self._by_search(value, host, address)
         customer = self.directory.customer_by_account(value)
@@ -126,31 +141,31 @@ class Owners:
             self.say(f"{host}: no customer has the account {value} ({way})")
         return customer
 
-    def _by_pbx(self, host_name: str) -> Optional[Customer]:
+    def _by_pbx(self, host_name: str, host: str) -> Optional[Customer]:
         pbx = self.directory.pbx_host(host_name)
+        about = host if host == host_name else f"{host}: {host_name}"
         if pbx is None:
-            self.say(f"{host_name}: is no PBX host in BlueRockTEL")
+            self.say(f"{about}: is no PBX host in BlueRockTEL")
             return None
         if not pbx.customers:
-            self.say(f"{host_name}: is a PBX host in BlueRockTEL, but linked to no customer")
+            self.say(f"{about}: is a PBX host in BlueRockTEL, but linked to no customer")
             return None
-        if not pbx.active:
-            self.say(f"{host_name}: is marked inactive in BlueRockTEL; its customer gets the alert")
+        notes = [] if pbx.active else ["is marked inactive in BlueRockTEL"]
+        which = "its customer"
         if len(pbx.customers) > 1:
-            self.say(
-                f"{host_name}: is shared by {len(pbx.customers)} customers; the first,"
-                f" {pbx.customers[0].account}, gets the alert"
-            )
+            notes.append(f"is shared by {len(pbx.customers)} customers")
+            which = "the first of them"
+        if notes:
+            account = pbx.customers[0].account
+            self.say(f"{about}: {' and '.join(notes)}; {which}, {account}, gets the alert")
         return pbx.customers[0]
 
     def _by_search(self, term: str, host: str, address: str) -> Optional[Customer]:
         found = self.directory.search_customers(term)
         if not found:
-            self.say(f"search '{term}': no customer")
+            self.say(f"{host}: search '{term}': no customer")
             return None
         exact = [c for c in found if term.lower() in (c.name.lower(), c.account.lower())]
-        if len(exact) == 1:
-            return exact[0]
         candidates = exact or found
         if len(candidates) == 1:
             return candidates[0]
@@ -158,7 +173,7 @@ class Owners:
         if len(confirmed) == 1:
             return confirmed[0]
         self.say(
-            f"search '{term}': {len(candidates)} customers, none of them for certain;"
+            f"{host}: search '{term}': {len(candidates)} customers, none of them for certain;"
             " not guessing among them"
         )
         return None
@@ -171,7 +186,8 @@ class Owners:
         return [
             customer
             for customer in candidates
-            if any(
+            if customer.account
+            and any(
                 pbx.host_name.lower() in names
                 for pbx in self.directory.pbx_hosts_of(customer.account)
             )
@@ -183,11 +199,21 @@ class Owners:
         Raises ApiError.
         """
         known = self.cache.get("record", owner.account, self.options.cache)
-        if known is None:
-            customer = self.directory.customer_by_account(owner.account)
+        if not isinstance(known, dict):
+            customer = self._whole(owner)
             known = dict(customer.extra) if customer else {}
-            self.cache.put("record", owner.account, known)
+            if customer:
+                self.cache.put("record", owner.account, known)
         return {**known, **plain_record(owner)}
+
+    def _whole(self, owner: Owner) -> Optional[Customer]:
+        if not owner.account:
+            return None
+        try:
+            return self.directory.customer_by_account(owner.account)
+        except Refused as error:
+            self.say(f"{owner.name}: the record of account {owner.account} was refused: {error}")
+            return None
 
 
 def plain_record(owner: Owner) -> Dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from brtel_notify.bluerocktel import Client
+from brtel_notify.bluerocktel import ApiError, Client
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
 from brtel_notify.readers import ConfigError, nearest
@@ -31,6 +31,7 @@ class Names:
         self.client = client
         self.cache = cache
         self._fresh: Dict[str, List[Row]] = {}
+        self._failed: Dict[str, Tuple[int, Optional[ApiError]]] = {}
         self._lock = threading.Lock()
 
     def ids(self, settings: Settings) -> Dict[str, Optional[int]]:
@@ -86,10 +87,11 @@ class Names:
         for refresh in (False, True):
             rows = self._rows(LISTS[name], refresh)
             if category is not None:
-                rows = [row for row in rows if row["category_id"] in (category, None)]
-            for row in rows:
-                if row["name"].strip().lower() == wanted.lower():
-                    return int(row["id"])
+                rows = [row for row in rows if row.get("category_id") in (category, None)]
+            named = [row for row in rows if _same(row["name"], wanted)]
+            if named:
+                alike = [row for row in named if row["name"].strip() == wanted.strip()]
+                return int((alike or named)[0]["id"])
         hint = nearest(wanted, [row["name"] for row in rows])
         within = " within its category" if category is not None else ""
         raise ConfigError(
@@ -129,15 +131,42 @@ class Names:
 
     def _rows(self, kind: str, refresh: bool) -> List[Row]:
         """A list; asked of the server at most once by this process, however many ask."""
+        failures, _ = self._failed.get(kind, (0, None))
         with self._lock:
             if kind in self._fresh:
                 return self._fresh[kind]
             known = None
             if not refresh:
                 known = self.cache.get("names", kind, self.config.customer.cache)
-            if known is not None:
+            if _is_list_of_names(known):
                 return list(known)
-            rows = [vars(row).copy() for row in getattr(self.client, kind)()]
+            count, error = self._failed.get(kind, (0, None))
+            if error is not None and count != failures:
+                # Another thread failed while this one waited for it: once is enough.
+                raise error
+            rows = self._fetched(kind, count)
             self._fresh[kind] = rows
             self.cache.put("names", kind, rows)
             return rows
+
+    def _fetched(self, kind: str, failures: int) -> List[Row]:
+        try:
+            return [vars(row).copy() for row in getattr(self.client, kind)()]
+        except ApiError as error:
+            self._failed[kind] = (failures + 1, error)
+            raise
+
+
+def _same(name: str, wanted: str) -> bool:
+    return name.strip().casefold() == wanted.strip().casefold()
+
+
+def _is_list_of_names(rows: Any) -> bool:
+    """Whether what the cache gave is what was put there."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and type(row.get("id")) is int
+        and isinstance(row.get("name"), str)
+        and type(row.get("category_id")) in (int, type(None))
+        for row in rows
+    )

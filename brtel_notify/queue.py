@@ -167,12 +167,12 @@ class Queue:
             pass
 
     def bury(self, event_id: str, reason: str) -> None:
-        """Move an event to ``dead``, with the REASON in its journal.
-
-        Raises FileNotFoundError when an operator took it out meanwhile.
-        """
+        """Move an event to ``dead``, with the REASON in its journal, if it is still there."""
         self._make_folders()
-        _move(event_id, self.folder, self.dead_folder, {"dead": reason, "at": time.time()})
+        try:
+            _move(event_id, self.folder, self.dead_folder, {"dead": reason, "at": time.time()})
+        except FileNotFoundError:  # an operator took it out meanwhile
+            pass
 
     def revive(self, event_id: str) -> None:
         """Put a dead event back into the queue. Raises FileNotFoundError."""

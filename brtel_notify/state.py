@@ -8,16 +8,23 @@ for it, and written back as the text that it was when nobody did.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from brtel_notify import files
+from brtel_notify import files, times
+from brtel_notify.alert import SEVERITIES, reference
 
 VERSION = 1
 _HEAD = '{\n  "version": 1,\n  "tickets": {'
 _FOOT = "\n  }\n}\n"
+#: Characters that every program writes into JSON as they are: jq, for one, leaves é unescaped.
+_PLAIN = re.compile(r"[A-Za-z0-9 ._:%@#()=,;!?*-]+")
+
+log = logging.getLogger(__name__)
 
 
 class LaterVersion(Exception):
@@ -57,11 +64,17 @@ class Entry:
 
 
 class State:
-    """The map in memory. Not for several threads at once: its user holds a lock."""
+    """The map in memory. Not for several threads at once: its user holds a lock.
+
+    An entry that makes no sense (a person edited it, the disk lost a part of it) is found out when
+    somebody asks for it: it counts as not there, a warning names it, and the next :meth:`save`
+    sets it aside. Its ticket is found again on the server by its reference.
+    """
 
     def __init__(self, path: str, texts: Dict[str, str]) -> None:
         self.path = path
         self._texts = texts
+        self._damaged: Dict[str, str] = {}
 
     @classmethod
     def load(cls, path: str) -> Tuple[State, Optional[str]]:
@@ -73,8 +86,9 @@ class State:
         state, damage = cls.peek(path)
         if damage is None:
             return state, None
-        aside = f"{path}.damaged-{int(time.time())}"
-        os.replace(path, aside)
+        aside = _aside(path)
+        os.rename(path, aside)
+        files.sync_folder(os.path.dirname(path) or os.curdir)
         return state, (
             f"{damage}; set aside as {os.path.basename(aside)}, and open tickets are found again"
             " by their reference"
@@ -84,39 +98,54 @@ class State:
     def peek(cls, path: str) -> Tuple[State, Optional[str]]:
         """The map from its file, as :meth:`load`, but a damaged file is left where it is."""
         try:
-            text = files.read_whole(path).decode("utf-8", "replace")
+            data = files.read_whole(path)
         except FileNotFoundError:
             return cls(path, {}), None
         try:
-            return cls(path, _split(text)), None
+            return cls(path, _split(data)), None
         except ValueError as error:
             return cls(path, {}), f"{path}: {error}"
 
     def get(self, key: str) -> Optional[Entry]:
         """The entry of that ticket key."""
         text = self._texts.get(key)
-        return None if text is None else _entry(key, json.loads(text))
+        if text is None:
+            return None
+        try:
+            return _entry(key, json.loads(text))
+        except (ValueError, RecursionError) as error:
+            self._damaged[key] = self._texts.pop(key)
+            problem = " ".join(str(error).split())
+            log.warning(
+                "%s: the entry %s makes no sense (%s): it is left out, and set aside",
+                self.path,
+                json.dumps(key),
+                problem,
+            )
+            return None
 
     def with_member(self, alert_key: str) -> Optional[Entry]:
         """The entry of the ticket that stands for the alert of that key."""
-        for entry in self._mentioning(json.dumps(alert_key)):
+        part = max(_PLAIN.findall(alert_key), key=len, default="")
+        for entry in self._those(lambda text: part in text):
             if alert_key in entry.members:
                 return entry
         return None
 
     def others_on(self, entry: Entry) -> int:
         """How many other open entries use the same ticket (``adopt: any`` lets them)."""
-        others = self._mentioning(f'"ticket_id": {entry.ticket_id},')
+        same = re.compile(rf'"ticket_id"\s*:\s*"?{entry.ticket_id}\b')
         return sum(
             other.key != entry.key and other.ticket_id == entry.ticket_id and other.is_open
-            for other in others
+            for other in self._those(lambda text: same.search(text) is not None)
         )
 
-    def _mentioning(self, part: str) -> Iterator[Entry]:
-        """The entries whose text holds PART: a cheap look before an exact one."""
-        for key, text in self._texts.items():
-            if part in text:
-                yield _entry(key, json.loads(text))
+    def _those(self, may_be: Callable[[str], bool]) -> Iterator[Entry]:
+        """The entries whose text MAY_BE what is looked for: a cheap look before an exact one."""
+        for key in [key for key, text in self._texts.items() if may_be(text)]:
+            entry = self.get(key)
+            if entry is not None:
+                yield entry
 
     def put(self, entry: Entry) -> None:
         """Add or replace one entry."""
@@ -128,66 +157,199 @@ class State:
 
     def forget_closed(self, before: str) -> None:
         """Forget the tickets that were closed before that time (ISO 8601, UTC)."""
-        for key, text in list(self._texts.items()):
-            if '"closed_at": null' not in text:
-                closed_at = json.loads(text).get("closed_at")
-                if closed_at is not None and closed_at < before:
-                    del self._texts[key]
+        for entry in self._those(lambda text: '"closed_at": null' not in text):
+            if entry.closed_at is not None and entry.closed_at < before:
+                self.drop(entry.key)
 
     def entries(self) -> List[Entry]:
         """Every entry, in the order in which they were opened."""
-        return [_entry(key, json.loads(text)) for key, text in self._texts.items()]
+        return list(self._those(lambda text: True))
 
     def save(self) -> None:
         """Replace the file, durably and in one step. Raises OSError."""
-        entries = (f"\n    {json.dumps(key)}: {text}" for key, text in self._texts.items())
-        files.write_whole(self.path, (_HEAD + ",".join(entries) + _FOOT).encode("utf-8"))
+        if self._damaged:
+            files.write_whole(_aside(self.path), _file(self._damaged))
+            self._damaged = {}
+        files.write_whole(self.path, _file(self._texts))
+
+
+def _aside(path: str) -> str:
+    """A name for what was damaged; only the holder of the drain lock asks, so it stays free."""
+    name = base = f"{path}.damaged-{int(time.time())}"
+    number = 1
+    while os.path.lexists(name):
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+# --- the file's text ------------------------------------------------------------------------------
+
+
+def _file(texts: Dict[str, str]) -> bytes:
+    entries = (f"\n    {json.dumps(key)}: {text}" for key, text in texts.items())
+    return (_HEAD + ",".join(entries) + _FOOT).encode("utf-8", "replace")
 
 
 def _entry_text(entry: Entry) -> str:
     data = asdict(entry)
     del data["key"]
+    return _indented(data)
+
+
+def _indented(data: Any) -> str:
     return json.dumps(data, indent=2).replace("\n", "\n    ")
 
 
-def _entry(key: str, data: Dict[str, Any]) -> Entry:
-    known = {name: value for name, value in data.items() if name in Entry.__dataclass_fields__}
-    return Entry(**{**known, "key": key})
-
-
-def _split(text: str) -> Dict[str, str]:
+def _split(data: bytes) -> Dict[str, str]:
     """The text of each entry by its key. Raises ValueError, LaterVersion.
 
     In the shape that :meth:`State.save` gives the file, an entry ends at the only lines that are
     four spaces and a brace. (JSON keeps line breaks out of strings, so no alert can fake one.) A
     file that a person or jq gave another shape is read as any JSON.
     """
-    if not (text.startswith(_HEAD) and text.endswith(_FOOT)):
-        return _split_slowly(text)
-    body = text[len(_HEAD) : -len(_FOOT)]
+    if data.isascii():
+        text = data.decode("ascii")
+        if text.startswith(_HEAD) and text.endswith(_FOOT):
+            texts = _split_quickly(text[len(_HEAD) : -len(_FOOT)])
+            if texts is not None:
+                return texts
+    return _split_slowly(data)
+
+
+def _split_quickly(body: str) -> Optional[Dict[str, str]]:
+    """The entries of a file in our own shape; None when it has another."""
     if not body:
         return {}
+    if not body.endswith("\n    }"):
+        return None
     texts = {}
-    for piece in body.removesuffix("\n    }").split("\n    },"):
+    for piece in body[: -len("\n    }")].split("\n    },"):
         first, brace, rest = piece.partition(": {\n")
-        if not brace or not first.startswith("\n    "):
-            return _split_slowly(text)
-        texts[json.loads(first)] = f"{{\n{rest}\n    }}"
+        if not brace or not first.startswith('\n    "'):
+            return None
+        try:
+            key = json.loads(first)
+        except ValueError:
+            return None
+        texts[key] = f"{{\n{rest}\n    }}"
     return texts
 
 
-def _split_slowly(text: str) -> Dict[str, str]:
+def _split_slowly(data: bytes) -> Dict[str, str]:
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ValueError("is no JSON" if text.strip() else "is empty") from error
-    version = data.get("version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > VERSION:
+        whole = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is no JSON" if data.strip() else "is empty") from error
+    version = whole.get("version", VERSION) if isinstance(whole, dict) else None
+    if isinstance(version, (int, float)) and version > VERSION:
         raise LaterVersion(
             f"state.json is of version {version}, written by a later brtel-notify than this one"
             f" (which knows {VERSION}): upgrade brtel-notify"
         )
-    try:
-        return {key: _entry_text(_entry(key, value)) for key, value in data["tickets"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("has not the shape of an open-ticket map") from error
+    if version != VERSION or not isinstance(whole.get("tickets"), dict):
+        raise ValueError("has not the shape of an open-ticket map")
+    return {key: _indented(entry) for key, entry in whole["tickets"].items()}
+
+
+# --- one entry ------------------------------------------------------------------------------------
+
+
+def _entry(key: str, data: Any) -> Entry:
+    """The entry that DATA says; what may be absent takes its default. Raises ValueError."""
+    if not isinstance(data, dict):
+        raise ValueError("it is no object")
+    given = {name: data[name] for name in _READERS if name in data}
+    values = {"reference": reference(key), "number": "", **given}
+    for name in ("ticket_id", "customer"):
+        if name not in values:
+            raise ValueError(f"{name} is missing")
+    for name, value in values.items():
+        try:
+            values[name] = _READERS[name](value)
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{name} has an impossible value") from None
+    return Entry(key=key, **values)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _id(value: Any) -> int:
+    if isinstance(value, (bool, float)):
+        raise TypeError(value)
+    return int(value)
+
+
+def _time(value: Any) -> str:
+    times.from_iso(value)
+    return _text(value)
+
+
+def _time_or_empty(value: Any) -> str:
+    return value if value == "" else _time(value)
+
+
+def _time_or_null(value: Any) -> Optional[str]:
+    return None if value is None else _time(value)
+
+
+def _mapping(value: Any) -> Dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
+
+def _customer(value: Any) -> Dict[str, Any]:
+    named = _mapping(value)
+    return {"name": "", "account": "", "how": "", **named, "id": _id(named["id"])}
+
+
+def _severity(value: Any) -> str:
+    if value not in SEVERITIES:
+        raise ValueError(value)
+    return _text(value)
+
+
+def _members(value: Any) -> Dict[str, Dict[str, Any]]:
+    return {
+        key: {
+            **_mapping(member),
+            "severity": _severity(member["severity"]),
+            "state": _text(member.get("state", "")),
+        }
+        for key, member in _mapping(value).items()
+    }
+
+
+def _noted(value: Any) -> Dict[str, str]:
+    return {fingerprint: _time(at) for fingerprint, at in _mapping(value).items()}
+
+
+#: Checks each field of an entry, which a person may have edited.
+_READERS: Dict[str, Callable[[Any], Any]] = {
+    "reference": _text,
+    "ticket_id": _id,
+    "number": _text,
+    "customer": _customer,
+    "ours": _flag,
+    "opened_at": _time_or_empty,
+    "severity": _severity,
+    "host": _text,
+    "service": _text,
+    "members": _members,
+    "closed_at": _time_or_null,
+    "muted": _flag,
+    "checked_at": _time_or_null,
+    "noted": _noted,
+    "last_event": _text,
+}

@@ -192,7 +192,7 @@ class Stage:
         """What one does first with a new configuration."""
         print(common.paint("brtel-notify test", "bold"), flush=True)
         words = [sys.executable, "-m", "brtel_notify", *self.globals, "test"]
-        subprocess.run(words, check=False)  # noqa: S603 - our own program
+        subprocess.run(words, check=False)
 
     def play(self, story: Story) -> Iterator[str]:
         """Play a story and tell it; gives what went wrong."""
