@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Dict, Iterator, Optional
 
@@ -91,6 +92,20 @@ def _key_characters(text: str) -> Iterator[str]:
             yield from (f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
         else:
             yield char
+
+
+_REFERENCE = re.compile(r"\bBN-[0-9a-f]{12}\b")
+
+
+def last_reference(text: str) -> Optional[str]:
+    """The reference of ours at the end of a ticket's TEXT, where we write it; None without one."""
+    found = _REFERENCE.findall(text)
+    return found[-1] if found else None
+
+
+def without_references(text: str) -> str:
+    """TEXT with what looks like a reference made to look only so: an alert must not forge one."""
+    return _REFERENCE.sub(lambda found: found[0].replace("-", "\u2011"), text)
 
 
 def reference(key: str) -> str:

@@ -20,6 +20,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
 )
@@ -120,6 +121,16 @@ _UPDATES = {
 }
 
 
+class Sender(Protocol):
+    """What carries a call to the API and its answer back; usually a Transport."""
+
+    def send(self, call: Call, seconds: float) -> Tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
 class _Answer(NamedTuple):
     """The status of a successful answer, and its JSON (None: empty)."""
 
@@ -133,7 +144,8 @@ class Client:
     ``url`` is the instance's ``…/api``: https, or http to this machine itself. ``timeout`` is
     the longest that one call may take, seconds. ``ca_file`` is a CA bundle instead of requests'
     own; ``proxy`` an http(s) proxy's URL (not used for an API on this machine);
-    ``token_cache`` the file that keeps a login's token. ``on_call(method, path, status, seconds)``
+    ``token_cache`` the file that keeps a login's token; ``transport`` carries the calls instead of
+    the usual one. ``on_call(method, path, status, seconds)``
     is told of every call sent; status is None if no whole answer came.
 
     Set ``deadline`` (of ``time.monotonic()``) and calls end by then, or raise OutOfTime instead of
@@ -156,16 +168,17 @@ class Client:
         pool_size: int = 4,
         on_call: Optional[OnCall] = None,
         clock: Callable[[], float] = time.monotonic,
+        transport: Optional[Sender] = None,
     ) -> None:
         self.timeout = timeout
         self.deadline: Optional[float] = None
         self._credentials = credentials
         self._on_call = on_call
         self._clock = clock
-        self._transport = Transport(
+        self._transport = transport or Transport(
             url, ca_file=ca_file, proxy=proxy, pool_size=pool_size, clock=clock
         )
-        self.url = self._transport.url
+        self.url = checked_url(url)
         cache = None
         if token_cache and credentials.by_login and credentials.email:
             cache = TokenCache(token_cache, self.url, credentials.email)

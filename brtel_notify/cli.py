@@ -19,6 +19,7 @@ SOFTWARE = 70
 
 COMMANDS = {
     "flush": "deliver what is due now",
+    "worker": "deliver events as they come, until told to stop",
     "queue": "list, show, retry or drop waiting and dead events",
     "status": "the open tickets",
     "discover": "the instance's priorities, categories, teams and statuses",
@@ -63,6 +64,12 @@ def main(words: Optional[List[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        kind = type(error).__name__
+        sys.stderr.write(f"brtel-notify: unforeseen {kind}: {error} (-v shows where)\n")
+        return SOFTWARE
 
 
 def _run(words: List[str]) -> int:

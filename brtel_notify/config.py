@@ -38,7 +38,7 @@ def section(kind: Any) -> Reader:
 
 def sections(kind: Any) -> Reader:
     """A list of such mappings."""
-    return lambda tree: [read_section(kind, item) for item in tree.items()]
+    return readers.or_none(lambda tree: [read_section(kind, item) for item in tree.items()])
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Api:
     url: str = option(MISSING, readers.url, "address of the API: https://INSTANCE/api")
     token: Optional[str] = option(None, readers.secret, "the API token itself")
     token_file: Optional[str] = option(None, readers.path, "a file that holds the token")
-    email: Optional[str] = option(None, readers.text, "log in as this user…")
+    email: Optional[str] = option(None, readers.email, "log in as this user…")
     password_file: Optional[str] = option(None, readers.path, "…with the password in this file")
     timeout: float = option(10.0, readers.seconds, "seconds a call may take")
     ca_file: Optional[str] = option(None, readers.path, "certificates to trust instead")
@@ -88,7 +88,7 @@ class TicketOptions:
     sub_category: Any = option(MISSING, readers.name_or_id, "sub-category of that category")
     team: Any = option(None, readers.name_or_id_or_null, "support team")
     status: Any = option(None, readers.name_or_id_or_null, "status")
-    tags: List[str] = option(["monitoring", "auto"], readers.texts, "tags")
+    tags: List[str] = option(["monitoring", "auto"], readers.or_none(readers.texts), "tags")
     resolve_within: Optional[float] = option(
         14400.0, readers.duration_or_null, "time until the estimated resolution date"
     )
@@ -116,7 +116,9 @@ class Rule:
 
     when: str = option(MISSING, readers.text, "the condition, a Jinja expression")
     set: Dict[str, Any] = option({}, readers.settings(SETTABLE), "what the ticket gets")
-    ignore: bool = option(False, readers.boolean, "leave the alert alone")
+    ignore: Optional[bool] = option(
+        None, readers.boolean, "leave the alert alone, or not after all"
+    )
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,11 @@ class Lifecycle:
     reopen_within: float = option(
         3600.0, readers.duration, "a problem that returns within this time reopens its ticket"
     )
+    resolved_in_queue: str = option(
+        "deliver",
+        readers.choice("deliver", "skip"),
+        "a problem that recovered before it could be delivered",
+    )
     on_closed_by_hand: str = option(
         "new",
         readers.choice("new", "reopen", "ignore"),
@@ -181,14 +188,14 @@ class Config:
     language: str = option("en", readers.choice("en", "fr"), "of the built-in templates")
     templates: Optional[str] = option(None, readers.path, "a folder of your own templates")
     timezone: tzinfo = option(timezone.utc, readers.zone, "of the dates shown in tickets")
-    log: str = option("stderr", readers.text, "stderr, syslog, or a file")
+    log: str = option("stderr", readers.log, "stderr, syslog, or a file")
     places: Dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def place(self, key: str) -> str:
         """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent."""
-        while key not in self.places and "." in key:
-            key = key.rpartition(".")[0]
-        return self.places.get(key, self.places[""])
+        while key not in self.places and ("." in key or "[" in key):
+            key = key[: max(key.rfind("."), key.rfind("["))]
+        return self.places.get(key) or self.places.get("", "configuration")
 
 
 def find(explicit: Optional[str], environ: Mapping[str, str]) -> str:
@@ -198,8 +205,9 @@ def find(explicit: Optional[str], environ: Mapping[str, str]) -> str:
         return named
     if os.path.exists(SYSTEM_FILE):
         return SYSTEM_FILE
-    home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    own = os.path.join(home, "brtel-notify", "config.yml")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    folder = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    own = os.path.join(folder, "brtel-notify", "config.yml")
     return own if os.path.exists(own) else SYSTEM_FILE
 
 
@@ -221,7 +229,10 @@ def _check_credential(config: Config, environ: Mapping[str, str]) -> None:
     half = {"email": api.email, "password_file": api.password_file}
     missing = [name for name, value in half.items() if not value]
     if len(missing) == 1:
-        raise ConfigError(f"{config.place('api')}: api.{missing[0]}: needed to log in")
+        given = "email" if api.email else "password_file"
+        raise ConfigError(
+            f"{config.place(f'api.{given}')}: api.{missing[0]}: is missing; {given} needs it"
+        )
     raise ConfigError(
         f"{config.place('api')}: api: no credential: set token_file (or token, or email and"
         " password_file), or the variable BRTEL_TOKEN"
@@ -242,5 +253,5 @@ def read_section(kind: Type[Section], tree: Tree) -> Section:
     for name, item in known.items():
         required = item.default is MISSING and item.default_factory is MISSING
         if required and name not in values:
-            raise tree.error(f"{tree.sub(name)} is missing")
+            raise ConfigError(f"{tree.places[tree.key]}: {tree.sub(name)}: is missing")
     return kind(**values)

@@ -11,6 +11,7 @@ D, the hosts of a customer, confirms one of a few candidates that a search gave.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
 
@@ -21,6 +22,9 @@ from brtel_notify.readers import ConfigError
 
 #: A search with more candidates than this is not worth a call for each of them.
 CONFIRM_AT_MOST = 5
+
+#: Seconds for which it is believed that nobody owns a host.
+NOBODY = 600.0
 
 #: Says one line in the log.
 Say = Callable[[str], None]
@@ -86,13 +90,17 @@ class Owners:
 
         Raises ApiError; ConfigError when the fallback is no customer.
         """
-        for way, template in self.options.lookup:
-            value = self._table(host) if way == "hosts" else evaluate(template).strip()
-            if not value:
-                continue
-            owner = self._remembered(way, value, host, address)
-            if owner is not None:
-                return owner
+        values = [
+            (way, self._table(host) if way == "hosts" else evaluate(template).strip())
+            for way, template in self.options.lookup
+        ]
+        asked = json.dumps([host, values])
+        if not self.cache.get("nobody", asked, min(self.options.cache, NOBODY)):
+            for way, value in values:
+                owner = self._remembered(way, value, host, address) if value else None
+                if owner is not None:
+                    return owner
+            self.cache.put("nobody", asked, True)
         return self._fallback(host)
 
     def _table(self, host: str) -> str:
@@ -214,6 +222,61 @@ class Owners:
         except Refused as error:
             self.say(f"{owner.name}: the record of account {owner.account} was refused: {error}")
             return None
+
+
+class CustomerRecord:
+    """``customer`` in rules and templates: what is known, and the rest when somebody asks for it.
+
+    FIND gives the owner, RECORD all that BlueRockTEL says of him; each is called at most once. In
+    a rule or template an ApiError of theirs would pass for a fault of the expression, so it is
+    kept, and raised by :meth:`check`.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Optional[Owner]],
+        record: Callable[[Owner], Mapping[str, Any]],
+    ) -> None:
+        self._find = find
+        self._record = record
+        self._known: Optional[Mapping[str, Any]] = None
+        self._whole = False
+        self._failure: Optional[Exception] = None
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._value(name)
+        except LookupError:
+            raise
+        except Exception as error:
+            self._failure = error
+            raise
+
+    def _value(self, name: str) -> Any:
+        if self._known is None:
+            owner = self._find()
+            self._known = plain_record(owner) if owner else {}
+        if name not in self._known and self._known and not self._whole:
+            self._known = self._record(Owner(**{k: self._known[k] for k in _OWNER}))
+            self._whole = True
+        return self._known[name]
+
+    def __bool__(self) -> bool:
+        try:
+            return bool(self["id"])
+        except LookupError:
+            return False
+
+    def __str__(self) -> str:
+        return f"{self['name']} ({self['account']})" if self else ""
+
+    def check(self) -> None:
+        """Raise what BlueRockTEL answered when somebody asked, if it was an error."""
+        if self._failure is not None:
+            raise self._failure
+
+
+_OWNER = ("id", "name", "account", "how")
 
 
 def plain_record(owner: Owner) -> Dict[str, Any]:

@@ -15,8 +15,8 @@ from brtel_notify.readers import ConfigError
 from brtel_notify.settings import Settings, settings_for
 
 if TYPE_CHECKING:
-    from brtel_notify.bluerocktel import Client, Contact
-    from brtel_notify.customer import Owner, Owners
+    from brtel_notify.bluerocktel import Client, Contact, Sender
+    from brtel_notify.customer import CustomerRecord, Owner, Owners
     from brtel_notify.names import Names
     from brtel_notify.render import Renderer
 
@@ -46,6 +46,7 @@ class Desk:
         self.threads = threads
         self.cache = Cache(state_dir, config.api.url, clock)
         self.deadline: Optional[float] = None
+        self.answered = False  # whether BlueRockTEL has answered at all, and not by an outage
         self._lock = threading.RLock()
         self._made: Dict[str, Any] = {}
         self._counter = threading.local()
@@ -56,12 +57,32 @@ class Desk:
                 self._made[name] = make()
             return self._made[name]
 
+    def set_deadline(self, deadline: Optional[float]) -> None:
+        """No call lasts, or begins, beyond DEADLINE (of time.monotonic())."""
+        with self._lock:
+            self.deadline = deadline
+            if "client" in self._made:
+                self._made["client"].deadline = deadline
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if "client" in self._made:
+                self._made["client"].close()
+
     @property
     def client(self) -> Client:
         """The API client: one session for all. Raises ConfigError."""
         return self._once("client", self._client)  # type: ignore[no-any-return]
 
     def _client(self) -> Client:
+        return self.connect()
+
+    def connect(self, transport: Optional[Sender] = None) -> Client:
+        """A client for the configured instance, over the usual transport or another.
+
+        Raises ConfigError.
+        """
         from brtel_notify.bluerocktel import Client
         from brtel_notify.credentials import Credentials
 
@@ -83,6 +104,7 @@ class Desk:
                 token_cache=os.path.join(self.state_dir, TOKEN_CACHE),
                 pool_size=self.threads,
                 on_call=self._count,
+                transport=transport,
             )
         except ValueError as error:
             raise ConfigError(f"{self.config.place('api')}: api: {error}") from None
@@ -125,6 +147,7 @@ class Desk:
 
     def _count(self, method: str, path: str, status: Optional[int], seconds: float) -> None:
         self._counter.calls = self.calls + 1
+        self.answered = self.answered or (status is not None and status < 429)
         answer = status if status is not None else "no answer"
         self.log.detail(f"{method} {path}: {answer}, {seconds * 1000:.0f} ms")
 
@@ -151,7 +174,7 @@ class Desk:
 
         return self.owners.find(alert.host, alert.address, evaluate)
 
-    def context(self, alert: Alert, customer: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
         """The context of templates and rules."""
         from brtel_notify.render import context_of
 
@@ -161,35 +184,32 @@ class Desk:
         """The ticket's settings for ALERT. Raises ApiError, ConfigError if a rule needs a call."""
         if not self.config.rules:
             return settings_for(alert, self.config, lambda condition: False)
-        context = self.context(alert, self._customer_for_rules(alert))
-        return settings_for(
+        customer = self.record(lambda: self.owner(alert))
+        context = self.context(alert, customer)
+        settings = settings_for(
             alert, self.config, lambda condition: self.renderer.holds(condition, context)
         )
+        customer.check()
+        return settings
 
-    def _customer_for_rules(self, alert: Alert) -> Optional[Mapping[str, Any]]:
-        """The customer, if a rule names it; the whole record, if a rule asks for more of it."""
-        from brtel_notify.customer import plain_record
-        from brtel_notify.render import names_in
+    def record(self, find: Callable[[], Optional[Owner]]) -> CustomerRecord:
+        """``customer`` for rules and templates; FIND is called when they name it."""
+        from brtel_notify.customer import CustomerRecord
 
-        sources = {f"when {n}": rule.when for n, rule in enumerate(self.config.rules)}
-        attributes = names_in(sources, "customer")
-        if not attributes:
-            return None
-        owner = self.owner(alert)
-        if owner is None:
-            return None
-        plain = plain_record(owner)
-        return plain if attributes <= set(plain) else self.owners.record(owner)
+        return CustomerRecord(find, lambda owner: self.owners.record(owner))
 
-    def contacts(self, customer_id: int) -> List[int]:
-        """The ids of the contacts to attach, by the configured role. Raises ApiError."""
+    def contacts(self, customer_id: int, again: bool = False) -> List[int]:
+        """The ids of the contacts to attach, by the configured role; AGAIN: not from the cache.
+
+        Raises ApiError.
+        """
         import re
 
         role = self.config.contact.role
         if role is None:
             return []
         rows = self.cache.get("contacts", str(customer_id), self.config.customer.cache)
-        if rows is None:
+        if rows is None or again:
             found: List[Contact] = self.client.contacts(customer_id)
             rows = [[contact.id, contact.role] for contact in found]
             self.cache.put("contacts", str(customer_id), rows)

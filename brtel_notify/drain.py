@@ -7,44 +7,39 @@ whoever captured an event in between found the lock taken and left, trusting thi
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
-import traceback
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible
+from brtel_notify.breaker import Breaker
+from brtel_notify.lanes import Lanes
 from brtel_notify.lock import DrainLock
 from brtel_notify.log import Log
+from brtel_notify.outcome import API, DISK, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
 from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.readers import ConfigError
 from brtel_notify.state import LaterVersion, State
 
 if TYPE_CHECKING:
-    from brtel_notify.bluerocktel import ApiError
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from brtel_notify.config import Config
-    from brtel_notify.deliver import Delivery, Outcome
     from brtel_notify.desk import Desk
 
 #: Seconds that a notification command may spend; monitoring servers kill it at about 30.
 BUDGET = 20.0
 #: Tickets worked on at the same time.
 THREADS = 4
-#: Seconds until the second attempt; doubled for each further one, up to the longest.
-FIRST_RETRY = 15.0
-LONGEST_RETRY = 900.0
+#: After so many attempts an event waits out its own pause, even if BlueRockTEL is well again: it
+#: may be this very event that it chokes on.
+LIGHT_ATTEMPTS = 3
+#: Seconds that a drainer with busy threads waits before it looks for newcomers.
+LOOK_EVERY = 0.25
 
 STATE_FILE = "state.json"
-
-QUEUED = "queued"
-REFUSED = "refused"
-MISCONFIGURED = "misconfigured"
-FAILED = "failed"
-
-#: Exit codes of the notification commands, by what became of their event (DESIGN section 2).
-EXIT_CODES = {REFUSED: 65, FAILED: 70, MISCONFIGURED: 78}
 
 
 @dataclass(frozen=True)
@@ -58,41 +53,41 @@ class Place:
     clock: Callable[[], float] = time.time
 
 
-@dataclass
-class Waiting:
-    """An event in the queue, parsed, and the lane it waits in."""
-
-    event: Event
-    alert: Alert
-    lane: str
-
-
-@dataclass
 class Drain:
     """One drain: until the queue holds nothing due, or the time is up.
 
-    ``budget`` is in seconds, None for as long as it takes. ``force`` also takes what backs off.
-    ``outcomes`` says afterwards what became of each event that was looked at, by its id.
+    ``budget`` is in seconds, None for as long as it takes. ``force`` also takes what backs off,
+    and asks BlueRockTEL although it was out of reach a moment ago. ``outcomes`` says afterwards
+    what became of each event that was looked at, by its id.
     """
 
-    place: Place
-    budget: Optional[float] = BUDGET
-    force: bool = False
-    threads: int = THREADS
-    outcomes: Dict[str, Outcome] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.queue = Queue(self.place.state_dir)
-        self.log = self.place.log
-        self._deadline = None if self.budget is None else time.monotonic() + self.budget
+    def __init__(
+        self,
+        place: Place,
+        budget: Optional[float] = BUDGET,
+        force: bool = False,
+        threads: int = THREADS,
+    ) -> None:
+        self.place = place
+        self.force = force
+        self.threads = threads
+        self.queue = Queue(place.state_dir)
+        self.log = place.log
+        self.lanes = Lanes()
+        self.breaker = Breaker(place.state_dir)
+        self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
-        self._halt: Optional[Outcome] = None
-        self._blocked: Set[str] = set()
-        self._outcome_lock = threading.Lock()
+        self.halt: Optional[Verdict] = None
+        self._deadline = None if budget is None else time.monotonic() + budget
         self._state_lock = threading.Lock()
         self._config: Optional[Config] = None
         self._desk: Optional[Desk] = None
         self._state: Optional[State] = None
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._running: Dict[Future[Verdict], str] = {}
+        self._looked = 0.0
+        #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
+        self.inline = True
 
     def run(self) -> bool:
         """Drain. Returns False when another process holds the lock and so delivers in our stead.
@@ -104,85 +99,166 @@ class Drain:
                 if not taken:
                     return bool(self.outcomes)
                 self._work()
-            if self._is_over() or not self._newcomers():
+            if self.is_over() or not self._newcomers():
                 return True
 
-    def _is_over(self) -> bool:
-        out_of_time = self._deadline is not None and time.monotonic() >= self._deadline
-        return out_of_time or self._halt is not None
-
-    def _newcomers(self) -> List[str]:
-        return [event_id for event_id in self.queue.pending() if event_id not in self.outcomes]
+    def is_over(self) -> bool:
+        """Whether nothing more is to be tried."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.halt = self.halt or _waits(TIME, "out of time; the next drain goes on with it")
+        return self.halt is not None
 
     def _work(self) -> None:
-        self.queue.sweep(self.place.clock())
-        self._state = None  # another drainer may have changed the map since
-        while not self._is_over():
-            newcomers = self._newcomers()
-            if not newcomers:
-                return
-            lanes = self._lanes(newcomers)
-            self._deliver(lanes)
-        self._leave_the_rest()
+        self.begin()
+        while self.step():
+            pass
+        self.finish()
 
-    def _leave_the_rest(self) -> None:
-        halt = self._halt or _outcome(QUEUED, "out of time; the next drain goes on with it")
+    # --- the parts of a drain, which a worker puts together otherwise -----------------------------
+
+    def begin(self) -> None:
+        """The lock is ours: forget what another drainer may have changed since."""
+        self.queue.sweep(self.place.clock())
+        self._state = None
+        self.breaker.read()
+        now = self.place.clock()
+        if self.breaker.holds(now) and not self.force:
+            self.halt = _waits(API, f"BlueRockTEL is out of reach: {self.breaker.error}")
+
+    def step(self) -> bool:
+        """Look for newcomers, deliver what can be; False when there is nothing to do just now."""
+        if self.is_over():
+            return self._wait_for_threads()
+        self._look()
+        if self.is_over():
+            return self._wait_for_threads()
+        ready = self.lanes.ready(self.place.clock(), self.threads)
+        if not ready and not self._running:
+            return False
+        if len(ready) == 1 and not self._running and self.inline:
+            self._conclude(ready[0], self._head(self.lanes.take(ready[0]), ready[0]))
+            return True
+        self._start(ready)
+        self._collect()
+        return True
+
+    def _look(self) -> None:
+        """Admit newcomers; while there is work, only now and then."""
+        now = time.monotonic()
+        if self.lanes.busy and now - self._looked < LOOK_EVERY:
+            return
+        self._looked = now
         for event_id in self._newcomers():
-            self._settle(event_id, halt)
+            if self.is_over():
+                return
+            self._admit(event_id)
+
+    def stop(self) -> None:
+        """Begin no further call; a call that is under way comes to its end."""
+        self._deadline = time.monotonic()
+        if self._desk is not None:
+            self._desk.set_deadline(self._deadline)
+
+    def forget_outcomes(self) -> None:
+        """Forget what became of events that are gone; for a drain that never ends."""
+        pending = set(self.queue.pending())
+        self.outcomes = {key: o for key, o in self.outcomes.items() if key in pending}
+
+    def reconfigure(self) -> None:
+        """Read the configuration again, and the map; only while no thread runs."""
+        if self._desk is not None:
+            self._desk.close()
+        self._config = self._desk = self._state = None
+
+    def finish(self) -> None:
+        """Wait for threads, and say of what is left why it is left."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+        for event_id, is_first in self.lanes.left():
+            if event_id in self.outcomes:
+                continue
+            if self.halt is not None:
+                self.outcomes[event_id] = self.halt.outcome
+            elif is_first:
+                self.outcomes[event_id] = Outcome(QUEUED, "backing off")
+            else:
+                text = "behind an earlier event of its ticket"
+                self.outcomes[event_id] = Outcome(QUEUED, text)
 
     # --- from files to lanes ----------------------------------------------------------------------
 
-    def _lanes(self, event_ids: List[str]) -> List[List[Waiting]]:
-        """The events that can be delivered now, those of one ticket together and in order."""
-        lanes: Dict[str, List[Waiting]] = {}
-        for event_id in event_ids:
-            waiting = self._parsed(event_id)
-            if waiting is None:
-                continue
-            if waiting.lane in self._blocked:
-                self._settle(event_id, _outcome(QUEUED, "behind an earlier event of its ticket"))
-            elif waiting.event.retry_at > self.place.clock() and not self.force:
-                self._blocked.add(waiting.lane)
-                self._settle(event_id, _outcome(QUEUED, f"backing off: {waiting.event.error}"))
-            else:
-                lanes.setdefault(waiting.lane, []).append(waiting)
-        return list(lanes.values())
+    def _newcomers(self) -> List[str]:
+        return [
+            event_id
+            for event_id in self.queue.pending()
+            if event_id not in self.lanes and event_id not in self.outcomes
+        ]
 
-    def _parsed(self, event_id: str) -> Optional[Waiting]:
+    def _admit(self, event_id: str) -> None:
+        """Find the lane of a newcomer, or settle it, if it is none that could be delivered."""
         try:
             event = self.queue.load(event_id)
+            alert = sources.parse(event.capture)
         except FileNotFoundError:  # dropped by an operator
-            self._settle(event_id, _outcome(QUEUED, "was taken out of the queue"))
-            return None
+            return
+        except OSError as error:
+            text = f"{event_id} cannot be read: {error.strerror}; it stays queued"
+            self.outcomes[event_id] = Outcome(QUEUED, text)
+            self.log.say(text)
         except Damaged as error:
             self._bury(event_id, str(error))
-            return None
-        try:
-            alert = sources.parse(event.capture)
         except Unintelligible as error:
             self._bury(event_id, f"{event.capture.source}: {error}")
-            return None
         except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
-            self._fail(event_id, error)
-            return None
-        if alert.kind == TEST:  # answered by the command that was given it
-            self.queue.remove(event)
-            self._settle(event_id, _outcome("ignored", "a test"))
-            return None
-        return Waiting(event, alert, self._lane(alert))
+            text = f"unforeseen {type(error).__name__}: {error}; the event is queued"
+            self.outcomes[event_id] = Outcome(FAILED, text)
+            self.log.say(text)
+        else:
+            if alert.kind == TEST:  # answered by the command that was given it
+                self.queue.remove(event)
+                self.outcomes[event_id] = Outcome(IGNORED, "a test")
+                return
+            self._admit_alert(event, alert)
+
+    def _admit_alert(self, event: Event, alert: Alert) -> None:
+        lane = self._lane(alert)
+        self.lanes.add(event.id, lane)
+        if event.waits(self.place.clock()) and not self.force:
+            lightly = event.failed_widely and event.attempts <= LIGHT_ATTEMPTS
+            self.lanes.sleep(lane, event.retry_at, lightly)
+
+    def _bury(self, event_id: str, reason: str) -> None:
+        self.queue.bury(event_id, reason)
+        outcome = Outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}")
+        self.log.say(outcome.text)
+        self.outcomes[event_id] = outcome
 
     def _lane(self, alert: Alert) -> str:
         """What keeps events in order: at least those of one ticket share a lane."""
         config = self._configuration()
-        if config is None or config.ticket.group_by == "customer" or config.ticket.adopt == "any":
-            return ""
+        if config is None or not self._ready():
+            return alert.key
+        if config.ticket.group_by == "customer" or config.ticket.adopt == "any":
+            return self._customers_lane(alert)
         return alert.host if config.ticket.group_by == "host" else alert.key
+
+    def _customers_lane(self, alert: Alert) -> str:
+        from brtel_notify.bluerocktel import ApiError, OutOfTime
+        from brtel_notify.credentials import CredentialsError
+
+        assert self._desk is not None  # noqa: S101 - _ready() made it
+        try:
+            owner = self._desk.owner(alert)
+        except (ApiError, OutOfTime, ConfigError, CredentialsError):
+            return alert.key  # it will come up again at the delivery, and be judged there
+        return f"customer {owner.id}" if owner else alert.key
 
     # --- what delivering needs --------------------------------------------------------------------
 
     def _configuration(self) -> Optional[Config]:
         """The configuration; None, and a halt, when it is wrong."""
-        if self._config is None and self._halt is None:
+        if self._config is None and self.halt is None:
             from brtel_notify.config import load
 
             try:
@@ -194,11 +270,13 @@ class Drain:
         return self._config
 
     def _misconfigured(self, text: str) -> None:
-        self._halt = _outcome(MISCONFIGURED, f"{text}; the event is queued")
-        self.log.say(self._halt.text)
+        from brtel_notify.attempt import misconfigured
+
+        self.halt = misconfigured(text)
+        self.log.say(self.halt.outcome.text)
 
     def _ready(self) -> bool:
-        """Whether everything is at hand to deliver with."""
+        """Whether everything is at hand to deliver with; else there is a halt."""
         config = self._configuration()
         if config is None:
             return False
@@ -209,7 +287,7 @@ class Drain:
             self._desk = Desk(
                 config, place.state_dir, self.log, place.clock, place.environ, self.threads
             )
-            self._desk.deadline = self._deadline
+            self._desk.set_deadline(self._deadline)
         if self._state is None:
             try:
                 self._state, damage = State.load(os.path.join(self.place.state_dir, STATE_FILE))
@@ -222,135 +300,101 @@ class Drain:
 
     # --- delivering -------------------------------------------------------------------------------
 
-    def _deliver(self, lanes: List[List[Waiting]]) -> None:
-        if not lanes or not self._ready():
+    def _start(self, ready: List[str]) -> None:
+        """Give ready lanes to free threads; one only, while BlueRockTEL has to be probed."""
+        if not ready or not self._ready():
             return
-        if len(lanes) == 1 or self.threads == 1:
-            for lane in lanes:
-                self._run_lane(lane)
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self.threads)
+        at_most = 1 if self.breaker.is_open else self.threads
+        for lane in ready[: max(0, at_most - self.lanes.busy)]:
+            event_id = self.lanes.take(lane)
+            self._running[self._pool.submit(self._head, event_id, lane)] = lane
+
+    def _collect(self, timeout: Optional[float] = LOOK_EVERY) -> None:
+        """Take in what threads have finished."""
+        if not self._running:
             return
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import FIRST_COMPLETED, wait
 
-        with ThreadPoolExecutor(min(self.threads, len(lanes))) as pool:
-            for done in [pool.submit(self._run_lane, lane) for lane in lanes]:
-                done.result()
+        finished, _ = wait(self._running, timeout, return_when=FIRST_COMPLETED)
+        for future in finished:
+            self._conclude(self._running.pop(future), future.result())
 
-    def _run_lane(self, lane: List[Waiting]) -> None:
-        for number, waiting in enumerate(lane):
-            if self._is_over():
-                return
-            if not self._run(waiting):
-                self._block(waiting.lane, lane[number + 1 :])
-                return
+    def _wait_for_threads(self) -> bool:
+        """No more is begun; what runs is brought to its end. False when nothing runs."""
+        self._collect(timeout=None)
+        return bool(self._running)
 
-    def _block(self, lane: str, rest: List[Waiting]) -> None:
-        """An event of this lane stays in the queue, so those after it do."""
-        self._blocked.add(lane)
-        if self._halt is None:
-            for later in rest:
-                text = "behind an earlier event of its ticket"
-                self._settle(later.event.id, _outcome(QUEUED, text))
-
-    def _run(self, waiting: Waiting) -> bool:
-        """Deliver one event; False when it stays in the queue."""
+    def _head(self, event_id: str, lane: str) -> Verdict:
+        """Deliver the first event of a lane; never raises."""
+        if not self._ready():
+            assert self.halt is not None  # noqa: S101 - _ready() said so
+            return self.halt
+        from brtel_notify.attempt import attempt
         from brtel_notify.deliver import Delivery
 
-        assert self._desk is not None  # noqa: S101 - _ready() came first
+        assert self._desk is not None  # noqa: S101 - _ready() made them
         assert self._state is not None  # noqa: S101
+        try:
+            event = self.queue.load(event_id)
+        except FileNotFoundError:
+            return Verdict(Outcome(IGNORED, "was taken out of the queue"))
+        except (OSError, Damaged) as error:
+            return _waits(DISK, f"{event_id}: {error}")
+        alert = sources.parse(event.capture)
         delivery = Delivery(
-            waiting.event, waiting.alert, self._desk, self._state, self._state_lock, self.queue
+            event,
+            alert,
+            self._desk,
+            self._state,
+            self._state_lock,
+            self.queue,
+            self._followers(self.lanes.behind(event_id, lane)),
         )
-        try:
-            return self._attempt(delivery)
-        except OSError as error:
-            where = error.filename or self.place.state_dir
-            text = f"the state folder cannot be written: {where}: {error.strerror}"
-            self._halt = _outcome(QUEUED, f"{text}; the event is queued")
-            self.log.say(self._halt.text)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
-            retry_at = self.place.clock() + _pause(waiting.event.attempts, None)
-            self._fail(waiting.event.id, error)
-            delivery.failed(f"unforeseen {type(error).__name__}: {error}", True, retry_at)
-        return False
+        return attempt(delivery, self.queue, self.log, self.place.clock())
 
-    def _attempt(self, delivery: Delivery) -> bool:
-        from brtel_notify.bluerocktel import ApiError, OutOfTime
-        from brtel_notify.credentials import CredentialsError
-        from brtel_notify.deliver import NoOwner
+    def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
+        """The events behind one in its lane; each is read only when somebody asks for it."""
+        for event_id in event_ids:
+            try:
+                event = self.queue.load(event_id)
+                yield event, sources.parse(event.capture)
+            except (OSError, ValueError):  # it will be judged when its turn comes
+                return
 
-        event_id = delivery.event.id
-        try:
-            outcome = delivery.run()
-        except OutOfTime:
-            delivery.failed("out of time", maybe_done=False)
-            self._settle(event_id, _outcome(QUEUED, "out of time; the next drain goes on with it"))
-        except NoOwner as error:
-            self._bury(event_id, str(error))
-            return True
-        except (ConfigError, CredentialsError) as error:
-            delivery.failed(str(error), maybe_done=False)
-            self._misconfigured(str(error))
-        except ApiError as error:
-            return self._api_failed(delivery, error)
+    def _conclude(self, lane: str, verdict: Verdict) -> None:
+        """Act on a verdict."""
+        event_id = self.lanes.head(lane)
+        self.log.say(verdict.outcome.text)
+        if verdict.halts is None or verdict.halts == API:
+            self.outcomes[event_id] = verdict.outcome
+        if verdict.stays:
+            self.lanes.stays(lane)
+            if verdict.retry_at:
+                self.lanes.sleep(lane, verdict.retry_at, lightly=verdict.halts == API)
         else:
-            self.log.say(outcome.text)
-            self._settle(event_id, outcome)
-            return True
-        return False
+            self.lanes.done(lane, verdict.also_done)
+        self._mind_the_breaker(verdict)
+        if verdict.halts is not None:
+            self.halt = self.halt or verdict
 
-    def _api_failed(self, delivery: Delivery, error: ApiError) -> bool:
-        event = delivery.event
-        if _is_configuration(error):
-            delivery.failed(str(error), error.maybe_done)
-            self._misconfigured(f"api: {error}")
-            return False
-        if not error.retry:
-            delivery.failed(str(error), error.maybe_done)
-            self._bury(event.id, f"{delivery.alert.key}: {error}")
-            return True
-        retry_at = self.place.clock() + _pause(event.attempts, error.retry_after)
-        delivery.failed(str(error), error.maybe_done, retry_at)
-        outcome = _outcome(QUEUED, f"{delivery.alert.key}: {error}; it will be tried again")
-        self.log.say(outcome.text)
-        self._settle(event.id, outcome)
-        if error.api_wide:
-            self._halt = outcome
-        return False
+    def _mind_the_breaker(self, verdict: Verdict) -> None:
+        now = self.place.clock()
+        if verdict.halts == API:
+            if self._desk is not None:
+                self._desk.answered = False
+            if not self.breaker.holds(now):  # else another thread has said it already
+                from brtel_notify.attempt import jitter
 
-    # --- outcomes ---------------------------------------------------------------------------------
-
-    def _settle(self, event_id: str, outcome: Outcome) -> None:
-        with self._outcome_lock:
-            self.outcomes[event_id] = outcome
-
-    def _bury(self, event_id: str, reason: str) -> None:
-        self.queue.bury(event_id, reason)
-        outcome = _outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}")
-        self.log.say(outcome.text)
-        self._settle(event_id, outcome)
-
-    def _fail(self, event_id: str, error: Exception) -> None:
-        text = f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued"
-        self.log.say(text)
-        if self.log.verbose:
-            for line in traceback.format_exc().splitlines():
-                self.log.say(line)
-        self._settle(event_id, _outcome(FAILED, text))
+                self.breaker.trip(now, verdict.outcome.text, jitter(), verdict.retry_after)
+        elif self.breaker.is_open and self._desk is not None and self._desk.answered:
+            self.log.say("BlueRockTEL answers again")
+            self.breaker.close()
+            self.lanes.wake()
 
 
-def _pause(attempts: int, retry_after: Optional[float]) -> float:
-    """Seconds until the next attempt: longer each time, never all events at one moment."""
-    backoff = min(FIRST_RETRY * 2.0 ** max(0, attempts - 1), LONGEST_RETRY)
-    jittered = backoff * random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it
-    return max(jittered, retry_after or 0.0)
-
-
-def _is_configuration(error: ApiError) -> bool:
-    """Whether it is no event's fault, and only an operator can mend it: token, URL, certificate."""
-    return error.status in (401, 403) or (error.api_wide and not error.retry)
-
-
-def _outcome(status: str, text: str) -> Outcome:
-    from brtel_notify.deliver import Outcome
-
-    return Outcome(status, text)
+def _waits(why: str, text: str, **more: Any) -> Verdict:
+    return Verdict(Outcome(QUEUED, text), stays=True, halts=why, **more)

@@ -207,7 +207,9 @@ def _open_file(path: PathLike, flags: int) -> int:
 
 
 def _not_a_file(path: PathLike) -> NotAFile:
-    return NotAFile(errno.EINVAL, "is a link, a folder or a device where a file is due", path)
+    return NotAFile(
+        errno.EINVAL, "is a link, a folder or a device where a file is due", os.fspath(path)
+    )
 
 
 def sync_folder(folder: PathLike) -> None:

@@ -47,6 +47,15 @@ class DrainLock:
         except FileExistsError:
             return files.open_own(self.path, os.O_RDWR)
 
+    def is_current(self) -> bool:
+        """Whether the file in the state folder is still the one that we hold."""
+        try:
+            there = os.stat(self.path)
+        except OSError:
+            return False
+        held = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
     def __exit__(
         self,
         kind: Optional[Type[BaseException]],

@@ -1,108 +1,247 @@
-"""HTML as BlueRockTEL keeps it: nine tags, closed properly, within a number of bytes."""
+"""HTML as BlueRockTEL keeps it: nine tags, closed properly, within a number of bytes.
+
+What is cleaned here comes from templates, and with ``|safe`` from anywhere. Like sources/text.py,
+this does without html.parser, whose time is quadratic in broken input on the older Pythons and
+whose idea of a script or a comment differs from one Python to the next.
+"""
 
 from __future__ import annotations
 
 import html
+import re
+from collections import Counter
 from html.parser import HTMLParser
-from typing import List, Optional, Tuple
-from urllib.parse import urlsplit
+from typing import Iterator, List, Match, Optional, Tuple
 
 #: All that BlueRockTEL leaves of a body (Tickets page, "body").
 TAGS = frozenset(("br", "img", "ul", "ol", "li", "strong", "i", "p", "a"))
 _VOID = frozenset(("br", "img"))
 _ATTRIBUTES = {"a": ("href",), "img": ("src", "alt")}
 _ADDRESSES = frozenset(("href", "src"))
-_SCHEMES = frozenset(("http", "https", "mailto"))
+_SAFE_ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s]+", re.IGNORECASE)
 #: What stands inside these is no text for a reader.
-_SILENT = frozenset(("script", "style", "head", "title"))
+_SILENT = frozenset(("script", "style", "title"))
 #: What people write in templates, and the nearest that is kept.
-_RENAMED = {"b": "strong", "em": "i", "h1": "strong", "h2": "strong", "h3": "strong"}
-_BREAKING = frozenset(("div", "tr", "table", "section", "pre", "blockquote"))
+_RENAMED = {"b": "strong", "th": "strong", "em": "i", "cite": "i"}
+_RENAMED.update((f"h{level}", "strong") for level in range(1, 7))
+#: These begin a new line, and what follows them another.
+_LINES = frozenset(
+    (
+        *("address", "article", "aside", "blockquote", "center", "dd", "details", "div", "dl"),
+        *("dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "main"),
+        *("h1", "h2", "h3", "h4", "h5", "h6", "nav", "pre", "section", "summary", "table", "tr"),
+    )
+)
+#: These stand beside what is before them.
+_CELLS = frozenset(("td", "th"))
+#: What begins a line of its own anyway.
+_STARTS_LINE = frozenset(("br", "p", "ul", "ol", "li"))
+#: One of these ends where the next begins, as in ``<li>one<li>two``.
+_CLOSED_BY_NEXT = frozenset(("p", "li"))
+#: Tags nested deeper are left out; no reader could tell.
+DEEPEST = 40
+
+# A tag, first with quotes that match, else with any. Neither passes the next "<", so all tags of
+# a text together cost time linear in its length.
+_TAG = re.compile(
+    r"""<(/?)([A-Za-z][A-Za-z0-9:-]*)(?=[\s/>])((?:[^<>"']|"[^<"]*"|'[^<']*')*|[^<>]*)>"""
+)
+_DECLARATION = re.compile(r"<[!?][^<>]*>")
+_ATTRIBUTE = re.compile(
+    r"""(?:^|(?<=[\s"'/]))([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
+)
+#: No attribute of ours needs more; it bounds the search in one that never ends.
+_ATTRIBUTES_LENGTH = 8_000
+#: Control characters: BlueRockTEL drops NUL, and nobody sees the others.
+_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
 
 
 class _Full(Exception):
     """The limit is reached."""
 
 
-class _Cleaner(HTMLParser):
+class _Cleaner:
+    """Takes text and tags one by one; ``pieces`` is what is kept of them."""
+
     def __init__(self, limit: int) -> None:
-        super().__init__(convert_charrefs=True)
         self.room = limit
         self.pieces: List[str] = []
         self.open: List[str] = []
-        self.silent = 0
+        self.left_out: Counter[str] = Counter()
+        self.at_line_start = True
+        self.line_wanted = False
+        self.gap_wanted = False
 
-    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
-        tag = _RENAMED.get(tag, tag)
-        if tag in _SILENT:
-            self.silent += 1
-        elif tag in _BREAKING:
+    def text(self, source: str) -> None:
+        """Add text in which entities may stand."""
+        data = _visible(html.unescape(source))
+        if not data:
+            return
+        if data.strip():
+            self._separate()
+        escaped = html.escape(data, quote=False)
+        if _size(escaped) <= self.room:
+            self._add(escaped)
+            return
+        for char in data:  # the piece that does not fit any more: as much of it as does
+            self._add(html.escape(char, quote=False))
+
+    def _separate(self) -> None:
+        """What block tags and table cells that are not kept leave between two texts."""
+        if self.line_wanted and not self.at_line_start:
             self._add("<br>")
-        elif tag in TAGS and not self.silent:
-            closing = 0 if tag in _VOID else len(f"</{tag}>")
-            self._add(f"<{tag}{_attributes(tag, attrs)}>", closing)
-            if tag not in _VOID:
-                self.open.append(tag)
+        elif self.gap_wanted and not self.at_line_start:
+            self._add(" ")
+        self.at_line_start = self.line_wanted = self.gap_wanted = False
 
-    def handle_endtag(self, tag: str) -> None:
-        tag = _RENAMED.get(tag, tag)
-        if tag in _SILENT:
-            self.silent = max(0, self.silent - 1)
+    def start(self, name: str, attributes: str) -> None:
+        """Add a tag that begins something."""
+        self.line_wanted |= name in _LINES
+        self.gap_wanted |= name in _CELLS
+        tag = _RENAMED.get(name, name)
+        if tag not in TAGS:
+            return
+        if tag in _VOID:
+            if tag == "img":
+                self._separate()
+            self._add(f"<{tag}{_kept(tag, attributes)}>")
+            self._note_start(tag)
+            return
+        if tag in _CLOSED_BY_NEXT and self.open and self.open[-1] == tag:
+            self.end(tag)
+        if len(self.open) >= DEEPEST:
+            self.left_out[tag] += 1
+        else:
+            if tag not in _STARTS_LINE:
+                self._separate()
+            self._add(f"<{tag}{_kept(tag, attributes)}>", reserve=len(f"</{tag}>"))
+            self.open.append(tag)
+            self._note_start(tag)
+
+    def end(self, name: str) -> None:
+        """Add a tag that ends something, and end what was begun inside and is open still."""
+        self.line_wanted |= name in _LINES
+        tag = _RENAMED.get(name, name)
+        if self.left_out[tag]:
+            self.left_out[tag] -= 1
         elif tag in self.open:
             while True:
                 last = self.open.pop()
                 self.pieces.append(f"</{last}>")
                 if last == tag:
                     break
+            self._note_start(tag)
 
-    def handle_data(self, data: str) -> None:
-        if self.silent:
-            return
-        escaped = html.escape(data, quote=False)
-        if len(escaped.encode("utf-8", "replace")) <= self.room:
-            self._add(escaped)
-            return
-        for char in data:  # the piece that does not fit any more: as much of it as does
-            self._add(html.escape(char, quote=False))
+    def _note_start(self, tag: str) -> None:
+        if tag in _STARTS_LINE:
+            self.at_line_start, self.line_wanted = True, False
 
     def _add(self, piece: str, reserve: int = 0) -> None:
-        size = len(piece.encode("utf-8", "replace")) + reserve
+        size = _size(piece) + reserve
         if size > self.room:
             raise _Full
         self.room -= size
         self.pieces.append(piece)
 
 
-def _attributes(tag: str, attrs: List[Tuple[str, Optional[str]]]) -> str:
-    kept = ""
-    for name, value in attrs:
-        wanted = name in _ATTRIBUTES.get(tag, ()) and value
-        if wanted and (name not in _ADDRESSES or _is_safe(value or "")):
-            kept += f' {name}="{html.escape(value or "")}"'
-    return kept
+def _size(text: str) -> int:
+    return len(text.encode("utf-8"))
 
 
-def _is_safe(address: str) -> bool:
-    try:
-        return urlsplit(address.strip()).scheme.lower() in _SCHEMES
-    except ValueError:
-        return False
+def _visible(text: str) -> str:
+    """TEXT as it can be stored: no control characters, no half characters."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _kept(tag: str, source: str) -> str:
+    """Those attributes in SOURCE that TAG may have, the first of each name."""
+    found = {}
+    for match in _ATTRIBUTE.finditer(source[:_ATTRIBUTES_LENGTH]) if tag in _ATTRIBUTES else ():
+        name = match[1].lower()
+        if name in _ATTRIBUTES[tag] and name not in found:
+            value = next(group for group in match.groups()[1:] if group is not None)
+            found[name] = " ".join(_visible(html.unescape(value)).split())
+    return "".join(
+        f' {name}="{html.escape(value)}"'
+        for name, value in found.items()
+        if name not in _ADDRESSES or _SAFE_ADDRESS.fullmatch(value)
+    )
+
+
+class _Ends:
+    """Finds where comments and scripts end; one that is not ended is searched for only once."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.absent: List[str] = []
+
+    def after(self, end: str, place: int) -> Optional[int]:
+        """Where what the pattern END ends is over, from PLACE on; None if nothing ends it."""
+        if end in self.absent:
+            return None
+        found = re.compile(end, re.IGNORECASE).search(self.source, place)
+        if found is None:
+            self.absent.append(end)
+        return found.end() if found else None
+
+
+def _parts(source: str) -> Iterator[Tuple[str, Optional[Match[str]]]]:
+    """SOURCE as text and the tag that follows it, again and again; comments and scripts left out.
+
+    A ``<`` that begins no tag is text.
+    """
+    ends = _Ends(source)
+    place, text = 0, 0
+    while True:
+        place = source.find("<", place)
+        if place < 0:
+            yield source[text:], None
+            return
+        tag = _TAG.match(source, place)
+        end = _end_of_unread(source, place, tag, ends)
+        if end is not None:
+            yield source[text:place], None
+        elif tag is not None:
+            yield source[text:place], tag
+            end = tag.end()
+        if end is None:
+            place += 1
+        else:
+            place = text = end
+
+
+def _end_of_unread(
+    source: str, place: int, tag: Optional[Match[str]], ends: _Ends
+) -> Optional[int]:
+    """Where the comment, declaration or script at PLACE is over; None if none begins there."""
+    if tag is not None:
+        silent = tag[2].lower() in _SILENT and not tag[1]
+        return ends.after(f"</{tag[2].lower()}[^<>]*>", tag.end()) if silent else None
+    if source.startswith("<!--", place):
+        end = ends.after("-->", place + 4)
+        if end is not None:
+            return end
+    declaration = _DECLARATION.match(source, place)
+    return declaration.end() if declaration else None
 
 
 def clean(source: str, limit: int) -> Tuple[str, bool]:
     """SOURCE with the nine tags only, every one closed, and whether it was cut.
 
     LIMIT is in bytes of UTF-8, for the text and its tags together; a cut falls between characters
-    and never inside a tag. Never raises, whatever SOURCE is.
+    and never inside a tag. Never raises, whatever SOURCE is, and takes time linear in its length.
     """
     cleaner = _Cleaner(limit)
     cut = False
     try:
-        cleaner.feed(source.encode("utf-8", "replace").decode("utf-8"))
-        cleaner.close()
+        for text, tag in _parts(source):
+            cleaner.text(text)
+            if tag is not None and tag[1]:
+                cleaner.end(tag[2].lower())
+            elif tag is not None:
+                cleaner.start(tag[2].lower(), tag[3])
     except _Full:
-        cut = True
-    except AssertionError:  # what html.parser raises at some broken declarations
         cut = True
     closing = "".join(f"</{tag}>" for tag in reversed(cleaner.open))
     return "".join(cleaner.pieces) + closing, cut

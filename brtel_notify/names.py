@@ -20,6 +20,9 @@ LISTS = {
     "status": "statuses",
 }
 
+#: Seconds for which a list that was just fetched is not asked for again, whatever is missing.
+FRESH = 60.0
+
 Row = Dict[str, Any]
 
 
@@ -30,7 +33,7 @@ class Names:
         self.config = config
         self.client = client
         self.cache = cache
-        self._fresh: Dict[str, List[Row]] = {}
+        self._fresh: Dict[str, Tuple[float, List[Row]]] = {}
         self._failed: Dict[str, Tuple[int, Optional[ApiError]]] = {}
         self._lock = threading.Lock()
 
@@ -81,8 +84,10 @@ class Names:
 
         Raises ApiError; ConfigError with the place of the key and the name that was meant.
         """
-        if wanted is None or isinstance(wanted, int):
-            return wanted
+        if wanted is None:
+            return None
+        if isinstance(wanted, int):
+            return self._known_id(name, wanted, key)
         rows: List[Row] = []
         for refresh in (False, True):
             rows = self._rows(LISTS[name], refresh)
@@ -98,32 +103,46 @@ class Names:
             f"{self.config.place(key)}: {key}: '{wanted}' is unknown to BlueRockTEL{within}{hint}"
         )
 
+    def _known_id(self, name: str, wanted: int, key: str) -> int:
+        """An id of the configuration, unless what was once fetched shows that there is none."""
+        rows = self.cache.get("names", LISTS[name], self.config.customer.cache)
+        if rows and _is_list_of_names(rows) and wanted not in {row["id"] for row in rows}:
+            place = self.config.place(key)
+            raise ConfigError(f"{place}: {key}: BlueRockTEL has none with the id {wanted}")
+        return wanted
+
     def problems(self, key: str, values: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the names and ids that stand below KEY of the configuration.
 
         Raises ApiError.
         """
-        base = {"category": self.config.ticket.category}
-        category: Optional[int] = None
         for name in LISTS:
-            wanted = values.get(name)
-            if name == "category" and wanted is None and "sub_category" in values:
-                wanted = base["category"]
-            if wanted is None:
+            self._rows(LISTS[name], refresh=False)
+        category: Optional[int] = None
+        wanted = {**self._other_half(values), **values}
+        for name in LISTS:
+            if wanted.get(name) is None:
                 continue
+            within = category if name == "sub_category" else None
             try:
-                found = self.id(
-                    name, wanted, f"{key}.{name}", category if name == "sub_category" else None
-                )
+                found = self.id(name, wanted[name], f"{key}.{name}", within)
             except ConfigError as error:
                 yield str(error)
                 continue
-            ids = {row["id"] for row in self._rows(LISTS[name], refresh=False)}
-            if found not in ids:
-                place = self.config.place(f"{key}.{name}")
-                yield f"{place}: {key}.{name}: BlueRockTEL has none with the id {found}"
-            elif name == "category":
+            if name == "category":
                 category = found
+
+    def _other_half(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+        """What ``ticket`` adds where a rule sets only category or only sub-category.
+
+        Unless another rule sets only a sub-category: then the two may be meant to go together.
+        """
+        base = self.config.ticket
+        if "sub_category" in values:
+            return {"category": base.category}
+        alone = [r.set for r in self.config.rules if "sub_category" in r.set]
+        completed = any("category" not in settings for settings in alone)
+        return {"sub_category": base.sub_category} if "category" in values and not completed else {}
 
     def rows(self, name: str) -> List[Row]:
         """The instance's list for a setting, fetched now. Raises ApiError."""
@@ -133,19 +152,20 @@ class Names:
         """A list; asked of the server at most once by this process, however many ask."""
         failures, _ = self._failed.get(kind, (0, None))
         with self._lock:
-            if kind in self._fresh:
-                return self._fresh[kind]
+            fetched_at, fresh = self._fresh.get(kind, (0.0, []))
+            if 0 <= self.cache.clock() - fetched_at < FRESH:
+                return fresh
             known = None
             if not refresh:
                 known = self.cache.get("names", kind, self.config.customer.cache)
-            if _is_list_of_names(known):
+            if known is not None and _is_list_of_names(known):
                 return list(known)
             count, error = self._failed.get(kind, (0, None))
             if error is not None and count != failures:
                 # Another thread failed while this one waited for it: once is enough.
                 raise error
             rows = self._fetched(kind, count)
-            self._fresh[kind] = rows
+            self._fresh[kind] = (self.cache.clock(), rows)
             self.cache.put("names", kind, rows)
             return rows
 

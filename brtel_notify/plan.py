@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from brtel_notify import alert as kinds
 from brtel_notify import times
@@ -67,8 +67,9 @@ class Situation:
 
     ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
     the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
-    ``gone``, the id of a ticket that the server said is not there any more. ``now`` is in seconds
-    since the epoch.
+    ``gone``, the id of a ticket that the server said is not there any more. ``companions`` are
+    alerts of the same kind that wait for the same ticket and go with this one. ``now`` is in
+    seconds since the epoch.
     """
 
     alert: Alert
@@ -80,6 +81,17 @@ class Situation:
     entry: Optional[Entry] = None
     shared: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    companions: Tuple[Alert, ...] = ()
+
+    @property
+    def alerts(self) -> Tuple[Alert, ...]:
+        """The alert and its companions."""
+        return (self.alert, *self.companions)
+
+    @property
+    def worst(self) -> Alert:
+        """The most severe of them, whose settings a shared ticket takes on."""
+        return max(self.alerts, key=lambda alert: alert.rank)
 
     @property
     def member(self) -> Optional[Mapping[str, Any]]:
@@ -149,7 +161,7 @@ def plan(situation: Situation) -> Plan:
 
 def _problem(s: Situation) -> Plan:
     entry = s.entry
-    if entry is None or _is_over(s, entry):
+    if entry is None or entry.recovered_at is not None or _is_over(s, entry):
         return _first(s)
     if entry.closed_at is not None:
         return _returned(s, entry)
@@ -175,13 +187,15 @@ def _first(s: Situation) -> Plan:
         return _opens(s, (FIND,))
     if s.found["open"]:
         return _joins_found(s, s.found, (FIND,))
-    entry = _with_member(_entry_of(s, s.found), s)
+    entry = _with_members(_entry_of(s, s.found), s)
     return Plan("reopened", (FIND, REOPEN, NOTE), _seen(s, entry), note="problem")
 
 
 def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]) -> Plan:
-    entry = _with_member(_entry_of(s, found), s)
-    return Plan("joined the open ticket", (*before, NOTE), _seen(s, entry), note="problem")
+    """FIND found an open ticket; when a milder alert opened it, it is raised."""
+    steps = (*before, UPDATE, NOTE) if found["milder"] else (*before, NOTE)
+    entry = _with_members(_entry_of(s, found), s)
+    return Plan("joined the open ticket", steps, _seen(s, entry), note="problem")
 
 
 def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
@@ -191,7 +205,7 @@ def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
     if s.policy.details:
         steps.append(DETAILS)
     created = s.facts.get(CREATE)
-    entry = _with_member(_entry_of(s, created), s) if created else None
+    entry = _with_members(_entry_of(s, created), s) if created else None
     return Plan("opened", tuple(steps), entry and _seen(s, entry))
 
 
@@ -199,26 +213,32 @@ def _returned(s: Situation, entry: Entry) -> Plan:
     if s.gone:
         return _first(s)
     steps = (REOPEN, UPDATE, NOTE) if s.alert.severity != entry.severity else (REOPEN, NOTE)
-    again = replace(
-        entry, closed_at=None, muted=False, members={}, severity=s.alert.severity, noted={}
-    )
-    return Plan("reopened", steps, _seen(s, _with_member(again, s)), note="problem")
+    again = replace(entry, closed_at=None, members={}, severity=s.alert.severity, noted={})
+    return Plan("reopened", steps, _seen(s, _with_members(again, s)), note="problem")
 
 
 def _joins(s: Situation, entry: Entry) -> Plan:
-    worse = s.alert.rank > SEVERITIES.index(entry.severity)
-    steps = (UPDATE, NOTE) if worse else (NOTE,)
-    if s.closed_by_hand:
-        return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
-    return Plan("joined the open ticket", steps, _seen(s, _with_member(entry, s)), note="problem")
+    after = _with_members(entry, s)
+    worse = SEVERITIES.index(after.severity) > SEVERITIES.index(entry.severity)
+    # A new alert deserves a look whether its ticket is still there: UPDATE shows it as well.
+    return _on_open_ticket(s, entry, (UPDATE if worse else CHECK, NOTE), "joined the open ticket")
 
 
 def _changed(s: Situation, entry: Entry) -> Plan:
-    steps = (UPDATE, NOTE) if s.change else (NOTE,)
+    after = _with_members(entry, s)
+    # In a ticket of several alerts the worst one decides, and only it changes the priority.
+    decides = len(after.members) == 1 or (
+        after.severity != entry.severity and after.severity == s.alert.severity
+    )
+    first = UPDATE if s.change and decides else CHECK
+    return _on_open_ticket(s, entry, (first, NOTE), s.change or f"is {s.alert.action}")
+
+
+def _on_open_ticket(s: Situation, entry: Entry, steps: Tuple[str, ...], decision: str) -> Plan:
+    """STEPS on the entry's ticket, the first of which shows whether a person closed it."""
     if s.closed_by_hand:
         return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
-    decision = s.change or f"is {s.alert.action}"
-    return Plan(decision, steps, _seen(s, _with_member(entry, s)), note="problem")
+    return Plan(decision, steps, _seen(s, _with_members(entry, s)), note="problem")
 
 
 def _repeated(s: Situation, entry: Entry) -> Plan:
@@ -245,7 +265,7 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
         return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
     if wanted == "new" or s.gone:
         return _opens_anew(s, (*before, FIND))
-    again = _with_member(entry, s)
+    again = _with_members(entry, s)
     return Plan(
         "a person closed its ticket: reopened",
         (*before, REOPEN, NOTE),
@@ -277,21 +297,23 @@ def _recovery(s: Situation) -> Plan:
         return Plan("recovered; its ticket is not there any more", forget=True)
     if s.member is None:
         return Plan("recovered: its ticket does not stand for it")
-    others = {key: known for key, known in entry.members.items() if key != s.alert.key}
+    well = {alert.key for alert in s.alerts}
+    others = {key: known for key, known in entry.members.items() if key not in well}
     if others:
-        after = _seen(s, replace(entry, members=others))
+        after = _seen(s, replace(entry, members=others, severity=_worst(others)))
         return Plan(f"recovered, {len(others)} still not", (NOTE,), after, note="recovery")
     return _last_recovery(s, entry)
 
 
 def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
+    left = _seen(s, replace(entry, members={}, recovered_at=times.iso(s.now)))
     if wanted == "ignore":
-        return Plan("recovered: its ticket is left to people", forget=True)
+        return Plan("recovered: its ticket is left to people", (), left)
     if wanted == "note" or not entry.ours or s.shared:
-        return Plan("recovered: noted, ticket left open", (NOTE,), forget=True, note="recovery")
-    closed = replace(entry, members={}, closed_at=times.iso(s.now))
-    return Plan("closed", (RESOLVE,), _seen(s, closed), note="recovery")
+        return Plan("recovered: noted, ticket left open", (NOTE,), left, note="recovery")
+    closed = replace(left, recovered_at=None, closed_at=times.iso(s.now))
+    return Plan("closed", (RESOLVE,), closed, note="recovery")
 
 
 def _recovery_of_unknown(s: Situation) -> Plan:
@@ -301,13 +323,15 @@ def _recovery_of_unknown(s: Situation) -> Plan:
     if FIND not in s.facts:
         return Plan("recovered", (FIND,))
     found = s.found
-    if found is None or not found["open"] or not found["ours"]:
+    if found is None or not found["open"] or not found["mine"]:
         return Plan("recovered: no ticket of ours is open", (FIND,))
+    ended = _seen(s, _entry_of(s, found))
     if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
         # Who else is in a found group ticket is not known: it is not ours to close on a guess.
-        return Plan("recovered: noted, ticket left open", (FIND, NOTE), note="recovery")
-    closed = replace(_entry_of(s, found), closed_at=times.iso(s.now))
-    return Plan("closed", (FIND, RESOLVE), _seen(s, closed), note="recovery")
+        left = replace(ended, recovered_at=times.iso(s.now))
+        return Plan("recovered: noted, ticket left open", (FIND, NOTE), left, note="recovery")
+    closed = replace(ended, closed_at=times.iso(s.now))
+    return Plan("closed", (FIND, RESOLVE), closed, note="recovery")
 
 
 # --- acknowledgements, comments, downtimes, flapping ----------------------------------------------
@@ -319,6 +343,8 @@ def _noted(s: Situation, wanted: str) -> Plan:
         return Plan(f"{s.alert.kind}: no ticket of ours is open")
     if s.gone:
         return Plan(f"{s.alert.kind}: its ticket is not there any more", forget=True)
+    if s.closed_by_hand:
+        return Plan(f"{s.alert.kind}: a person closed its ticket", (UPDATE,))
     fingerprint = _fingerprint(s.alert)
     last = entry.noted.get(fingerprint)
     new = last is None or abs(s.now - times.from_iso(last)) > SAME_NOTE_WITHIN
@@ -332,7 +358,7 @@ def _noted(s: Situation, wanted: str) -> Plan:
     }
     after = replace(entry, noted={**recent, fingerprint: times.iso(s.now)})
     if s.change:
-        after = _with_member(after, s)
+        after = _with_members(after, s)
     decision = f"{s.alert.kind} noted" + (f", {s.change}" if s.change else "")
     return Plan(decision, tuple(steps), _seen(s, after), note=s.alert.kind)
 
@@ -354,6 +380,7 @@ def _entry_of(s: Situation, ticket: Mapping[str, Any]) -> Entry:
         number=ticket["number"],
         customer=dict(ticket["customer"]),
         ours=ticket["ours"],
+        priority_id=ticket["priority_id"],
         opened_at=times.iso(s.now),
         severity=s.alert.severity,
         host=s.alert.host,
@@ -361,20 +388,30 @@ def _entry_of(s: Situation, ticket: Mapping[str, Any]) -> Entry:
     )
 
 
-def _with_member(entry: Entry, s: Situation) -> Entry:
-    """ENTRY, standing for the alert as it is now, and as severe as its worst alert."""
-    known: Dict[str, Any] = {
-        "severity": s.alert.severity,
-        "state": s.alert.state,
-        "since": times.iso(s.alert.since if s.alert.since is not None else s.alert.time),
-    }
-    members = {**entry.members, s.alert.key: known}
-    ranks: List[int] = [SEVERITIES.index(member["severity"]) for member in members.values()]
-    return replace(entry, members=members, severity=SEVERITIES[max(ranks)])
+def _with_members(entry: Entry, s: Situation) -> Entry:
+    """ENTRY, standing for the alerts as they are now, and as severe as its worst."""
+    members = dict(entry.members)
+    for alert in s.alerts:
+        members[alert.key] = {
+            "severity": alert.severity,
+            "state": alert.state,
+            "since": times.iso(alert.since if alert.since is not None else alert.time),
+        }
+    return replace(entry, members=members, severity=_worst(members))
+
+
+def _worst(members: Mapping[str, Mapping[str, Any]]) -> str:
+    return SEVERITIES[max(SEVERITIES.index(member["severity"]) for member in members.values())]
 
 
 def _seen(s: Situation, entry: Entry) -> Entry:
     """ENTRY after this event; a step that spoke with the ticket saw that it was there."""
     looked = any(step in s.facts for step in (FIND, CHECK, CREATE, UPDATE, REOPEN))
     checked_at = times.iso(s.now) if looked else entry.checked_at
-    return replace(entry, last_event=s.event_id, checked_at=checked_at)
+    sent = s.facts[UPDATE].get("priority_id") if UPDATE in s.facts else None
+    return replace(
+        entry,
+        last_event=s.event_id,
+        checked_at=checked_at,
+        priority_id=sent if sent is not None else entry.priority_id,
+    )

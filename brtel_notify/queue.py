@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional
 
 SUFFIX = ".jsonl"
+#: The kernel stamps files by a coarser clock than time.time_ns() reads (nanoseconds).
+CLOCK_GRAIN = 20_000_000
 VERSION = 1
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
+#: No failure makes an event wait for longer (seconds).
+LONGEST_WAIT = 7200.0
+#: A queue file larger than this (bytes) is none of ours.
+LARGEST = 256 * 1024 * 1024
 _LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
 
 
@@ -47,8 +53,8 @@ class Event:
         self.capture = capture
         self.journal = journal
 
-    def note(self, **record: Any) -> None:
-        """Append RECORD to the journal, on disk before this returns. Raises OSError."""
+    def enter(self, **record: Any) -> None:
+        """Enter RECORD into the journal, on disk before this returns. Raises OSError."""
         files.append_line(self.path, _line(record))
         self.journal.append(record)
 
@@ -62,21 +68,44 @@ class Event:
         return results
 
     @property
+    def companions(self) -> Optional[List[str]]:
+        """The ids of the events that the last attempt took along; None if there was none."""
+        for record in reversed(self.journal):
+            if "attempt" in record:
+                return list(record.get("companions", []))
+        return None
+
+    @property
     def attempts(self) -> int:
         """How many times delivery was begun."""
         return sum("attempt" in record for record in self.journal)
 
+    def in_doubt(self, step: str) -> bool:
+        """Whether an earlier attempt may have done STEP without living to tell.
+
+        It was begun, and neither ended nor failed in a way that shows it never arrived. A later
+        failure before the step is begun again says nothing about the first time.
+        """
+        doubt, begun = False, ""
+        for record in self.journal:
+            if "begin" in record:
+                begun = str(record["begin"])
+                doubt = doubt or begun == step
+            elif "attempt" in record:
+                begun = ""
+            elif record.get("step") == step:
+                doubt = False
+            elif "failed" in record and begun == step:
+                doubt = bool(record["maybe_done"])
+        return doubt
+
     @property
-    def in_doubt(self) -> bool:
-        """Whether an earlier attempt ended without saying that its last call never arrived."""
-        for record in reversed(self.journal):
-            if "failed" in record:
-                return bool(record["maybe_done"])
+    def key(self) -> Optional[str]:
+        """The key of the ticket that an earlier attempt worked on; None if there was none."""
+        for record in self.journal:
             if "attempt" in record:
-                return True
-            if "step" in record:
-                return True
-        return False
+                return record.get("key")
+        return None
 
     @property
     def retry_at(self) -> float:
@@ -87,6 +116,21 @@ class Event:
             if "requeued" in record:
                 return 0.0
         return 0.0
+
+    def waits(self, now: float) -> bool:
+        """Whether it is too early for the next attempt.
+
+        A time that lies too far ahead was set by a clock that was wrong.
+        """
+        return now < self.retry_at <= now + LONGEST_WAIT
+
+    @property
+    def failed_widely(self) -> bool:
+        """Whether the last attempt failed for a reason that has nothing to do with this event."""
+        for record in reversed(self.journal):
+            if "failed" in record:
+                return bool(record.get("widely"))
+        return False
 
     @property
     def error(self) -> str:
@@ -112,8 +156,8 @@ class Queue:
 
     def add(self, capture: Capture) -> Event:
         """Store CAPTURE; once this returns, the notification cannot be lost."""
-        self._make_folders()
-        path = os.path.join(self.folder, _new_id() + SUFFIX)
+        self.make_folders()
+        path = os.path.join(self.folder, self._new_id() + SUFFIX)
         try:
             files.write_whole(path, _line({"version": VERSION, **capture.as_dict()}) + b"\n")
         except OSError:
@@ -122,7 +166,18 @@ class Queue:
             raise
         return Event(path, capture, [])
 
-    def _make_folders(self) -> None:
+    def _new_id(self) -> str:
+        """A name that sorts behind all that are there, also when the clock was set back."""
+        global _latest
+        now = time.time_ns()
+        if os.stat(self.folder).st_mtime_ns > now + CLOCK_GRAIN:
+            newest = (self.pending() or ["0"])[-1].partition("-")[0]
+            now = max(now, int(newest) + 1 if newest.isdigit() else 0)
+        _latest = max(now, _latest + 1)
+        return f"{_latest:020d}-{os.getpid():07d}-{os.urandom(3).hex()}"
+
+    def make_folders(self) -> None:
+        """Create the state folder and what belongs into it, if they are not there."""
         if os.path.isdir(self.folder) and os.path.isdir(self.dead_folder):
             return
         os.makedirs(os.path.dirname(os.path.abspath(self.state_dir)), exist_ok=True)
@@ -132,7 +187,7 @@ class Queue:
 
     def prove(self) -> None:
         """Make sure that an event could be stored: the folders are there and can be written."""
-        self._make_folders()
+        self.make_folders()
         for folder in (self.folder, self.dead_folder, self.state_dir):
             probe = os.path.join(folder, f".probe.{os.getpid()}.tmp")
             files.write_whole(probe, b"")
@@ -168,7 +223,7 @@ class Queue:
 
     def bury(self, event_id: str, reason: str) -> None:
         """Move an event to ``dead``, with the REASON in its journal, if it is still there."""
-        self._make_folders()
+        self.make_folders()
         try:
             _move(event_id, self.folder, self.dead_folder, {"dead": reason, "at": time.time()})
         except FileNotFoundError:  # an operator took it out meanwhile
@@ -176,7 +231,7 @@ class Queue:
 
     def revive(self, event_id: str) -> None:
         """Put a dead event back into the queue. Raises FileNotFoundError."""
-        self._make_folders()
+        self.make_folders()
         _move(event_id, self.dead_folder, self.folder, {"requeued": time.time()})
 
     def forget(self, event_id: str) -> None:
@@ -206,12 +261,6 @@ class Queue:
 
 def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
-
-
-def _new_id() -> str:
-    global _latest
-    _latest = max(time.time_ns(), _latest + 1)
-    return f"{_latest:020d}-{os.getpid():07d}-{os.urandom(3).hex()}"
 
 
 def _path(folder: str, event_id: str) -> str:
@@ -244,6 +293,8 @@ def _ids(folder: str) -> List[str]:
 def _read(path: str) -> Event:
     name = os.path.basename(path)
     try:
+        if os.stat(path).st_size > LARGEST:
+            raise Damaged(f"{name}: is larger than any event")
         first, *rest = files.read_whole(path).split(b"\n")
     except files.NotAFile as error:
         raise Damaged(f"{name}: {error.strerror}") from error

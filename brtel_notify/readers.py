@@ -19,14 +19,33 @@ LOOKUPS = ("hosts", "account", "pbx", "search")
 STATE_WORDS = (
     *("ok", "info", "unknown", "warning", "critical"),
     *("up", "down", "unreachable"),
-    *("not classified", "information", "average", "high", "disaster"),
+    *("not classified", "information", "informational", "average", "high", "disaster"),
 )
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)?")
 _UNITS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+#: No length of time in a configuration means more than this; dates beyond it do not work.
+LONGEST = 36_500 * 86_400.0
+#: The largest id that a database gives.
+LARGEST_ID = 2**63 - 1
+#: How deep a file may nest; our own keys need five levels. Far deeper, the YAML library crashes.
+DEEPEST = 20
+_TAG = "tag:yaml.org,2002:"
+#: The kinds of values that a file may hold: YAML's own, and none that build objects.
+_TAGS = frozenset(
+    _TAG + kind
+    for kind in (
+        *("null", "bool", "int", "float", "str", "timestamp", "binary"),
+        *("map", "seq", "merge", "value"),
+    )
+)
 
 
 class ConfigError(Exception):
     """The configuration is wrong; the text is one line: where, what, and what to do."""
+
+    def __init__(self, text: str) -> None:
+        shown = "".join(char if char.isprintable() else " " for char in text)
+        super().__init__(" ".join(shown.split()))
 
 
 class Tree:
@@ -37,31 +56,15 @@ class Tree:
         self.file = file
         self.key = key
         self.places = places
+        if node.tag not in _TAGS:
+            where = f"{file}:{node.start_mark.line + 1}" + (f": {key}" if key else "")
+            raise ConfigError(f"{where}: a YAML tag such as !!name is not allowed")
         places[key] = f"{file}:{node.start_mark.line + 1}"
 
     @classmethod
     def load(cls, path: str) -> Tree:
         """The file PATH, parsed. Raises ConfigError."""
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except FileNotFoundError:
-            raise ConfigError(
-                f"{path}: there is no such file; write one (the README shows ten lines that"
-                " will do), or name it with --config"
-            ) from None
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: is not UTF-8 text") from None
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            node = yaml.compose(text, Loader=loader)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f":{mark.line + 1}" if mark else ""
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-            raise ConfigError(f"{path}{line}: is not valid YAML: {problem}") from None
+        node = _parsed(path, _read(path))
         if node is None:
             raise ConfigError(f"{path}: is empty")
         return cls(node, path, "", {})
@@ -83,11 +86,19 @@ class Tree:
     def scalar(self) -> Any:
         """The value as YAML has it: text, int, float, bool or None."""
         if not isinstance(self.node, yaml.ScalarNode):
-            raise self.error(f"must be a single value, not a {_shape(self.node)}")
+            hint = _jinja_hint(self.node)
+            raise self.error(f"must be a single value, not a {_shape(self.node)}{hint}")
         try:
             return yaml.SafeLoader("").construct_object(self.node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, KeyError, AttributeError):
+            # "!!bool maybe", the 40th of May, an int of 5,000 digits: no more than text.
             return self.node.value
+
+    @property
+    def written(self) -> str:
+        """A single value as the file has it, before YAML makes 90 of 1:30. Raises ConfigError."""
+        self.scalar()
+        return str(self.node.value).strip()
 
     def items(self) -> List[Tree]:
         """The items of a list."""
@@ -108,8 +119,9 @@ class Tree:
         for key_node, value_node in self.node.value:
             name = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
             line = key_node.start_mark.line + 1
-            if not name:
-                raise ConfigError(f"{self.file}:{line}: {self.key}: a key must be a word")
+            if not name.strip():
+                where = f"{self.file}:{line}: {self.key}" if self.key else f"{self.file}:{line}"
+                raise ConfigError(f"{where}: a key must be a word{_jinja_hint(self.node)}")
             if name in found:
                 raise ConfigError(f"{self.file}:{line}: {self.sub(name)}: stands here twice")
             found[name] = Tree(value_node, self.file, self.sub(name), self.places)
@@ -127,6 +139,61 @@ class Tree:
 
 
 Reader = Callable[[Tree], Any]
+
+
+def _read(path: str) -> str:
+    """The text of the file PATH. Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no such file; write one (the README shows ten lines that"
+            " will do), or name it with --config"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text") from None
+
+
+def _parsed(path: str, text: str) -> Optional[yaml.Node]:
+    """TEXT as a tree of nodes, None when there is nothing in it. Raises ConfigError."""
+    forbidden = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if forbidden is not None:
+        line = text.count("\n", 0, forbidden.start()) + 1
+        raise ConfigError(
+            f"{path}:{line}: is not valid YAML: the character U+{ord(forbidden[0]):04X} is not"
+            " allowed"
+        )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                at = f":{event.start_mark.line + 1}" if event.start_mark else ""
+                raise ConfigError(f"{path}{at}: is nested too deep")
+        return yaml.compose(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else path
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        # A token that begins with * or & is taken for an alias: no message repeats it.
+        problem = re.sub(r"(alias|anchor|handle) '.*'", r"\1", problem)
+        raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
+
+
+def _jinja_hint(node: yaml.Node) -> str:
+    """What to do about a ``{{ host }}`` without quotes, which YAML takes for a mapping."""
+    if not isinstance(node, yaml.MappingNode) or not node.flow_style or not node.value:
+        return ""
+    key = node.value[0][0]
+    return "; put {{ … }} in quotes" if isinstance(key, yaml.MappingNode) else ""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -150,13 +217,17 @@ def or_null(reader: Reader) -> Reader:
     return lambda tree: None if tree.is_null else reader(tree)
 
 
+def or_none(reader: Reader) -> Reader:
+    """READER of a list, but nothing at all (every item commented out) is an empty one."""
+    return lambda tree: [] if tree.is_null else reader(tree)
+
+
 def _text(tree: Tree) -> str:
     value = tree.scalar()
+    if value is None:
+        raise tree.error("must be text")
     if not isinstance(value, str):
-        # A name such as 2026 or on: what was typed is what is meant.
-        if value is None or not isinstance(tree.node.value, str):
-            raise tree.error("must be text")
-        value = tree.node.value
+        value = tree.node.value  # a name such as 2026 or on: what was typed is what is meant
     if not value.strip():
         raise tree.error("must not be empty")
     return str(value)
@@ -165,6 +236,7 @@ def _text(tree: Tree) -> str:
 text: Reader = _text
 path: Reader = or_null(_text)
 account: Reader = or_null(_text)
+email: Reader = or_null(_text)
 
 
 def secret(tree: Tree) -> Optional[str]:
@@ -172,25 +244,25 @@ def secret(tree: Tree) -> Optional[str]:
     return None if tree.is_null else _text(tree).strip()
 
 
-def _web_address(tree: Tree, schemes: Tuple[str, ...]) -> str:
+def _web_address(tree: Tree, schemes: Tuple[str, ...], example: str) -> str:
     value = _text(tree).strip()
     try:
         parts = urlsplit(value)
-        good = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if not good:
-        raise tree.error(f"must be an address such as {schemes[-1]}://acme.bluerocktel.net/api")
+    if not good or not value.isprintable() or any(char.isspace() for char in value):
+        raise tree.error(f"must be an address such as {example}")
     return value
 
 
 def url(tree: Tree) -> str:
     """The API's address. https, unless the host is this machine: a token travels with it."""
-    value = _web_address(tree, ("http", "https"))
+    value = _web_address(tree, ("http", "https"), "https://acme.bluerocktel.net/api")
     parts = urlsplit(value)
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise tree.error("must hold no user or password: use token_file, or email")
-    if parts.query or parts.fragment:
+    if "?" in value or "#" in value:
         raise tree.error("must end with the path, such as /api")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise tree.error("must begin with https:// (http:// is for a sandbox on this machine)")
@@ -211,7 +283,7 @@ def proxy(tree: Tree) -> Optional[str]:
     """A proxy's address."""
     if tree.is_null:
         return None
-    return _web_address(tree, ("socks5", "https", "http"))
+    return _web_address(tree, ("socks5", "https", "http"), "http://proxy.example.net:3128")
 
 
 def boolean(tree: Tree) -> bool:
@@ -224,10 +296,13 @@ def boolean(tree: Tree) -> bool:
 
 def duration(tree: Tree) -> float:
     """A length of time in seconds: 90s, 30m, 4h, 7d, 2w; a bare number is seconds."""
-    match = _DURATION.fullmatch(str(tree.scalar()).strip())
+    match = _DURATION.fullmatch(tree.written)
     if match is None:
         raise tree.error("must be a length of time such as 30m, 4h or 1d")
-    return float(match[1]) * _UNITS[match[2]]
+    value = float(match[1]) * _UNITS[match[2]]
+    if value > LONGEST:
+        raise tree.error("must be at most 36500d")
+    return value
 
 
 duration_or_null: Reader = or_null(duration)
@@ -246,9 +321,10 @@ def name_or_id(tree: Tree) -> Any:
     value = tree.scalar()
     if isinstance(value, bool) or not isinstance(value, int):
         return _text(tree).strip()
-    if value <= 0:
+    # The digits as they were typed: YAML reads 012 as ten and 1:30 as ninety.
+    if re.fullmatch("[0-9]+", tree.written) is None or not 0 < int(tree.written) <= LARGEST_ID:
         raise tree.error("must be a name, or an id above 0")
-    return value
+    return int(tree.written)
 
 
 name_or_id_or_null: Reader = or_null(name_or_id)
@@ -278,8 +354,19 @@ def regex_or_null(tree: Tree) -> Optional[str]:
     value = _text(tree)
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise tree.error(f"is no regular expression: {error}") from None
+    return value
+
+
+def log(tree: Tree) -> str:
+    """Where the log goes: ``stderr``, ``syslog``, or the path of a file."""
+    value = _text(tree).strip()
+    if value not in ("stderr", "syslog") and "/" not in value:
+        # A file's bare name would be in whatever folder the monitoring server runs commands in.
+        hint = nearest(value, ("stderr", "syslog"))
+        hint = hint if hint.startswith("; did") else f", such as /var/log/{value}"
+        raise tree.error(f"must be stderr, syslog, or the path of a file{hint}")
     return value
 
 
@@ -320,10 +407,14 @@ def _one_lookup(tree: Tree) -> Tuple[str, str]:
         if name in LOOKUPS:
             raise tree.error(f"'{name}' needs a value, such as {name}: \"{{{{ host }}}}\"")
         raise tree.error(f"'{name}' is unknown{nearest(name, LOOKUPS)}")
-    branches = tree.branches(LOOKUPS[1:])
+    branches = tree.branches(LOOKUPS)
     if len(branches) != 1:
         raise tree.error("must be one lookup: write each behind a dash of its own")
     ((name, value),) = branches.items()
+    if name == "hosts":
+        raise value.error("takes no value here: its table is customer.hosts")
+    if value.is_null:
+        raise value.error(f'needs a value, such as {name}: "{{{{ host }}}}"')
     return name, _text(value)
 
 
@@ -349,7 +440,17 @@ def severities(settable: Dict[str, Reader]) -> Reader:
             # Other programs have words of their own; only what looks like a slip is refused.
             if word not in STATE_WORDS and meant:
                 raise branch.error(f"unknown severity; did you mean '{meant[0]}'?")
+            if word in found:
+                raise branch.error("stands here twice (capitals do not matter)")
             found[word] = one(branch)
+            _also_as(tree.sub(word), branch)
         return found
 
     return read
+
+
+def _also_as(key: str, branch: Tree) -> None:
+    """Let KEY and what is below it be found where BRANCH and what is below it stand."""
+    for name, place in list(branch.places.items()):
+        if name == branch.key or name.startswith(f"{branch.key}."):
+            branch.places[key + name[len(branch.key) :]] = place

@@ -1,196 +1,141 @@
-"""A delivery without its effects: the same code, over a client that only writes down its calls.
+"""A delivery without its effects: the same code, over a transport that only writes down its calls.
 
-``brtel-notify render`` and ``--dry-run`` use it, so what they show is what would be sent. With a
-REAL client its reading calls (GET) go through; without one the answers are made up, and nothing
-is called at all.
+``brtel-notify render`` and ``--dry-run`` use it, so what they show is, byte for byte, what would be
+sent. With a real transport the calls that only read (GET) go through; without one the answers are
+made up, and nothing is called at all.
 """
 
 from __future__ import annotations
 
+import json
 import threading
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import Alert
-from brtel_notify.bluerocktel import Client, Contact, Customer, PbxHost, Reply, Ticket
+from brtel_notify.api_errors import Call
+from brtel_notify.bluerocktel import Client, Sender
 from brtel_notify.cache import Cache
 from brtel_notify.capture import Capture
-from brtel_notify.deliver import Delivery, Outcome
+from brtel_notify.config import Config
+from brtel_notify.credentials import Credentials
+from brtel_notify.deliver import Delivery
 from brtel_notify.desk import Desk
-from brtel_notify.names import Names
+from brtel_notify.names import LISTS
+from brtel_notify.outcome import Outcome
 from brtel_notify.plan import Situation
 from brtel_notify.queue import Event, Queue
-from brtel_notify.settings import Settings
 from brtel_notify.state import State
 
-_CUSTOMER = "ticketable_type=App\\Customer&ticketable_id="
+#: What stands where only BlueRockTEL knows the number.
+NEW = "(new)"
 
 
 @dataclass
-class Call:
-    """One call as it would be made."""
+class Sent:
+    """One call as it would be sent. ``body`` is its JSON."""
 
     method: str
     path: str
     body: Optional[Dict[str, Any]] = None
 
 
-class Notebook:
-    """Stands in for the client. ``calls`` is what would have been called."""
+class RecordingTransport:
+    """Writes calls down in ``sent``; ``real`` answers those that only read, if it is given."""
 
-    def __init__(self, real: Optional[Client]) -> None:
+    def __init__(self, config: Config, real: Optional[Sender]) -> None:
+        self.config = config
         self.real = real
-        self.calls: List[Call] = []
+        self.sent: List[Sent] = []
 
-    def _look(self, path: str, ask: Callable[[Client], Any], made_up: Any) -> Any:
-        self.calls.append(Call("GET", path))
-        return made_up if self.real is None else ask(self.real)
+    def send(self, call: Call, seconds: float) -> Tuple[int, Mapping[str, str], bytes]:
+        """As Transport.send."""
+        query = urllib.parse.unquote(urllib.parse.urlencode(call.params))
+        body = json.loads(call.body) if call.body else None
+        path = f"{call.path}?{query}" if query else call.path
+        self.sent.append(Sent(call.method, path, body))
+        if call.method == "GET" and self.real is not None:
+            return self.real.send(call, seconds)
+        answer = self._made_up(call.path, dict(call.params), call.method)
+        status = 200 if call.method == "GET" else 201
+        return status, {"Content-Type": "application/json"}, json.dumps(answer).encode()
 
-    def _change(self, method: str, path: str, **body: Any) -> None:
-        self.calls.append(Call(method, path, body or None))
+    def close(self) -> None:
+        """As Transport.close."""
+        if self.real is not None:
+            self.real.close()
 
-    # --- reading
+    def _made_up(self, path: str, params: Dict[str, str], method: str) -> Any:
+        """What BlueRockTEL might answer: the customer is found, the ticket is new."""
+        last = path.rpartition("/")[2]
+        if path in _LISTS:
+            return [{"id": 0, "name": name} for name in self._names(_LISTS[path])]
+        if path == "/v1/customers/lookup":
+            return {"found": True, "data": _customer(params["customer_account"])}
+        if path == "/v1/customers/search":
+            return [_customer("?", f"the customer found by “{params['term']}”")]
+        if path == "/v1/pbx3cx-hosts/lookup":
+            name = params["host_name"]
+            owner = _customer("?", f"the customer of the PBX {name}")
+            return {"id": 0, "host_name": name, "active": True, "customers": [owner]}
+        if path == "/v1/contacts":
+            return [{"id": 0, "last_name": "?", "role": "technical technique"}]
+        if path == "/v1/replies" and method == "POST":
+            return {"id": 0, "ticket_id": 0, "body": ""}
+        if path == "/v1/tickets" or last.isdigit():
+            return {"id": 0, "number": NEW, "open": True, "body": "", "subject": ""}
+        return [] if method == "GET" else {"response": ""}
 
-    def customer_by_account(self, account: str) -> Optional[Customer]:
-        """As the client's."""
-        made_up = Customer(0, f"the customer {account}", account, {})
-        path = f"/v1/customers/lookup?customer_account={account}"
-        return self._look(path, lambda client: client.customer_by_account(account), made_up)  # type: ignore[no-any-return]
-
-    def search_customers(self, term: str) -> List[Customer]:
-        """As the client's."""
-        made_up = [Customer(0, f"the customer found by “{term}”", "?", {})]
-        path = f"/v1/customers/search?term={term}"
-        return self._look(path, lambda client: client.search_customers(term), made_up)  # type: ignore[no-any-return]
-
-    def pbx_host(self, host_name: str) -> Optional[PbxHost]:
-        """As the client's."""
-        owner = Customer(0, f"the customer of the PBX {host_name}", "?", {})
-        made_up = PbxHost(0, host_name, True, (owner,))
-        path = f"/v1/pbx3cx-hosts/lookup?host_name={host_name}"
-        return self._look(path, lambda client: client.pbx_host(host_name), made_up)  # type: ignore[no-any-return]
-
-    def pbx_hosts_of(self, account: str) -> List[PbxHost]:
-        """As the client's."""
-        path = f"/v1/pbx3cx-hosts/lookup-by-customer?customer_account={account}"
-        return self._look(path, lambda client: client.pbx_hosts_of(account), [])  # type: ignore[no-any-return]
-
-    def contacts(self, customer_id: int) -> List[Contact]:
-        """As the client's; a made-up one fits every role."""
-        path = f"/v1/contacts?contactable_type=App\\Customer&contactable_id={customer_id}"
-        return self._look(path, lambda client: client.contacts(customer_id), [])  # type: ignore[no-any-return]
-
-    def search_tickets(self, *, customer_id: int, **filters: Any) -> List[Ticket]:
-        """As the client's; nothing is found."""
-        words = "&".join(f"filter[{name}]={value}" for name, value in filters.items())
-        path = f"/v1/tickets/search?filter[ticketable_id]={customer_id}&{words}"
-        return self._look(  # type: ignore[no-any-return]
-            path, lambda client: client.search_tickets(customer_id=customer_id, **filters), []
-        )
-
-    def ticket(self, ticket_id: int) -> Ticket:
-        """As the client's; it is open."""
-        path = f"/v1/tickets/{ticket_id}"
-        return self._look(path, lambda client: client.ticket(ticket_id), _ticket(ticket_id))  # type: ignore[no-any-return]
-
-    def replies(self, ticket_id: int) -> List[Reply]:
-        """As the client's."""
-        path = f"/v1/replies?ticket_id={ticket_id}"
-        return self._look(path, lambda client: client.replies(ticket_id), [])  # type: ignore[no-any-return]
-
-    # --- changing
-
-    def create_ticket(self, customer_id: int, **fields: Any) -> Ticket:
-        """As the client's, but it only writes it down."""
-        self._change("POST", f"/v1/tickets?{_CUSTOMER}{customer_id}", **fields)
-        return _ticket(0)
-
-    def update_ticket(self, ticket_id: int, **fields: Any) -> Ticket:
-        """As the client's, but it only writes it down."""
-        self._change("PUT", f"/v1/tickets/{ticket_id}", **fields)
-        return _ticket(ticket_id)
-
-    def associate_contacts(self, ticket_id: int, attach: Sequence[int]) -> str:
-        """As the client's, but it only writes it down."""
-        self._change(
-            "PUT", f"/v1/tickets/{ticket_id}/associates", associated=list(attach), unassociated=[]
-        )
-        return ""
-
-    def open_ticket(self, ticket_id: int) -> str:
-        """As the client's, but it only writes it down."""
-        self._change("PUT", f"/v1/tickets/open/{ticket_id}")
-        return ""
-
-    def close_ticket(self, ticket_id: int) -> str:
-        """As the client's, but it only writes it down."""
-        self._change("PUT", f"/v1/tickets/close/{ticket_id}")
-        return ""
-
-    def create_reply(self, ticket_id: int, body: str, **options: Any) -> Reply:
-        """As the client's, but it only writes it down."""
-        self._change("POST", f"/v1/replies?ticket_id={ticket_id}", body=body, **options)
-        return Reply(0, ticket_id, body, True, "", "")
+    def _names(self, setting: str) -> List[str]:
+        """The names that the configuration uses for a setting: offline, they are taken to exist."""
+        config = self.config
+        places: List[Mapping[str, Any]] = [vars(config.ticket), *config.severities.values()]
+        places += [rule.set for rule in config.rules]
+        return [str(place[setting]) for place in places if place.get(setting) is not None]
 
 
-def _ticket(ticket_id: int) -> Ticket:
-    return Ticket(
-        id=ticket_id,
-        number="(new)",
-        subject="",
-        body="",
-        open=True,
-        priority_id=None,
-        status_id=None,
-        team_id=None,
-        assignee_id=None,
-        customer_id=None,
-        closed_at="",
-        created_at="",
-        estimated_resolution_date="",
-        tags=(),
-        replies=None,
-        contacts=None,
-    )
+#: Where the API keeps the list of each setting (the cookbook's step 1).
+_LISTS = {f"/v1/ticketing/{kind.replace('_', '-')}": setting for setting, kind in LISTS.items()}
 
 
-class _ReadOnlyCache(Cache):
-    def put(self, kind: str, key: str, value: Any) -> None:
-        """What is made up is not kept."""
-
-    def clear(self, kind: str) -> None:
-        """Nothing is forgotten either."""
-
-
-class _KnownNames(Names):
-    """Names to ids as far as the cache knows them: a name it does not know stands for itself."""
-
-    def ids(self, settings: Settings) -> Dict[str, Optional[int]]:
-        """As Names.ids; what a call would have to say is 0."""
-        try:
-            return super().ids(settings)
-        except AttributeError:  # the notebook has no lists
-            return dict.fromkeys(("priority", "category", "sub_category", "team", "status"), 0)
+def _customer(account: str, name: str = "") -> Dict[str, Any]:
+    return {"id": 0, "name": name or f"the customer {account}", "customer_account": account}
 
 
 class RehearsalDesk(Desk):
-    """A desk whose client is a notebook. ``real`` is None, or who answers what is read."""
+    """A desk whose client only writes down; ``transport`` has what it wrote."""
 
-    def rehearse(self, real: Optional[Client]) -> Notebook:
-        """Put the notebook in the client's place."""
-        notebook = Notebook(real)
+    transport: RecordingTransport
+
+    def rehearse(self, real: Optional[Sender]) -> None:
+        """Put the recording transport in place."""
         self.cache = _ReadOnlyCache(self.state_dir, self.config.api.url, self.clock)
-        self._made["client"] = notebook
-        self._made["names"] = (
-            Names(self.config, real, self.cache)
-            if real is not None
-            else _KnownNames(self.config, notebook, self.cache)  # type: ignore[arg-type]
+        self.transport = RecordingTransport(self.config, real)
+
+    def _client(self) -> Client:
+        if self.transport.real is not None:
+            return self.connect(self.transport)
+        return Client(
+            self.config.api.url,
+            Credentials(token="rehearsal"),  # noqa: S106 - offline, nobody reads it
+            on_call=self._count,
+            transport=self.transport,
         )
-        return notebook
+
+
+class _ReadOnlyCache(Cache):
+    """Knows what was learned before; what is made up is not kept, and nothing is forgotten."""
+
+    def put(self, kind: str, key: str, value: Any) -> None:
+        pass
+
+    def clear(self, kind: str) -> None:
+        pass
 
 
 class _Unwritten(Event):
-    def note(self, **record: Any) -> None:
+    def enter(self, **record: Any) -> None:
         self.journal.append(record)
 
 
@@ -199,17 +144,12 @@ class _Unchanged(Queue):
         pass
 
 
-class _Unsaved(State):
-    def save(self) -> None:
-        pass
-
-
 class Rehearsal(Delivery):
     """A delivery that changes nothing; ``done`` is the situation at its end."""
 
     done: Optional[Situation] = None
 
-    def _record(self, situation: Situation, done: Situation) -> None:
+    def _record(self, done: Situation) -> None:
         self.done = done
 
 
@@ -218,20 +158,26 @@ class Shown:
     """What a rehearsal showed."""
 
     outcome: Outcome
-    calls: List[Call]
     rehearsal: Rehearsal
-    steps: List[str] = field(default_factory=list)
+    sent: List[Sent]
+    steps: List[str]
 
 
 def rehearse(
-    capture: Capture, alert: Alert, desk: RehearsalDesk, state: State, real: Optional[Client]
+    capture: Capture,
+    alert: Alert,
+    desk: RehearsalDesk,
+    state: State,
+    real: Optional[Callable[[], Sender]] = None,
 ) -> Shown:
-    """Deliver CAPTURE to a notebook. Raises what Delivery.run raises."""
-    notebook = desk.rehearse(real)
+    """Deliver CAPTURE to nobody; REAL makes a transport for what only reads.
+
+    Raises what Delivery.run raises.
+    """
+    desk.rehearse(real() if real is not None else None)
     event = _Unwritten("0-rehearsal.jsonl", capture, [])
-    unsaved = _Unsaved(state.path, dict(state._texts))
     queue = _Unchanged(desk.state_dir)
-    rehearsal = Rehearsal(event, alert, desk, unsaved, threading.Lock(), queue)
+    rehearsal = Rehearsal(event, alert, desk, state, threading.Lock(), queue)
     outcome = rehearsal.run()
     steps = [record["step"] for record in event.journal if "step" in record]
-    return Shown(outcome, notebook.calls, rehearsal, steps)
+    return Shown(outcome, rehearsal, list(desk.transport.sent), steps)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again).
 MISCONFIGURED = 78
-UNREACHABLE = 75
+UNREACHABLE = 69
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _prove_api(
         desk.names.rows("priority")
         report.good("credentials: accepted")
         _prove_names(config, desk, report)
-        _prove_fallback(config, desk, report)
+        _prove_accounts(config, desk, report)
     except (ConfigError, CredentialsError) as error:
         report.bad(str(error), MISCONFIGURED)
     except ApiError as error:
@@ -133,7 +133,12 @@ def _prove_names(config: Config, desk: Desk, report: Report) -> None:
         report.good("names: priority, category, sub-category and all others are known")
 
 
-def _prove_fallback(config: Config, desk: Desk, report: Report) -> None:
+def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
+    for host, owner in config.customer.hosts.items():
+        if desk.client.customer_by_account(owner) is None:
+            key = f"customer.hosts.{host}"
+            text = f"{config.place(key)}: {key}: no customer has the account {owner}"
+            report.bad(text, MISCONFIGURED)
     account = config.customer.fallback
     if account is None:
         report.good("customer.fallback is not set: an alert that nobody owns goes to dead/")

@@ -42,10 +42,12 @@ def settings_for(alert: Alert, config: Config, holds: Holds) -> Settings:
             if not holds(rule.when):
                 continue
         except Exception as error:  # noqa: BLE001 - whatever a user's rule does wrong
-            reason = " ".join(str(error).split())[:200]
-            settings.problems.append(f"{config.place(key)}: {key}.when: {reason}; left out")
+            from brtel_notify.render import describe
+
+            place = config.place(f"{key}.when")
+            settings.problems.append(f"{place}: {key}.when: {describe(error)}; left out")
             continue
         settings.set(rule.set, f"{key}.set")
-        if rule.ignore:
-            settings.ignored_by = key
+        if rule.ignore is not None:
+            settings.ignored_by = key if rule.ignore else ""
     return settings

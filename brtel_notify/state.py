@@ -36,8 +36,10 @@ class Entry:
     """One ticket of ours (or that we share) and the alerts that it stands for.
 
     ``members`` maps the key of each alert that is still a problem to its severity and state.
-    ``ours`` is False for a ticket that a person opened and ``adopt: any`` made us use. ``muted``:
-    a person closed it and the configuration says to leave it at that. Times are ISO 8601, UTC.
+    ``priority_id`` is what we last gave the ticket. ``closed_at`` is when we closed it,
+    ``recovered_at`` when its last alert recovered and it was left open. ``ours`` is False for a
+    ticket that a person opened and ``adopt: any`` made us use. ``muted``: a person closed it and
+    the configuration says to leave it at that. Times are ISO 8601, UTC.
     """
 
     key: str
@@ -48,10 +50,12 @@ class Entry:
     ours: bool = True
     opened_at: str = ""
     severity: str = "unknown"
+    priority_id: Optional[int] = None
     host: str = ""
     service: str = ""
     members: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     closed_at: Optional[str] = None
+    recovered_at: Optional[str] = None
     muted: bool = False
     checked_at: Optional[str] = None
     noted: Dict[str, str] = field(default_factory=dict)
@@ -60,7 +64,7 @@ class Entry:
     @property
     def is_open(self) -> bool:
         """Whether, as far as we know, the ticket is open and ours to use."""
-        return self.closed_at is None and not self.muted
+        return self.closed_at is None and self.recovered_at is None and not self.muted
 
 
 class State:
@@ -156,9 +160,10 @@ class State:
         self._texts.pop(key, None)
 
     def forget_closed(self, before: str) -> None:
-        """Forget the tickets that were closed before that time (ISO 8601, UTC)."""
-        for entry in self._those(lambda text: '"closed_at": null' not in text):
-            if entry.closed_at is not None and entry.closed_at < before:
+        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC)."""
+        for entry in self._those(_may_be_over):
+            ended_at = entry.closed_at or entry.recovered_at
+            if ended_at is not None and ended_at < before:
                 self.drop(entry.key)
 
     def entries(self) -> List[Entry]:
@@ -171,6 +176,11 @@ class State:
             files.write_whole(_aside(self.path), _file(self._damaged))
             self._damaged = {}
         files.write_whole(self.path, _file(self._texts))
+
+
+def _may_be_over(text: str) -> bool:
+    """A cheap look at an entry, before an exact one."""
+    return '"closed_at": null' not in text or '"recovered_at": "' in text
 
 
 def _aside(path: str) -> str:
@@ -290,6 +300,10 @@ def _id(value: Any) -> int:
     return int(value)
 
 
+def _id_or_null(value: Any) -> Optional[int]:
+    return None if value is None else _id(value)
+
+
 def _time(value: Any) -> str:
     times.from_iso(value)
     return _text(value)
@@ -344,10 +358,12 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "ours": _flag,
     "opened_at": _time_or_empty,
     "severity": _severity,
+    "priority_id": _id_or_null,
     "host": _text,
     "service": _text,
     "members": _members,
     "closed_at": _time_or_null,
+    "recovered_at": _time_or_null,
     "muted": _flag,
     "checked_at": _time_or_null,
     "noted": _noted,

@@ -14,9 +14,13 @@ from brtel_notify.drain import Place
 from brtel_notify.log import Log
 from brtel_notify.options import Options
 
-#: Exit codes of sysexits.h that commands give: EX_DATAERR, EX_UNAVAILABLE, EX_CONFIG.
+#: Exit codes that commands for people give, from sysexits.h: EX_DATAERR, EX_UNAVAILABLE,
+#: EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG.
+USAGE = 2
 NOT_UNDERSTOOD = 65
 UNAVAILABLE = 69
+UNFORESEEN = 70
+NO_DISK = 75
 MISCONFIGURED = 78
 
 
@@ -49,10 +53,16 @@ def adopt_globals(options: Options, given: argparse.Namespace) -> None:
 
 
 def parse(
-    made: argparse.ArgumentParser, arguments: Sequence[str], options: Options
+    made: argparse.ArgumentParser,
+    arguments: Sequence[str],
+    options: Options,
+    intermixed: bool = False,
 ) -> argparse.Namespace:
-    """The arguments; leaves by SystemExit(2), as argparse does, when they are wrong."""
-    given = made.parse_args(arguments)
+    """The arguments; leaves by SystemExit(2), as argparse does, when they are wrong.
+
+    INTERMIXED: options may stand between and behind the other arguments.
+    """
+    given = (made.parse_intermixed_args if intermixed else made.parse_args)(arguments)
     adopt_globals(options, given)
     return given
 
@@ -83,7 +93,7 @@ def fail(text: str, code: int) -> int:
 
 def print_json(data: Any) -> None:
     """DATA for programs."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print(json.dumps(data, indent=2))  # ASCII: no terminal reads a control character out of it
 
 
 def colours() -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import List
 
 from brtel_notify.commands import common
-from brtel_notify.drain import EXIT_CODES, MISCONFIGURED, QUEUED, Drain
+from brtel_notify.drain import Drain
 from brtel_notify.options import Options
+from brtel_notify.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 
 
 def run(arguments: List[str], options: Options) -> int:
@@ -38,8 +39,10 @@ def run(arguments: List[str], options: Options) -> int:
 
 def _report(drain: Drain) -> int:
     outcomes = list(drain.outcomes.values())
-    waiting = sum(outcome.status in (QUEUED, MISCONFIGURED) for outcome in outcomes)
-    print(f"{len(outcomes) - waiting} of {len(outcomes)} events done, {waiting} still queued")
+    waiting = sum(outcome.status in (QUEUED, MISCONFIGURED, FAILED) for outcome in outcomes)
+    dead = sum(outcome.status == REFUSED for outcome in outcomes)
+    done = len(outcomes) - waiting - dead
+    print(f"{done} done, {dead} refused for good (kept in dead/), {waiting} still queued")
     codes = [EXIT_CODES.get(outcome.status, 0) for outcome in outcomes]
     for code, outcome in zip(codes, outcomes):
         if code in (70, 78):

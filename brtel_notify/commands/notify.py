@@ -38,6 +38,11 @@ example (a notification made by hand):
       --var HOSTSTATE=DOWN --var HOSTOUTPUT="no answer to ping"
 """
 
+_GLOBALS = """\
+
+global options: --config FILE, --state-dir DIR, -v, --dry-run (show, and send nothing)
+"""
+
 _HELP = {
     "nagios": _MACROS_HELP.format(
         source="nagios",
@@ -56,8 +61,8 @@ A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT} {ALERT.M
 MESSAGE has one "NAME: value" a line, as the media type that ships with brtel-notify writes it.
 
 example:
-  brtel-notify zabbix CL2385 problem "$(printf 'EVENT.ID: 1\\nEVENT.VALUE: 1\\n%s' \\
-      'HOST.HOST: acme.3cx.fr')"
+  brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
+      'HOST.HOST: acme.3cx.fr' 'TRIGGER.ID: 7' 'EVENT.NAME: SIP trunk down')"
 """,
     "librenms": """\
 usage: brtel-notify librenms [--var NAME=VALUE]...
@@ -72,8 +77,8 @@ example:
 
 def run(source: str, arguments: List[str], options: Options) -> int:
     """Capture one notification of SOURCE and deliver it; the exit code (DESIGN section 2)."""
-    if arguments[:1] in (["-h"], ["--help"]) and source in _HELP:
-        sys.stdout.write(_HELP[source])
+    if source in _HELP and _asks_for_help(source, arguments):
+        sys.stdout.write(_HELP[source] + _GLOBALS)
         return 0
     capture = captured(source, arguments, options)
     if options.dry_run:
@@ -101,6 +106,12 @@ def run(source: str, arguments: List[str], options: Options) -> int:
             raise
         _error(f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued")
         return UNFORESEEN
+
+
+def _asks_for_help(source: str, arguments: List[str]) -> bool:
+    # What Zabbix passes are its user's words, whatever they look like.
+    words = arguments[:1] if source == "zabbix" else arguments
+    return "--help" in words or "-h" in words
 
 
 def captured(source: str, arguments: List[str], options: Options) -> Capture:
@@ -183,23 +194,29 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
         return None
     queue.remove(event)
     report = selftest.prove(options, os.environ)
-    if report.code:
-        _error(report.failure)
-    else:
-        print("delivered: the test passed; no ticket was opened")
-    return report.code
+    if not report.code:
+        _say("delivered: the test passed; no ticket was opened")
+        return 0
+    _error(report.failure)
+    return NOT_STORED if report.code == selftest.UNREACHABLE else report.code
 
 
 def _deliver(event: Event, state_dir: str, options: Options) -> int:
+    from brtel_notify.breaker import Breaker
     from brtel_notify.lock import DrainLock
 
+    breaker = Breaker(state_dir)
+    if breaker.holds(time.time()):
+        _say(f"queued: BlueRockTEL is out of reach: {breaker.error}")
+        return 0
     with DrainLock(state_dir) as taken:
         pass
     if not taken:
-        print("queued: another brtel-notify is delivering")
+        _say("queued: another brtel-notify is delivering")
         return 0
     from brtel_notify.commands.common import place
-    from brtel_notify.drain import EXIT_CODES, Drain
+    from brtel_notify.drain import Drain
+    from brtel_notify.outcome import EXIT_CODES
 
     here = place(options)
     drain = Drain(here)
@@ -210,14 +227,25 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
         _error(f"the state folder cannot be written: {where}: {error.strerror}")
     outcome = drain.outcomes.get(event.id)
     if outcome is None:
-        print("queued: the next drain delivers it")
+        _say("queued: the next drain delivers it")
         return 0
     code = EXIT_CODES.get(outcome.status, 0)
     if code:
         here.log.error(outcome.text)
     else:
-        print(outcome)
+        _say(str(outcome))
     return code
+
+
+def _say(text: str) -> None:
+    """One line on stdout. That nobody can read it is no reason to fail: the event is safe."""
+    from brtel_notify.log import one_line
+
+    try:
+        sys.stdout.write(f"{one_line(text)}\n")
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def _error(text: str) -> None:

@@ -27,7 +27,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--all", action="store_true", help="every dead event (retry, drop)")
     made.add_argument("--yes", action="store_true", help="drop without asking")
     made.add_argument("--json", action="store_true", help="for programs")
-    given = common.parse(made, arguments, options)
+    given = common.parse(made, arguments, options, intermixed=True)
     queue = Queue(common.place(options).state_dir)
     try:
         if given.action == "list":
@@ -177,7 +177,15 @@ def _retry(queue: Queue, chosen: List[str]) -> int:
     revived = [event_id for event_id in chosen if event_id in dead]
     for event_id in revived:
         queue.revive(event_id)
-    print(f"{len(revived)} of {len(chosen)} events put back; `brtel-notify flush` delivers them")
+    for event_id in revived:
+        event = queue.find(event_id)
+        if event is not None:
+            age = times.span(time.time() - event.capture.time)
+            print(f"put back: {event_id}, captured {age} ago")
+    waiting = len(chosen) - len(revived)
+    if waiting:
+        print(f"{waiting} wait in the queue already: `brtel-notify flush --force` tries them now")
+    print(f"{len(revived)} put back; `brtel-notify flush` delivers them")
     return 0
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from brtel_notify import markup, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
-from brtel_notify.bluerocktel import ApiError, Client
+from brtel_notify.bluerocktel import ApiError
 from brtel_notify.capture import ENVIRONMENT, Capture
 from brtel_notify.commands import common, notify
 from brtel_notify.config import Config
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import NoOwner
-from brtel_notify.desk import Desk
 from brtel_notify.drain import STATE_FILE
-from brtel_notify.log import Log
+from brtel_notify.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.readers import ConfigError
-from brtel_notify.rehearsal import Call, RehearsalDesk, Shown, rehearse
+from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State
+from brtel_notify.transport import Transport
 
 HELP = """\
 usage: brtel-notify render [--json] [-v] SOURCE [what SOURCE takes]
@@ -73,6 +73,9 @@ def _from_file(path: str, rest: List[str], options: Options) -> Capture:
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
+        if isinstance(data, list) and len(data) == 1:  # what `queue show --json` prints
+            data = data[0]
+        data = data.get("capture", data)
         stdin = data.get("stdin", "")
         text = stdin if isinstance(stdin, str) else json.dumps(stdin)
         seconds = float(data.get("time", time.time()))
@@ -81,7 +84,7 @@ def _from_file(path: str, rest: List[str], options: Options) -> Capture:
     except OSError as error:
         raise UsageError(f"--capture {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"--capture {path}: is no capture (brtel-notify render --help)") from None
+        raise UsageError(f"--capture {path}: is no capture") from None
 
 
 def show(capture: Capture, options: Options, as_json: bool = False) -> int:
@@ -100,7 +103,7 @@ def show(capture: Capture, options: Options, as_json: bool = False) -> int:
     except ApiError as error:
         return common.fail(f"api: {error}", common.UNAVAILABLE)
     data = _data(alert, shown)
-    if options.verbose and shown.rehearsal.owner is not None:
+    if options.verbose and shown.rehearsal.steps.owner is not None:
         data["pbx_hosts"] = _pbx_hosts(shown)
     if as_json:
         common.print_json(data)
@@ -116,33 +119,37 @@ def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options)
     if damage:
         log.error(damage)
     desk = RehearsalDesk(config, state_dir, log, time.time, os.environ)
-    real: Optional[Client] = None
-    if options.verbose:
-        real = Desk(config, state_dir, log, time.time, os.environ).client
-    return rehearse(capture, alert, desk, state, real)
+    api = config.api
+
+    def real() -> Transport:
+        return Transport(
+            api.url, ca_file=api.ca_file, proxy=api.proxy, pool_size=1, clock=time.monotonic
+        )
+
+    return rehearse(capture, alert, desk, state, real if options.verbose else None)
 
 
 def _pbx_hosts(shown: Shown) -> List[str]:
-    owner = shown.rehearsal.owner or {}
+    owner = shown.rehearsal.steps.owner or {}
     hosts = shown.rehearsal.desk.client.pbx_hosts_of(str(owner["account"]))
     return [host.host_name + ("" if host.active else " (inactive)") for host in hosts]
 
 
 def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
-    created = next((c.body for c in shown.calls if c.path.startswith("/v1/tickets?")), None)
-    replies = [c.body for c in shown.calls if c.path.startswith("/v1/replies?") and c.body]
+    created = next((c.body for c in shown.sent if c.path.startswith("/v1/tickets?")), None)
+    replies = [c.body for c in shown.sent if c.path.startswith("/v1/replies?") and c.body]
     done = shown.rehearsal.done
     return {
         "alert": {**vars(alert), "key": alert.key},
         "reference": done.reference if done else reference(alert.key),
         "outcome": shown.outcome.status,
-        "decision": shown.outcome.text,
-        "customer": shown.rehearsal.owner,
-        "settings": shown.rehearsal.settings.values,
+        "decision": shown.outcome.text.rpartition(", ")[0],
+        "customer": shown.rehearsal.steps.owner,
+        "settings": shown.rehearsal.steps.settings.values,
         "ticket": created,
         "replies": replies,
         "steps": shown.steps,
-        "calls": [vars(call) for call in shown.calls],
+        "calls": [vars(call) for call in shown.sent],
     }
 
 
@@ -167,7 +174,7 @@ def _print(data: Dict[str, Any]) -> None:
     _line("steps", ", ".join(data["steps"]) or "none")
     _line("calls", str(len(data["calls"])))
     for call in data["calls"]:
-        print(f"  {call['method']:<4} {common.paint(_shown(Call(**call)), 'grey')}")
+        print(f"  {call['method']:<4} {common.paint(one_line(call['path']), 'grey')}")
 
 
 def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
@@ -175,12 +182,8 @@ def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
         if settings[name] is not None:
             _line(name.replace("_", "-"), str(settings[name]))
     _line("tags", ", ".join(settings["tags"]))
-    if ticket["estimated_resolution_date"]:
+    if ticket.get("estimated_resolution_date"):
         _line("resolve by", f"{ticket['estimated_resolution_date']} UTC")
-
-
-def _shown(call: Call) -> str:
-    return "".join(c if c.isprintable() else " " for c in call.path)
 
 
 def _line(name: str, text: str) -> None:

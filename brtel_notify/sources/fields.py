@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -77,7 +78,12 @@ def alert(
 
 def name(text: str) -> str:
     """TEXT as the name of a thing or a person: one line of at most NAME_LENGTH characters."""
-    return one_line(text, NAME_LENGTH)
+    line = one_line(text, NAME_LENGTH)
+    if len(line) < NAME_LENGTH:
+        return line
+    # Cut: two that differ only behind the cut are still two.
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return f"{line[: NAME_LENGTH - 14]}… {digest[:12]}"
 
 
 def variables(

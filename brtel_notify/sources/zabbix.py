@@ -48,7 +48,7 @@ _ONLY_SEVERITY = re.compile(r"changed severity from .{1,200} to .{1,200}", re.IG
 _SOMETHING_ELSE = re.compile(
     r"(?:, | and )(?:closed|suppressed|unsuppressed|ranked)\b", re.IGNORECASE
 )
-_MEDIA_TYPE = "use the media type that brtel-notify ships (brtel-notify install zabbix)"
+_MEDIA_TYPE = "give the media type the message that the README shows for Zabbix"
 
 
 def parse(capture: Capture) -> Alert:
@@ -64,7 +64,11 @@ def parse(capture: Capture) -> Alert:
     for macro, value in (("SENDTO", sendto), ("SUBJECT", subject)):
         if not _ABSENT.fullmatch(value.strip()):
             own[macro] = value
-    variables = fields.variables(_tags(own), own, flags)
+    # A name without a dot is none of Zabbix's: a line that people add to the message. Text of an
+    # alert may hold such a line, so it never wins over a tag.
+    lines = {macro: value for macro, value in own.items() if _is_peoples(macro)}
+    macros = {macro: value for macro, value in own.items() if macro not in lines}
+    variables = fields.variables([*_tags(own), *lines.items()], macros, flags)
     if _is_test(subject, message, own):
         return fields.alert(
             capture, TEST, "test", variables=variables, title=subject, output=message
@@ -96,6 +100,10 @@ def parse(capture: Capture) -> Alert:
         comment=note or own.get(_LAST, ""),
         urls=(own.get("TRIGGER.URL", ""), own.get("EVENT.URL", "")),
     )
+
+
+def _is_peoples(macro: str) -> bool:
+    return "." not in macro and macro not in ("SENDTO", "SUBJECT")
 
 
 def _arguments(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:

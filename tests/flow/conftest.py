@@ -110,6 +110,10 @@ class Site:
         assert len(self.tickets) == 1
         return self.tickets[0]
 
+    def tickets_of(self, customer_id: int) -> List[Dict[str, Any]]:
+        """The tickets of one customer."""
+        return [ticket for ticket in self.tickets if ticket["ticketable_id"] == customer_id]
+
     @property
     def state(self) -> Dict[str, Any]:
         """The open-ticket map."""

@@ -343,3 +343,212 @@ def test_a_customer_that_is_gone_from_the_cache_is_looked_up_again(site: Site) -
     site.sandbox.seed(replace=True, customers=[*customers, new], pbx_hosts=[], contacts=[])
     site.notify(HOST)
     assert site.tickets[-1]["ticketable_id"] == 77
+
+
+# --- what a second look at the table found --------------------------------------------------------
+
+
+def test_adopt_any_does_not_close_what_is_still_a_problem_for_another_alert(site: Site) -> None:
+    site.configure("  adopt: any\n")
+    site.notify(HOST)
+    site.notify(SERVICE)
+    site.notify(HOST_UP)
+    site.notify(HOST_UP)  # the second contact of the notification
+    site.notify(SERVICE_OK, "SERVICEDESC=never seen")
+    assert site.the_ticket()["open"]
+    site.notify(SERVICE_OK)
+    assert not site.the_ticket()["open"]
+
+
+def test_adopt_any_reopens_by_reference_when_the_map_is_lost(site: Site) -> None:
+    site.configure("  adopt: any\n")
+    for capture in (HOST, HOST_UP):
+        site.notify(capture)
+    (site.state_dir / "state.json").unlink()
+    site.notify(HOST)
+    assert site.the_ticket()["open"]
+
+
+def test_adopt_any_a_creation_in_doubt_is_not_settled_by_an_old_closed_ticket(site: Site) -> None:
+    site.configure("  adopt: any\nlifecycle: {reopen_within: 0s}\n")
+    for capture in (HOST, HOST_UP):
+        site.notify(capture)
+    (site.state_dir / "state.json").unlink()
+    site.sandbox.faults(drop={"method": "POST", "path": "*/tickets", "when": "before", "next": 1})
+    site.notify(HOST)
+    site.run("flush", "--force")
+    assert [ticket["open"] for ticket in site.tickets] == [False, True]
+    assert len(site.tickets[1]["replies"]) == 1
+
+
+def test_a_persons_ticket_that_speaks_of_bn_numbers_is_not_ours(site: Site) -> None:
+    from brtel_notify.bluerocktel import Client
+    from brtel_notify.credentials import Credentials
+
+    site.configure("  adopt: any\n")
+    number = persons_ticket(site)
+    with Client(site.sandbox.url, Credentials(token=site.sandbox.token)) as client:
+        client.update_ticket(number, body="<p>the BN-2090 gateway crackles</p>")
+    for capture in (HOST, HOST_UP):
+        site.notify(capture)
+    assert site.the_ticket()["open"]
+
+
+def test_an_adopted_ticket_is_raised_when_a_milder_alert_would_have_opened_it(site: Site) -> None:
+    site.configure(
+        "  adopt: any\nseverities: {critical: {priority: Urgent}, warning: {priority: Low}}\n"
+    )
+    persons_ticket(site)
+    site.notify(HOST)
+    assert site.the_ticket()["priority_id"] == 3
+
+
+def test_a_new_alert_of_a_group_whose_ticket_a_person_closed(site: Site) -> None:
+    site.configure("  group_by: host\n")
+    site.notify(HOST)
+    closed_by_hand(site)
+    site.notify(SERVICE)
+    assert [ticket["open"] for ticket in site.tickets] == [False, True]
+
+
+def test_a_milder_alert_does_not_lower_the_ticket_of_a_worse_one(site: Site) -> None:
+    site.configure(
+        "  group_by: host\nseverities: {critical: {priority: Urgent}, warning: {priority: Low}}\n"
+    )
+    site.notify(HOST)
+    site.notify(SERVICE)
+    site.notify(SERVICE, "SERVICESTATE=WARNING")
+    assert site.the_ticket()["priority_id"] == 3
+
+
+def test_the_recovery_of_an_open_ticket_is_never_ignored(site: Site) -> None:
+    site.notify(HOST)
+    site.configure("rules: [{when: 'true', ignore: true}]\n")
+    site.notify(HOST_UP)
+    assert not site.the_ticket()["open"]
+
+
+def test_a_later_rule_takes_an_ignore_back(site: Site) -> None:
+    site.configure(
+        "rules:\n  - {when: 'true', ignore: true}\n"
+        "  - {when: \"host == 'acme.3cx.fr'\", ignore: false}\n"
+    )
+    site.notify(HOST)
+    assert site.the_ticket()["open"]
+
+
+def test_two_copies_of_a_recovery_are_noted_once(site: Site) -> None:
+    site.configure("lifecycle: {on_recovery: note}\n")
+    for capture in (HOST, HOST_UP, HOST_UP):
+        site.notify(capture)
+    assert len(site.the_ticket()["replies"]) == 2
+
+
+def test_an_unknown_id_in_a_severity_degrades_as_an_unknown_name_does(site: Site) -> None:
+    site.configure("severities: {critical: {priority: 999}}\n")
+    site.run("test", code=78)
+    done = site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN")
+    assert "severities.critical.priority: BlueRockTEL has none with the id 999" in done.stderr
+    assert site.the_ticket()["priority_id"] == 2
+
+
+def test_a_refused_contact_does_not_stop_the_tickets_of_others(site: Site) -> None:
+    site.sandbox.faults(fail={"method": "GET", "path": "*/contacts", "status": 403})
+    for number in range(3):
+        site.notify(HOST, f"HOSTNAME=pbx{number}.example.net")
+    assert len(site.tickets) == 3
+    assert site.queued() == []
+    assert all(len(ticket["replies"]) == 1 for ticket in site.tickets)
+
+
+def test_a_contact_who_has_left_is_replaced(site: Site) -> None:
+    site.notify(HOST)
+    contacts = [c for c in site.sandbox.data()["contacts"] if c["id"] != 88]
+    marie = next(c for c in site.sandbox.data()["contacts"] if c["id"] == 88)
+    site.sandbox.seed(replace=True, tickets=[], contacts=[*contacts, {**marie, "id": 188}])
+    site.notify(SERVICE)
+    assert site.the_ticket()["contacts"] == [188]
+
+
+def test_templates_of_ones_own_can_use_the_customers_record(site: Site) -> None:
+    folder = site.folder / "own"
+    folder.mkdir()
+    text = "{{ customer.name }} {{ customer['vip'] }} {{ customer.customer_account }}"
+    (folder / "body.j2").write_text(text)
+    site.configure(f"templates: {folder}\n")
+    site.notify(HOST)
+    assert "Acme Telecom SAS False CL2385" in site.the_ticket()["body"]
+
+
+def test_a_repeat_for_a_host_that_nobody_owns_costs_no_call(site: Site) -> None:
+    site.configure("rules: [{when: customer.vip, set: {priority: Urgent}}]\n")
+    words = ("event", "--host", "nobody.example.net", "--state", "DOWN")
+    site.run(*words)
+    site.calls()
+    site.run(*words)
+    assert site.calls() == []
+
+
+def test_a_customer_that_is_gone_takes_its_group_along(site: Site) -> None:
+    site.configure("  group_by: customer\n")
+    site.notify(SERVICE)
+    customers = [c for c in site.sandbox.data()["customers"] if c["id"] != 42]
+    new = {"id": 77, "name": "Acme, merged", "customer_account": "CL2385"}
+    site.sandbox.seed(
+        replace=True, customers=[*customers, new], pbx_hosts=[], contacts=[], tickets=[]
+    )
+    (site.state_dir / "state.json").unlink()
+    site.notify(HOST)
+    assert list(site.state) == ["customer:77"]
+    assert site.the_ticket()["ticketable_id"] == 77
+
+
+# --- storms of a group ----------------------------------------------------------------------------
+
+
+def outage_of_many(site: Site, capture: str, many: int) -> None:
+    """The first notification finds BlueRockTEL down; so the others are only stored."""
+    site.sandbox.faults(drop={"when": "before"})
+    site.notify(HOST, "HOSTNAME=other", f"_HOSTCUSTOMER_ACCOUNT=CL00000{many - 1}")
+    for number in range(many):
+        site.notify(capture, f"SERVICEDESC=line {number}")
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+
+
+@pytest.mark.parametrize("group_by", ["host", "customer"])
+def test_grouped_alerts_that_wait_become_one_note(site: Site, group_by: str) -> None:
+    site.configure(f"  group_by: {group_by}\n")
+    outage_of_many(site, SERVICE, 8)
+    ticket = site.tickets_of(42)[0]
+    assert len(ticket["replies"]) == 2  # the details, and one note on the seven others
+    for number in range(1, 8):
+        assert f"line {number}" in last_note(ticket)
+    (site.state_dir / "breaker.json").unlink(missing_ok=True)
+    site.sandbox.faults(drop={"when": "before"})
+    site.notify(HOST, "HOSTNAME=another", "_HOSTCUSTOMER_ACCOUNT=CL000007")
+    for number in range(8):
+        site.notify(SERVICE_OK, f"SERVICEDESC=line {number}")
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    (ticket,) = site.tickets_of(42)
+    assert not ticket["open"]
+    assert len(ticket["replies"]) == 3
+    assert "line 7" in last_note(ticket)
+    assert site.queued() == []
+
+
+@pytest.mark.parametrize(("wanted", "tickets"), [("deliver", [False]), ("skip", [])])
+def test_what_recovered_in_the_queue(site: Site, wanted: str, tickets: list[bool]) -> None:
+    site.configure(f"lifecycle: {{resolved_in_queue: {wanted}}}\n")
+    site.sandbox.faults(drop={"when": "before"})
+    site.notify(HOST, "HOSTNAME=other")  # opens the breaker, so that the next are only stored
+    for capture in (SERVICE, "nagios4-service-acknowledgement", SERVICE_OK):
+        site.notify(capture)
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    of_service = [ticket for ticket in site.tickets if "SIP trunk" in ticket["subject"]]
+    assert [ticket["open"] for ticket in of_service] == tickets
+    if tickets:
+        assert len(of_service[0]["replies"]) == 3
+    assert site.queued() == []

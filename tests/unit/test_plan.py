@@ -17,7 +17,16 @@ NOW = 1_800_000_000.0
 KEY = "nagios:acme.3cx.fr:SIP trunk"
 OTHER = "nagios:acme.3cx.fr:CPU"
 CUSTOMER = {"id": 42, "name": "Acme Telecom SAS", "account": "CL2385", "how": "pbx"}
-FOUND = {"id": 7, "number": "A7KZ2F", "open": True, "ours": True, "customer": CUSTOMER}
+FOUND = {
+    "id": 7,
+    "number": "A7KZ2F",
+    "open": True,
+    "ours": True,
+    "mine": True,
+    "milder": False,
+    "priority_id": 2,
+    "customer": CUSTOMER,
+}
 CREATED = {**FOUND, "id": 8, "number": "B8LA3G"}
 
 OPENS = ("create", "attach", "details")
@@ -104,6 +113,10 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         *(alert(), None, found({**FOUND, "open": False}), {}),
         ("find", "reopen", "note"),
     ),
+    "first, found open, opened by a milder alert: raise it": (
+        *(alert(), None, found({**FOUND, "milder": True}), {}),
+        ("find", "update", "note"),
+    ),
     "first, the found ticket is deleted meanwhile": (
         *(alert(), None, {**found(FOUND), "gone": 7}, {}),
         ("find", *OPENS),
@@ -176,13 +189,17 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
     "worse, but a person closed it: look for another": (
         alert(),
         entry(members={KEY: member("warning", "WARNING")}),
-        {"update": {"open": False}},
+        {"update": {"open": False, "priority_id": 3}},
         {},
         ("update", "find"),
     ),
     "got worse without another severity (LibreNMS)": (
         *(alert(action="worse"), entry(), {}, {}),
-        ("note",),
+        ("check", "note"),
+    ),
+    "got worse without another severity, but a person closed it": (
+        *(alert(action="worse"), entry(), {"check": {"open": False}}, {}),
+        ("check", "find"),
     ),
     # problem again after recovery
     "back within reopen_within": (alert(), closed(60), {}, {}, ("reopen", "note")),
@@ -199,7 +216,28 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
     # grouped
     "another alert of the ticket": (
         *(alert(), entry(members={OTHER: member()}), {}, {"group_by": "host"}),
-        ("note",),
+        ("check", "note"),
+    ),
+    "another alert, but a person closed the ticket": (
+        alert(),
+        entry(members={OTHER: member()}),
+        {"check": {"open": False}, **found(None)},
+        {"group_by": "host"},
+        ("check", "find", *OPENS),
+    ),
+    "one of several gets milder: the worst decides, so no priority": (
+        alert(severity="warning", state="WARNING"),
+        entry(members={KEY: member(), OTHER: member()}),
+        {},
+        {"group_by": "host"},
+        ("check", "note"),
+    ),
+    "the worst of several gets milder": (
+        alert(severity="warning", state="WARNING"),
+        entry(members={KEY: member(), OTHER: member("info", "INFO")}),
+        {},
+        {"group_by": "host"},
+        ("update", "note"),
     ),
     "another alert, worse than all": (
         *(alert(), entry(members={OTHER: member("warning")}, severity="warning"), {}),
@@ -226,6 +264,15 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         *(alert("recovery"), entry(), {}, {"shared": 1}),
         ("note",),
     ),
+    "recovery again, ticket left open": (
+        *(alert("recovery"), entry(members={}, recovered_at=times.iso(NOW - 5)), {}),
+        {"on_recovery": "note"},
+        (),
+    ),
+    "back while its ticket was left open: look for it": (
+        *(alert(), entry(members={}, recovered_at=times.iso(NOW - 5)), {}, {}),
+        ("find",),
+    ),
     "recovery again": (alert("recovery"), closed(5), {}, {}, ()),
     "recovery of what a person closed": (alert("recovery"), entry(muted=True), {}, {}, ()),
     "recovery, ticket deleted": (alert("recovery"), entry(), {"gone": 7}, {}, ()),
@@ -236,8 +283,8 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         *(alert("recovery"), None, found({**FOUND, "open": False}), {}),
         ("find",),
     ),
-    "recovery, map lost, a person's ticket": (
-        *(alert("recovery"), None, found({**FOUND, "ours": False}), {}),
+    "recovery, map lost, another alert's ticket": (
+        *(alert("recovery"), None, found({**FOUND, "mine": False}), {}),
         ("find",),
     ),
     "recovery, map lost, grouped: who else is unknown": (
@@ -273,6 +320,13 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         {},
         ("update", "note"),
     ),
+    "acknowledgement with another severity, but a person closed the ticket": (
+        alert("acknowledgement", state="Disaster"),
+        entry(members={KEY: member("critical", "High")}),
+        {"update": {"open": False, "priority_id": 3}},
+        {},
+        ("update",),
+    ),
     "acknowledgement, ticket deleted": (alert("acknowledgement"), entry(), {"gone": 7}, {}, ()),
     "downtime ends while the host is well": (
         *(alert("downtime", severity="ok", state="UP"), entry(), {}, {}),
@@ -293,7 +347,7 @@ def story(event: Alert, known: Optional[Entry] = None, **settings: Any) -> Plan:
         "find": found(None)["find"],
         "create": CREATED,
         "check": {"open": True},
-        "update": {"open": True},
+        "update": {"open": True, "priority_id": 3},
         "reopen": {"open": True},
     }
     now = situation(event, known, **settings)
@@ -369,10 +423,34 @@ def test_what_a_person_closed_and_we_ignore_stays_ignored_until_recovery() -> No
 
 
 @pytest.mark.parametrize("wanted", ["note", "ignore"])
-def test_after_a_recovery_that_does_not_close_the_next_problem_looks_at_the_server(
-    wanted: str,
-) -> None:
-    assert story(alert("recovery"), entry(), on_recovery=wanted).forget
+def test_a_ticket_left_open_at_recovery_is_remembered_as_recovered(wanted: str) -> None:
+    left = after(alert("recovery"), entry(), on_recovery=wanted)
+    assert left.recovered_at == times.iso(NOW)
+    assert left.members == {}
+    assert not left.is_open
+
+
+def test_the_priority_that_was_sent_is_remembered() -> None:
+    assert after(alert()).priority_id == 2
+    before = entry(members={KEY: member("warning", "WARNING")}, severity="warning")
+    assert after(alert(), before).priority_id == 3
+
+
+def test_companions_join_with_one_note() -> None:
+    others = tuple(alert(service=f"s{number}") for number in range(3))
+    before = entry(members={OTHER: member("warning")}, severity="warning")
+    now = replace(situation(alert(), before, group_by="host"), companions=others)
+    assert plan(now).steps == ("update", "note")
+    done = plan(replace(now, facts={"update": {"open": True, "priority_id": 3}, "note": {}}))
+    assert done.entry is not None
+    assert set(done.entry.members) == {OTHER, KEY, *(other.key for other in others)}
+
+
+def test_companions_recover_with_one_note_and_close_when_none_is_left() -> None:
+    gone = alert("recovery", service="CPU")
+    before = entry(members={KEY: member(), OTHER: member()})
+    now = replace(situation(alert("recovery"), before, group_by="host"), companions=(gone,))
+    assert plan(now).steps == ("resolve",)
 
 
 def test_the_same_note_is_made_once() -> None:

@@ -1,0 +1,37 @@
+"""``brtel-notify worker``: a drainer that never leaves."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, List
+
+from brtel_notify.commands import common
+from brtel_notify.drain import THREADS
+from brtel_notify.options import Options
+from brtel_notify.worker import Worker
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Drain until SIGTERM or Ctrl-C."""
+    made = common.parser(
+        "worker",
+        "Delivers events as they come, until told to stop; for a service manager. Notification"
+        " commands then only store their event, which takes milliseconds.",
+        "brtel-notify worker --threads 8",
+    )
+    made.add_argument(
+        "--threads", type=int, default=THREADS, metavar="N", help="tickets side by side (default 4)"
+    )
+    given = common.parse(made, arguments, options)
+    if given.threads < 1:
+        made.error("--threads must be at least 1")
+    worker = Worker(common.place(options), given.threads)
+
+    def stop(signum: int, frame: Any) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.run()
+    worker.log.say("worker: stopped")
+    return 0

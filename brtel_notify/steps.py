@@ -1,0 +1,314 @@
+"""The steps of a plan: each at most one change on the server, and what it found as facts.
+
+A step that is in doubt (an earlier attempt may have done it and not lived to tell) looks at the
+server before it does anything that must not happen twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from brtel_notify import plan, times
+from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
+from brtel_notify.bluerocktel import NotFound, Refused, Ticket, parse_date
+from brtel_notify.customer import CustomerRecord, Owner
+from brtel_notify.desk import Desk
+from brtel_notify.plan import Plan, Situation
+from brtel_notify.queue import Event
+from brtel_notify.readers import ConfigError
+from brtel_notify.settings import Settings
+
+Facts = Dict[str, Any]
+
+
+class NoOwner(Exception):
+    """No lookup gave a customer, and there is no fallback: the event is refused for good."""
+
+
+class Steps:
+    """The steps for one event. ``settings`` are those of the event's alert.
+
+    Every step raises ApiError, OutOfTime, ConfigError and CredentialsError; FIND raises NoOwner.
+    """
+
+    def __init__(self, desk: Desk, alert: Alert, event: Event) -> None:
+        self.desk = desk
+        self.alert = alert
+        self.event = event
+        self.reply_reference = reference(event.id)
+        self.captured = event.capture.time
+        self.settings = Settings({}, {})
+        self.owner: Optional[Dict[str, Any]] = None
+        self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
+            plan.FIND: self._find,
+            plan.CHECK: self._check,
+            plan.CREATE: self._create,
+            plan.ATTACH: self._attach,
+            plan.DETAILS: self._details,
+            plan.UPDATE: self._update,
+            plan.REOPEN: self._reopen,
+            plan.NOTE: self._note,
+            plan.RESOLVE: self._resolve,
+        }
+
+    def take(self, step: str, s: Situation, story: Plan) -> Facts:
+        """Perform STEP; what it found."""
+        return self._perform[step](s, story)
+
+    # --- finding ----------------------------------------------------------------------------------
+
+    def customer(self, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+        """Who owns the alert's host: as found before, else by the lookups."""
+        found = facts.get(plan.FIND)
+        if found is not None and found["customer"] is not None:
+            self.owner = dict(found["customer"])
+        else:
+            owner = self.desk.owner(self.alert)
+            self.owner = owner.as_dict() if owner else None
+        return self.owner
+
+    def _find(self, s: Situation, story: Plan) -> Facts:
+        customer = self.customer(s.facts)
+        if customer is None:
+            if self.alert.kind == PROBLEM:
+                raise NoOwner(
+                    f"nobody owns {self.alert.host}: no lookup gave a customer and"
+                    " customer.fallback is not set"
+                )
+            return {"customer": None, "ticket": None, "seen": []}
+        mine = self._tickets_of(customer["id"], s.reference)
+        chosen = _newest([ticket for ticket in mine if ticket.open])
+        if chosen is None and self.alert.kind == PROBLEM:
+            if self.desk.config.ticket.adopt == "any":
+                others = self.desk.client.search_tickets(customer_id=customer["id"], open=True)
+                chosen = _newest([ticket for ticket in others if ticket.open])
+            chosen = chosen or _newest([t for t in mine if self._closed_recently(t, s)])
+        return {
+            "customer": customer,
+            "ticket": None if chosen is None else self._found(chosen, s, customer),
+            "seen": [ticket.id for ticket in mine],
+        }
+
+    def _found(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
+        return {
+            "id": ticket.id,
+            "number": ticket.number,
+            "open": ticket.open,
+            "mine": last_reference(ticket.body) == s.reference,
+            "ours": last_reference(ticket.body) is not None,
+            "priority_id": ticket.priority_id,
+            "milder": self.alert.kind == PROBLEM and self._is_milder(ticket.priority_id),
+            "customer": dict(customer),
+        }
+
+    def _is_milder(self, priority_id: Optional[int]) -> bool:
+        """Whether the configuration gives that priority only to milder alerts than this one."""
+        ids = []
+        for severity in SEVERITIES:
+            values = self.desk.config.severities.get(severity, {})
+            name = values.get("priority", self.desk.config.ticket.priority)
+            try:
+                ids.append(self.desk.names.id("priority", name, "ticket.priority"))
+            except ConfigError:
+                ids.append(None)
+        wanted = self._ids()["priority"]
+        if priority_id is None or priority_id not in ids or wanted not in ids:
+            return False
+        return ids.index(priority_id) < ids.index(wanted)
+
+    def _tickets_of(self, customer_id: int, wanted: str) -> List[Ticket]:
+        """The customer's tickets with that reference, open and closed."""
+        client = self.desk.client
+        found = client.search_tickets(customer_id=customer_id, body=wanted)
+        # A list may leave the bodies out; the ticket itself does not.
+        whole = [ticket if ticket.body else client.ticket(ticket.id) for ticket in found]
+        return [ticket for ticket in whole if last_reference(ticket.body) == wanted]
+
+    def _closed_recently(self, ticket: Ticket, s: Situation) -> bool:
+        closed_at = parse_date(ticket.closed_at) if ticket.closed_at else None
+        within = self.desk.config.lifecycle.reopen_within
+        return closed_at is not None and within > 0 and s.now - closed_at <= within
+
+    def _check(self, s: Situation, story: Plan) -> Facts:
+        return {"open": self.desk.client.ticket(target(s)).open}
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    def _create(self, s: Situation, story: Plan) -> Facts:
+        found = s.facts[plan.FIND]
+        customer = found["customer"]
+        if self.event.in_doubt(plan.CREATE):
+            for ticket in self._tickets_of(customer["id"], s.reference):
+                if ticket.id not in found["seen"]:
+                    return self._found(ticket, s, customer)
+        ids = self._ids()
+        subject = self.desk.renderer.subject(self._context(s, story))
+        self._complain(subject.problems)
+        body = self._html("body", s, story, s.reference)
+        self.event.enter(begin=plan.CREATE)
+        ticket = self.desk.client.create_ticket(
+            customer["id"],
+            subject=subject.text,
+            body=body,
+            priority_id=_required(ids["priority"]),
+            category_id=_required(ids["category"]),
+            sub_category_id=_required(ids["sub_category"]),
+            tags=self.settings.values["tags"],
+            estimated_resolution_date=self._resolution_date(),
+            team_id=ids["team"],
+            status_id=ids["status"],
+        )
+        return {
+            **self._found(ticket, s, customer),
+            "open": True,
+            "mine": True,
+            "ours": True,
+            "priority_id": ids["priority"],
+        }
+
+    def _ids(self) -> Dict[str, Optional[int]]:
+        before = len(self.settings.problems)
+        ids = self.desk.names.ids(self.settings)
+        self._complain(self.settings.problems[before:])
+        return ids
+
+    def _resolution_date(self) -> Optional[str]:
+        within = self.settings.values["resolve_within"]
+        return None if within is None else times.api_date(self.captured + within)
+
+    def _attach(self, s: Situation, story: Plan) -> Facts:
+        ticket = s.facts[plan.CREATE]
+        contacts = self.desk.contacts(ticket["customer"]["id"])
+        if not contacts:
+            name = ticket["customer"]["name"]
+            self.desk.log.say(f"{self.alert.key}: {name} has no contact of the configured role")
+            return {"contacts": []}
+        if not self._associate(ticket["id"], contacts):
+            # The contact may have left since we asked who it is.
+            contacts = self.desk.contacts(ticket["customer"]["id"], again=True)
+            if contacts:
+                self.desk.client.associate_contacts(ticket["id"], contacts)
+        return {"contacts": contacts}
+
+    def _associate(self, ticket_id: int, contacts: List[int]) -> bool:
+        try:
+            answer = self.desk.client.associate_contacts(ticket_id, contacts)
+        except (NotFound, Refused):
+            return False
+        return not answer.startswith("0 associated")
+
+    # --- changing ---------------------------------------------------------------------------------
+
+    def _update(self, s: Situation, story: Plan) -> Facts:
+        wanted = self._ids()["priority"]
+        fields: Dict[str, Any] = {"estimated_resolution_date": self._resolution_date()}
+        if wanted != self._last_priority(s):
+            # What a person has changed meanwhile is theirs, as long as we want what we wanted.
+            fields["priority_id"] = wanted
+        given = {name: value for name, value in fields.items() if value is not None}
+        if not given:
+            return {**self._check(s, story), "priority_id": wanted}
+        ticket = self.desk.client.update_ticket(target(s), **given)
+        return {"open": ticket.open, "priority_id": wanted}
+
+    def _last_priority(self, s: Situation) -> Optional[int]:
+        if s.found is not None:
+            return s.found["priority_id"]  # type: ignore[no-any-return]
+        return s.entry.priority_id if s.entry else None
+
+    def _reopen(self, s: Situation, story: Plan) -> Facts:
+        self.desk.client.open_ticket(target(s))
+        return {"open": True}
+
+    # --- notes ------------------------------------------------------------------------------------
+
+    def _details(self, s: Situation, story: Plan) -> Facts:
+        return self._reply(plan.DETAILS, "details", s, story)
+
+    def _note(self, s: Situation, story: Plan) -> Facts:
+        return self._reply(plan.NOTE, story.note, s, story)
+
+    def _resolve(self, s: Situation, story: Plan) -> Facts:
+        return self._reply(plan.RESOLVE, story.note, s, story)
+
+    def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
+        ticket_id = target(s)
+        close = step == plan.RESOLVE
+        if self.event.in_doubt(step):
+            for reply in self.desk.client.replies(ticket_id):
+                if self.reply_reference in reply.body:
+                    if close:
+                        self.desk.client.close_ticket(ticket_id)
+                    return {"reply": reply.id}
+        options = self.desk.config.replies
+        body = self._html(template, s, story, self.reply_reference)
+        self.event.enter(begin=step)
+        reply = self.desk.client.create_reply(
+            ticket_id,
+            body,
+            close=close,
+            send_to_assignee=options.send_to_assignee,
+            send_to_contacts=options.send_to_contacts,
+            customer_visible=options.customer_visible,
+        )
+        return {"reply": reply.id}
+
+    # --- texts ------------------------------------------------------------------------------------
+
+    def _customer_record(self, s: Situation) -> CustomerRecord:
+        for ticket in (s.facts.get(plan.CREATE), s.found):
+            if ticket is not None:
+                return self._record_of(ticket["customer"])
+        found = s.facts.get(plan.FIND)
+        customer = found["customer"] if found else s.entry.customer if s.entry else None
+        return self._record_of(customer)
+
+    def _record_of(self, customer: Optional[Mapping[str, Any]]) -> CustomerRecord:
+        owner = Owner.from_dict(customer) if customer else None
+        return self.desk.record(lambda: owner)
+
+    def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
+        context = self.desk.context(self.alert, self._customer_record(s))
+        known = set(s.entry.members) if s.entry else set()
+        context.update(
+            reference=s.reference,
+            change=s.change,
+            decision=story.decision,
+            companions=s.companions,
+            others=len(known - {alert.key for alert in s.alerts}),
+            joined=s.member is None and plan.REOPEN not in story.steps,
+            reopened=plan.REOPEN in story.steps,
+        )
+        return context
+
+    def _html(self, template: str, s: Situation, story: Plan, wanted: str) -> str:
+        context = self._context(s, story)
+        failed = len(self.settings.problems)
+        text = self.desk.renderer.html(template, context, wanted, failed)
+        context["customer"].check()
+        self._complain(text.problems)
+        return text.text
+
+    def _complain(self, problems: List[str]) -> None:
+        for problem in problems:
+            self.desk.log.say(f"{self.alert.key}: {problem}")
+
+
+def target(s: Situation) -> int:
+    """The id of the ticket that the steps are about."""
+    created = s.facts.get(plan.CREATE)
+    if created is not None:
+        return int(created["id"])
+    if s.found is not None:
+        return int(s.found["id"])
+    assert s.entry is not None  # noqa: S101 - a plan with such a step has one of the three
+    return s.entry.ticket_id
+
+
+def _newest(tickets: List[Ticket]) -> Optional[Ticket]:
+    return max(tickets, key=lambda ticket: ticket.id, default=None)
+
+
+def _required(number: Optional[int]) -> int:
+    assert number is not None  # noqa: S101 - the configuration requires it
+    return number
