@@ -104,7 +104,7 @@ def test_stdout_that_nobody_can_write_to_is_no_failure(site: Site) -> None:
     assert site.the_ticket()["open"]
 
 
-# --- PBX hosts and searches, as the sandbox's customers have them ----------------------------------
+# --- PBX hosts and searches, as the sandbox has them ----------------------------------------------
 
 
 @pytest.mark.parametrize(
