@@ -94,7 +94,7 @@ def _key_characters(text: str) -> Iterator[str]:
             yield char
 
 
-_REFERENCE = re.compile(r"\bBN-[0-9a-f]{12}\b")
+_REFERENCE = re.compile(r"BN-[0-9a-f]{12}")
 
 
 def last_reference(text: str) -> Optional[str]:

@@ -268,7 +268,7 @@ class Delivery:
                 return {"gone": gone}
             result = self._left_out(step, error)
         except ApiError as error:
-            if step not in steps.OPTIONAL or error.retry or error.status == 401:
+            if not _may_be_left_out(step, situation) or error.retry or error.status == 401:
                 raise
             result = self._left_out(step, error)
         self.event.enter(step=step, result=result)
@@ -326,3 +326,10 @@ class Delivery:
             if steps.CREATE in done.facts or steps.FIND in done.facts:
                 text += f", owner by {customer['how']}"
         return f"{text}, {calls} call{'' if calls == 1 else 's'}"
+
+
+def _may_be_left_out(step: str, situation: Situation) -> bool:
+    """Whether an event is worth recording without STEP, which the server refuses for good."""
+    if step == steps.NOTE:  # what was changed before it must not be forgotten for want of a note
+        return any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
+    return step in steps.REFUSABLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from brtel_notify.bluerocktel import ApiError, Client
+from brtel_notify.bluerocktel import ApiError, Client, NotFound, Refused
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
 from brtel_notify.readers import ConfigError, nearest
@@ -172,6 +172,9 @@ class Names:
     def _fetched(self, kind: str, failures: int) -> List[Row]:
         try:
             return [vars(row).copy() for row in getattr(self.client, kind)()]
+        except (NotFound, Refused) as error:  # every instance has these lists
+            place = self.config.place("api.url")
+            raise ConfigError(f"{place}: api.url: is this the API? {error}") from None
         except ApiError as error:
             self._failed[kind] = (failures + 1, error)
             raise

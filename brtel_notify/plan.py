@@ -36,6 +36,8 @@ RESOLVE = "resolve"  # note and close in one call
 
 #: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
 OPTIONAL = frozenset((ATTACH, DETAILS))
+#: What may be left out when the server refuses it, unless it does so because the ticket is gone.
+REFUSABLE = OPTIONAL | {UPDATE}
 
 #: The kinds that only ever add a note, and the configuration key that decides it.
 _NOTED = {
@@ -115,7 +117,7 @@ class Situation:
     def closed_by_hand(self) -> bool:
         """Whether a step has shown that a person closed, or deleted, the ticket."""
         seen = (self.facts.get(CHECK), self.facts.get(UPDATE))
-        return self.gone or any(fact is not None and not fact["open"] for fact in seen)
+        return self.gone or any(not fact.get("open", True) for fact in seen if fact)
 
     @property
     def gone(self) -> bool:

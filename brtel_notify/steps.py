@@ -229,14 +229,19 @@ class Steps:
         return self._reply(plan.NOTE, story.note, s, story)
 
     def _resolve(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(plan.RESOLVE, story.note, s, story)
+        try:
+            return self._reply(plan.RESOLVE, story.note, s, story)
+        except Refused as error:  # whatever is wrong with the note, the alert is over
+            self._complain([f"closed without a note: {error}"])
+            self.desk.client.close_ticket(target(s))
+            return {"left_out": str(error)}
 
     def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
         ticket_id = target(s)
         close = step == plan.RESOLVE
         if self.event.in_doubt(step):
             for reply in self.desk.client.replies(ticket_id):
-                if self.reply_reference in reply.body:
+                if last_reference(reply.body) == self.reply_reference:
                     if close:
                         self.desk.client.close_ticket(ticket_id)
                     return {"reply": reply.id}

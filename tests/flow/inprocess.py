@@ -1,0 +1,47 @@
+"""Delivering from a forked process: as real as a command, without its start-up."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Mapping
+
+from conftest import Site, load_capture
+
+from brtel_notify.capture import Capture
+from brtel_notify.drain import Drain, Place
+from brtel_notify.log import Log
+from brtel_notify.queue import Queue
+
+
+def capture(name: str, changed: Mapping[str, str] = {}) -> Capture:
+    """A Nagios capture, as if it came now, some of its variables changed."""
+    data = load_capture(name)
+    return Capture("nagios", {**data["env"], **changed}, [], "", time.time())
+
+
+def in_child(work: Callable[[], Any]) -> int:
+    """Run WORK in a forked process; the signal that ended it, or 0."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must see it
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            os._exit(99)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def drain(site: Site, threads: int = 1) -> None:
+    """What ``brtel-notify flush --force`` does."""
+    place = Place(str(site.state_dir), str(site.config_file), os.environ, Log())
+    Drain(place, force=True, threads=threads).run()
+
+
+def deliver(site: Site, event: Capture) -> None:
+    """What a notification command does."""
+    Queue(str(site.state_dir)).add(event)
+    drain(site)

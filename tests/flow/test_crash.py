@@ -1,0 +1,147 @@
+"""The crash matrix: SIGKILL at every boundary, then a drain. One ticket, each note once.
+
+A boundary is before and after every API call and every change to the disk. They are not listed
+here: a child process counts those that the code passes, so a new step is covered by being there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+import pytest
+from conftest import Site
+from inprocess import capture, deliver, drain, in_child
+
+from brtel_notify import transport
+
+PROBLEM = ("nagios4-service-problem",)
+RECOVERY = ("nagios4-service-recovery",)
+WARNING = {"NAGIOS_SERVICESTATE": "WARNING"}
+
+#: What changes the disk. All of the program's writing goes through these.
+DISK = ("write", "rename", "replace", "unlink", "ftruncate")
+
+
+class Scenario(NamedTuple):
+    """What was delivered before, what is delivered under fire, and what must be in the end."""
+
+    before: List[Any]
+    under_fire: Any
+    is_open: bool
+    notes: int
+
+
+SCENARIOS = {
+    "problem": Scenario([], PROBLEM, True, 1),
+    "worse": Scenario([("nagios4-service-problem", WARNING)], PROBLEM, True, 2),
+    "acknowledgement": Scenario([PROBLEM], ("nagios4-service-acknowledgement",), True, 2),
+    "recovery": Scenario([PROBLEM], RECOVERY, False, 2),
+    "recurrence": Scenario([PROBLEM, RECOVERY], PROBLEM, True, 3),
+}
+
+
+class Boundaries:
+    """Counts the boundaries that a process passes; at the chosen one it kills itself."""
+
+    def __init__(self, trace: Path, fatal: Optional[int]) -> None:
+        self.trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        self.fatal = fatal
+        self.passed = 0
+        self._write = os.write
+
+    def cross(self, name: str) -> None:
+        self._write(self.trace, f"{name}\n".encode())
+        if self.passed == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed += 1
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def crossed(*args: Any, **kwargs: Any) -> Any:
+            self.cross(f"before {name}")
+            result = function(*args, **kwargs)
+            self.cross(f"after {name}")
+            return result
+
+        return crossed
+
+    def install(self) -> None:
+        for name in DISK:
+            setattr(os, name, self.around(name, getattr(os, name)))
+        send = transport.Transport.send
+
+        def crossed(self_: Any, call: Any, seconds: float) -> Any:
+            return self.around(f"{call.method} {call.path}", lambda: send(self_, call, seconds))()
+
+        setattr(transport.Transport, "send", crossed)  # noqa: B010 - mypy minds the plain form
+
+
+def play(site: Site, scenario: Scenario, fatal: Optional[int]) -> List[str]:
+    """Play a scenario on an empty sandbox, killed at boundary FATAL; the boundaries passed."""
+    site.sandbox.reset()
+    site.state_dir = site.folder / f"state-{fatal}"
+    for named in scenario.before:
+        event = capture(*named)
+        assert in_child(lambda event=event: deliver(site, event)) == 0  # type: ignore[misc]
+    trace = site.folder / "trace"
+
+    def under_fire() -> None:
+        Boundaries(trace, fatal).install()
+        deliver(site, capture(*scenario.under_fire))
+
+    ended_by = in_child(under_fire)
+    assert ended_by == (0 if fatal is None else signal.SIGKILL)
+    return trace.read_text().splitlines()
+
+
+def captured(site: Site) -> bool:
+    """Whether capture had returned: before that, nothing was promised."""
+    return bool(site.queued())
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_at_every_boundary(site: Site, name: str) -> None:
+    scenario = SCENARIOS[name]
+    sys.stdout.flush()
+    boundaries = play(site, scenario, None)
+    calls = [line for line in boundaries if line.startswith("before ") and "/v1/" in line]
+    assert calls
+    assert any("rename" in line for line in boundaries)
+    assert any("unlink" in line for line in boundaries)
+    for fatal in range(len(boundaries)):
+        passed = play(site, scenario, fatal)
+        # The same way, up to the one boundary: none was skipped, none came from elsewhere.
+        assert passed == boundaries[: fatal + 1]
+        if not captured(site) and not delivered(site, scenario):
+            continue  # killed before the event was stored: the caller saw the command die
+        assert in_child(lambda: drain(site)) == 0
+        assert outcome(site) == wanted(scenario), f"killed at {passed[-1]} ({fatal})"
+
+
+def delivered(site: Site, scenario: Scenario) -> bool:
+    return outcome(site) == wanted(scenario)
+
+
+def wanted(scenario: Scenario) -> Dict[str, Any]:
+    return {"tickets": 1, "open": scenario.is_open, "notes": scenario.notes, "queued": 0, "dead": 0}
+
+
+def outcome(site: Site) -> Dict[str, Any]:
+    tickets = site.tickets
+    last = tickets[-1] if tickets else {"open": None, "replies": []}
+    bodies = [reply["body"] for reply in last["replies"]]
+    assert len(set(bodies)) == len(bodies)
+    if tickets and site.queued() == []:
+        (entry,) = json.loads((site.state_dir / "state.json").read_text())["tickets"].values()
+        assert (entry["closed_at"] is None) is last["open"]
+    return {
+        "tickets": len(tickets),
+        "open": last["open"],
+        "notes": len(bodies),
+        "queued": len(site.queued()),
+        "dead": len(site.queued("dead")),
+    }
