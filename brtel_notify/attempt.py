@@ -23,7 +23,7 @@ from brtel_notify.outcome import (
     Verdict,
 )
 from brtel_notify.queue import Queue
-from brtel_notify.readers import ConfigError
+from brtel_notify.yamltree import ConfigError
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0

@@ -12,7 +12,9 @@ from datetime import timezone, tzinfo
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
 from brtel_notify import readers
-from brtel_notify.readers import ConfigError, Reader, Tree
+from brtel_notify.private import PrivateFolder
+from brtel_notify.readers import Reader, Tree
+from brtel_notify.yamltree import ConfigError
 
 #: A record of this program whose keys people write; see Api, Ticket and the others.
 Section = TypeVar("Section")
@@ -211,9 +213,12 @@ def find(explicit: Optional[str], environ: Mapping[str, str]) -> str:
     return own if os.path.exists(own) else SYSTEM_FILE
 
 
-def load(path: str, environ: Mapping[str, str]) -> Config:
-    """The configuration in the file PATH. Raises ConfigError, one line with file and line."""
-    tree = Tree.load(path)
+def load(path: str, environ: Mapping[str, str], parsed: Optional[PrivateFolder] = None) -> Config:
+    """The configuration in the file PATH; PARSED keeps it in a form that is read faster.
+
+    Raises ConfigError, one line with file and line.
+    """
+    tree = Tree.load(path, parsed)
     config: Config = read_section(Config, tree)
     config.places.update(tree.places)
     _check_credential(config, environ)

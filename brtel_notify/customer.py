@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
 from brtel_notify.bluerocktel import Customer, NotFound, PbxHost, Refused
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
-from brtel_notify.readers import ConfigError
+from brtel_notify.yamltree import ConfigError
 
 #: A search with more candidates than this is not worth a call for each of them.
 CONFIRM_AT_MOST = 5

@@ -11,8 +11,9 @@ from brtel_notify.alert import Alert
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
 from brtel_notify.log import Log
-from brtel_notify.readers import ConfigError
+from brtel_notify.private import PrivateFolder
 from brtel_notify.settings import Settings, settings_for
+from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from brtel_notify.bluerocktel import Client, Contact, Sender
@@ -141,7 +142,8 @@ class Desk:
             from brtel_notify.render import Renderer
 
             config = self.config
-            return Renderer(config.language, config.templates, config.timezone)
+            compiled = PrivateFolder(self.state_dir, "templates")
+            return Renderer(config.language, config.templates, config.timezone, compiled)
 
         return self._once("renderer", make)  # type: ignore[no-any-return]
 

@@ -19,9 +19,10 @@ from brtel_notify.lanes import Lanes
 from brtel_notify.lock import DrainLock
 from brtel_notify.log import Log
 from brtel_notify.outcome import API, DISK, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
+from brtel_notify.private import PrivateFolder
 from brtel_notify.queue import Damaged, Event, Queue
-from brtel_notify.readers import ConfigError
 from brtel_notify.state import LaterVersion, State
+from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -262,7 +263,8 @@ class Drain:
             from brtel_notify.config import load
 
             try:
-                self._config = load(self.place.config_file, self.place.environ)
+                parsed = PrivateFolder(self.place.state_dir, "parsed")
+                self._config = load(self.place.config_file, self.place.environ, parsed)
             except ConfigError as error:
                 self._misconfigured(str(error))
             else:

@@ -8,8 +8,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from brtel_notify.bluerocktel import ApiError, Client, NotFound, Refused
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
-from brtel_notify.readers import ConfigError, nearest
+from brtel_notify.readers import nearest
 from brtel_notify.settings import Settings
+from brtel_notify.yamltree import ConfigError
 
 #: The list of the API that each setting's name is looked up in.
 LISTS = {

@@ -12,7 +12,9 @@ from datetime import timezone, tzinfo
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from urllib.parse import urlsplit
 
-import yaml
+from brtel_notify import yamltree
+from brtel_notify.private import PrivateFolder
+from brtel_notify.yamltree import LIST, MAPPING, SCALAR, ConfigError, Node
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
 #: Words that monitoring systems use for states and severities (monitoring.md), lower case.
@@ -27,47 +29,28 @@ _UNITS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST = 36_500 * 86_400.0
 #: The largest id that a database gives.
 LARGEST_ID = 2**63 - 1
-#: How deep a file may nest; our own keys need five levels. Far deeper, the YAML library crashes.
-DEEPEST = 20
-_TAG = "tag:yaml.org,2002:"
-#: The kinds of values that a file may hold: YAML's own, and none that build objects.
-_TAGS = frozenset(
-    _TAG + kind
-    for kind in (
-        *("null", "bool", "int", "float", "str", "timestamp", "binary"),
-        *("map", "seq", "merge", "value"),
-    )
-)
-
-
-class ConfigError(Exception):
-    """The configuration is wrong; the text is one line: where, what, and what to do."""
-
-    def __init__(self, text: str) -> None:
-        shown = "".join(char if char.isprintable() else " " for char in text)
-        super().__init__(" ".join(shown.split()))
 
 
 class Tree:
     """A value in the file, with the place it stands at."""
 
-    def __init__(self, node: yaml.Node, file: str, key: str, places: Dict[str, str]) -> None:
+    def __init__(self, node: Node, file: str, key: str, places: Dict[str, str]) -> None:
         self.node = node
         self.file = file
         self.key = key
         self.places = places
-        if node.tag not in _TAGS:
-            where = f"{file}:{node.start_mark.line + 1}" + (f": {key}" if key else "")
+        if not node.is_plain:
+            where = f"{file}:{node.line}" + (f": {key}" if key else "")
             raise ConfigError(f"{where}: a YAML tag such as !!name is not allowed")
-        places[key] = f"{file}:{node.start_mark.line + 1}"
+        places[key] = f"{file}:{node.line}"
 
     @classmethod
-    def load(cls, path: str) -> Tree:
-        """The file PATH, parsed. Raises ConfigError."""
-        node = _parsed(path, _read(path))
-        if node is None:
-            raise ConfigError(f"{path}: is empty")
-        return cls(node, path, "", {})
+    def load(cls, path: str, parsed: Optional[PrivateFolder] = None) -> Tree:
+        """The file PATH; PARSED is where to keep it in a form that is read faster.
+
+        Raises ConfigError.
+        """
+        return cls(yamltree.load(path, parsed), path, "", {})
 
     def error(self, problem: str) -> ConfigError:
         """A ConfigError about this value."""
@@ -81,18 +64,14 @@ class Tree:
     @property
     def is_null(self) -> bool:
         """Whether the value is null, ``~`` or nothing at all."""
-        return self.node.tag == "tag:yaml.org,2002:null"
+        return self.node.is_null
 
     def scalar(self) -> Any:
         """The value as YAML has it: text, int, float, bool or None."""
-        if not isinstance(self.node, yaml.ScalarNode):
+        if self.node.kind != SCALAR:
             hint = _jinja_hint(self.node)
-            raise self.error(f"must be a single value, not a {_shape(self.node)}{hint}")
-        try:
-            return yaml.SafeLoader("").construct_object(self.node)
-        except (yaml.YAMLError, ValueError, KeyError, AttributeError):
-            # "!!bool maybe", the 40th of May, an int of 5,000 digits: no more than text.
-            return self.node.value
+            raise self.error(f"must be a single value, not a {self.node.kind}{hint}")
+        return self.node.scalar
 
     @property
     def written(self) -> str:
@@ -102,8 +81,8 @@ class Tree:
 
     def items(self) -> List[Tree]:
         """The items of a list."""
-        if not isinstance(self.node, yaml.SequenceNode):
-            raise self.error(f"must be a list, not a {_shape(self.node)}")
+        if self.node.kind != LIST:
+            raise self.error(f"must be a list, not a {self.node.kind}")
         return [
             Tree(node, self.file, f"{self.key}[{number}]", self.places)
             for number, node in enumerate(self.node.value)
@@ -113,12 +92,12 @@ class Tree:
         """The keys and values of a mapping, every key once; nothing at all is an empty one."""
         if self.is_null:
             return {}
-        if not isinstance(self.node, yaml.MappingNode):
-            raise self.error(f"must be keys and values, not a {_shape(self.node)}")
+        if self.node.kind != MAPPING:
+            raise self.error(f"must be keys and values, not a {self.node.kind}")
         found: Dict[str, Tree] = {}
         for key_node, value_node in self.node.value:
-            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            line = key_node.start_mark.line + 1
+            name = key_node.value if key_node.kind == SCALAR else ""
+            line = key_node.line
             if not name.strip():
                 where = f"{self.file}:{line}: {self.key}" if self.key else f"{self.file}:{line}"
                 raise ConfigError(f"{where}: a key must be a word{_jinja_hint(self.node)}")
@@ -141,59 +120,11 @@ class Tree:
 Reader = Callable[[Tree], Any]
 
 
-def _read(path: str) -> str:
-    """The text of the file PATH. Raises ConfigError."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file; write one (the README shows ten lines that"
-            " will do), or name it with --config"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: is not UTF-8 text") from None
-
-
-def _parsed(path: str, text: str) -> Optional[yaml.Node]:
-    """TEXT as a tree of nodes, None when there is nothing in it. Raises ConfigError."""
-    forbidden = yaml.reader.Reader.NON_PRINTABLE.search(text)
-    if forbidden is not None:
-        line = text.count("\n", 0, forbidden.start()) + 1
-        raise ConfigError(
-            f"{path}:{line}: is not valid YAML: the character U+{ord(forbidden[0]):04X} is not"
-            " allowed"
-        )
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                at = f":{event.start_mark.line + 1}" if event.start_mark else ""
-                raise ConfigError(f"{path}{at}: is nested too deep")
-        return yaml.compose(text, Loader=loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        # A token that begins with * or & is taken for an alias: no message repeats it.
-        problem = re.sub(r"(alias|anchor|handle) '.*'", r"\1", problem)
-        raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
-
-
-def _jinja_hint(node: yaml.Node) -> str:
+def _jinja_hint(node: Node) -> str:
     """What to do about a ``{{ host }}`` without quotes, which YAML takes for a mapping."""
-    if not isinstance(node, yaml.MappingNode) or not node.flow_style or not node.value:
+    if node.kind != MAPPING or not node.flow or not node.value:
         return ""
-    key = node.value[0][0]
-    return "; put {{ … }} in quotes" if isinstance(key, yaml.MappingNode) else ""
+    return "; put {{ … }} in quotes" if node.value[0][0].kind == MAPPING else ""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -204,12 +135,6 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{lowered[close[0]]}'?"
     return f"; known are: {', '.join(known)}" if known else ""
-
-
-def _shape(node: yaml.Node) -> str:
-    if isinstance(node, yaml.SequenceNode):
-        return "list"
-    return "mapping" if isinstance(node, yaml.MappingNode) else "single value"
 
 
 def or_null(reader: Reader) -> Reader:
@@ -400,7 +325,7 @@ def lookup(tree: Tree) -> List[Tuple[str, str]]:
 
 
 def _one_lookup(tree: Tree) -> Tuple[str, str]:
-    if isinstance(tree.node, yaml.ScalarNode):
+    if tree.node.kind == SCALAR:
         name = _text(tree)
         if name == "hosts":
             return name, ""

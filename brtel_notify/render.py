@@ -26,18 +26,17 @@ from typing import (
     Any,
     Callable,
     Dict,
-    FrozenSet,
     Iterable,
     Iterator,
     List,
     Mapping,
     Optional,
-    Set,
     Tuple,
 )
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import nodes
+from jinja2.bccache import Bucket
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
@@ -46,6 +45,7 @@ from markupsafe import Markup
 
 from brtel_notify import markup, shipped, times
 from brtel_notify.alert import Alert, without_references
+from brtel_notify.private import PrivateFolder
 
 #: MySQL's TEXT holds 65,535 bytes; the rest is room for what the server may add (api-notes).
 BODY_BYTES = 60_000
@@ -147,6 +147,7 @@ class Renderer:
         language: str = "en",
         folder: Optional[str] = None,
         zone: tzinfo = timezone.utc,
+        compiled: Optional[PrivateFolder] = None,
     ) -> None:
         self.language = language
         self.zone = zone
@@ -154,6 +155,8 @@ class Renderer:
         built_in = os.path.join(shipped.folder("templates"), language)
         own = [os.path.join(folder, language), folder] if folder else []
         self._built_in = ImmutableSandboxedEnvironment(**_options([built_in]))
+        if compiled is not None:
+            self._built_in.bytecode_cache = _Compiled(compiled)
         self._own = Bounded(**_options([*own, built_in]))
         for environment in (self._built_in, self._own):
             self._add_filters(environment)
@@ -241,14 +244,38 @@ class Renderer:
 
     def value(self, source: str, context: Mapping[str, Any]) -> str:
         """A ``{{ }}`` of the configuration as plain text. Raises jinja2.TemplateError and more."""
-        _PLAIN.start()
-        text = _value(source).render(context)
+        simple = _SIMPLE.fullmatch(source)
+        if simple is not None:  # {{ host }}, {{ vars.NAME }}: what nearly every lookup is
+            field, variable = simple.groups()
+            text = str(context[field]) if field else context["vars"][variable]
+        else:
+            _PLAIN.start()
+            text = _value(source).render(context)
         return " ".join(text[:VALUE_CHARACTERS].split())
 
     def holds(self, condition: str, context: Mapping[str, Any]) -> bool:
         """Whether a rule's condition is true. Raises jinja2.TemplateError and more."""
         _PLAIN.start()
         return bool(_condition(condition)(**context))
+
+
+#: A field of the alert, or one of its variables.
+_SIMPLE = re.compile(r"\{\{\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*\}\}")
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Keeps the built-in templates compiled; jinja2 checks that they fit source and Python."""
+
+    def __init__(self, folder: PrivateFolder) -> None:
+        self.folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        data = self.folder.read(bucket.key)
+        if data is not None:
+            bucket.bytecode_from_string(data)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.folder.write(bucket.key, bucket.bytecode_to_string())
 
 
 def _options(folders: List[str]) -> Dict[str, Any]:
@@ -477,42 +504,6 @@ def _clip(value: Any, length: int = 500) -> str:
     """Text cut to LENGTH characters."""
     text = str(value)
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def names_in(sources: Mapping[str, str], name: str) -> Set[str]:
-    """Which attributes of NAME the expressions use; ``""`` when NAME itself is used whole.
-
-    So ``customer`` is loaded only when a rule asks for it. What does not parse uses nothing: it
-    will fail when it is evaluated, and be reported there.
-    """
-    found: Set[str] = set()
-    for kind, source in sources.items():
-        found |= _attributes(f"{{{{ {source} }}}}" if kind.startswith("when") else source, name)
-    return found
-
-
-@functools.lru_cache(maxsize=256)
-def _attributes(source: str, name: str) -> FrozenSet[str]:
-    try:
-        tree = _PLAIN.parse(source)
-        if name not in meta.find_undeclared_variables(tree):
-            return frozenset()
-    except Exception:  # noqa: BLE001 - TemplateError, RecursionError: see names_in
-        return frozenset()
-    used = [_attribute_of(node, name) for node in tree.find_all((nodes.Getattr, nodes.Getitem))]
-    known = [attribute for attribute in used if attribute is not None]
-    whole = sum(node.name == name for node in tree.find_all(nodes.Name)) > len(known)
-    return frozenset([*known, ""] if whole else known)
-
-
-def _attribute_of(node: nodes.Expr, name: str) -> Optional[str]:
-    """The attribute that NODE takes of the variable NAME, if that is what it does."""
-    of = getattr(node, "node", None)
-    if not isinstance(of, nodes.Name) or of.name != name:
-        return None
-    if isinstance(node, nodes.Getitem):
-        return str(node.arg.value) if isinstance(node.arg, nodes.Const) else None
-    return node.attr if isinstance(node, nodes.Getattr) else None
 
 
 def context_of(

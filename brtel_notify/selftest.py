@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
 from brtel_notify import config as configuration
 from brtel_notify.config import SETTABLE, Config
 from brtel_notify.options import Options
-from brtel_notify.readers import ConfigError
+from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from brtel_notify.desk import Desk

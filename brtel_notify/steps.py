@@ -15,8 +15,8 @@ from brtel_notify.customer import CustomerRecord, Owner
 from brtel_notify.desk import Desk
 from brtel_notify.plan import Plan, Situation
 from brtel_notify.queue import Event
-from brtel_notify.readers import ConfigError
 from brtel_notify.settings import Settings
+from brtel_notify.yamltree import ConfigError
 
 Facts = Dict[str, Any]
 

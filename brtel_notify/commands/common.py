@@ -9,10 +9,12 @@ import sys
 from typing import Any, Iterable, List, Optional, Sequence
 
 from brtel_notify import config
+from brtel_notify.commands.place import place
 from brtel_notify.config import Config
-from brtel_notify.drain import Place
 from brtel_notify.log import Log
 from brtel_notify.options import Options
+
+__all__ = ["place"]
 
 #: Exit codes that commands for people give, from sysexits.h: EX_DATAERR, EX_UNAVAILABLE,
 #: EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG.
@@ -65,16 +67,6 @@ def parse(
     given = (made.parse_intermixed_args if intermixed else made.parse_args)(arguments)
     adopt_globals(options, given)
     return given
-
-
-def place(options: Options) -> Place:
-    """Where this process works: its state folder, configuration, log."""
-    return Place(
-        state_dir=options.state_dir(os.environ),
-        config_file=config.find(options.config, os.environ),
-        environ=os.environ,
-        log=Log(options.verbose),
-    )
 
 
 def load_config(options: Options) -> Config:

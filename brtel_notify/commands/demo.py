@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from brtel_notify import markup
+from brtel_notify import plaintext
 from brtel_notify.commands import common
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -266,7 +266,7 @@ def _news(before: Optional[Dict[str, Any]], now: Dict[str, Any]) -> Iterator[str
         yield f"ticket {number} reopened"
     for reply in now["replies"][len(before["replies"]) :]:
         seen_by = "note for the customer" if reply["customer_visible"] else "internal note"
-        first = " ".join(markup.as_text(reply["body"]).split())[:90]
+        first = " ".join(plaintext.as_text(reply["body"]).split())[:90]
         yield f"ticket {number} {seen_by}: {first}…"
     if before["open"] and not now["open"]:
         yield f"ticket {number} closed"

@@ -13,7 +13,7 @@ from brtel_notify.desk import Desk
 from brtel_notify.log import Log
 from brtel_notify.names import LISTS
 from brtel_notify.options import Options
-from brtel_notify.readers import ConfigError
+from brtel_notify.yamltree import ConfigError
 
 _TITLES = {
     "priority": "priorities",

@@ -214,7 +214,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     if not taken:
         _say("queued: another brtel-notify is delivering")
         return 0
-    from brtel_notify.commands.common import place
+    from brtel_notify.commands.place import place
     from brtel_notify.drain import Drain
     from brtel_notify.outcome import EXIT_CODES
 

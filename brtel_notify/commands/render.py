@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any, Dict, List
 
-from brtel_notify import markup, sources
+from brtel_notify import plaintext, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.bluerocktel import ApiError
 from brtel_notify.capture import ENVIRONMENT, Capture
@@ -18,10 +18,10 @@ from brtel_notify.deliver import NoOwner
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.log import Log, one_line
 from brtel_notify.options import Options, UsageError
-from brtel_notify.readers import ConfigError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State
 from brtel_notify.transport import Transport
+from brtel_notify.yamltree import ConfigError
 
 HELP = """\
 usage: brtel-notify render [--json] [-v] SOURCE [what SOURCE takes]
@@ -192,7 +192,7 @@ def _line(name: str, text: str) -> None:
 
 def _texts(name: str, html: str) -> None:
     print(common.paint(f"{name}, as text:", "bold"))
-    for line in markup.as_text(html).splitlines():
+    for line in plaintext.as_text(html).splitlines():
         print(f"  {line}".rstrip())
     print(common.paint(f"{name}, as HTML:", "bold"))
     for line in html.splitlines():

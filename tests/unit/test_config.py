@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from brtel_notify import config as configuration
 from brtel_notify.config import Config, Rule, find, load
-from brtel_notify.readers import ConfigError
+from brtel_notify.yamltree import ConfigError
 
 DESIGN = Path(__file__).parents[1] / "data" / "design-config.yml"
 SECRET = "s3cr3t-t0ken"
@@ -487,10 +487,10 @@ WRONG: Dict[str, Tuple[str, str]] = {
         "8: log: a YAML tag such as !!name is not allowed",
     ),
     "a set": ("customer: !!set {lookup}", "8: customer: a YAML tag such as !!name is not allowed"),
-    "a list in itself": ("  tags: &a [*a]", "8: ticket.tags[0]: must be a single value, not a l"),
+    "a list in itself": ("  tags: &a [*a]", "8: is too large, or refers to itself"),
     "a mapping in itself": (
         "severities: &a {down: *a}",
-        "8: severities.down.down: unknown key",
+        "8: is too large, or refers to itself",
     ),
     "a deep list": ("log: " + "[" * 100_000, "8: is nested too deep"),
     "a deep mapping": ("log: " + "{a: " * 100_000, "8: is nested too deep"),
@@ -502,7 +502,7 @@ WRONG: Dict[str, Tuple[str, str]] = {
             for a, b in zip("abcdefghijklmnopqrstuvwxy", "bcdefghijklmnopqrstuvwxyz")
         )
         + "1]",
-        "8: log: must be a single value, not a list",
+        "8: is too large, or refers to itself",
     ),
 }
 
@@ -706,3 +706,39 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environ["BRTEL_NOTIFY_CONFIG"] = "/named/by/variable.yml"
     assert find(None, environ) == "/named/by/variable.yml"
     assert find("/named/by/option.yml", environ) == "/named/by/option.yml"
+
+
+# --- kept parsed ----------------------------------------------------------------------------------
+
+
+def test_a_parsed_file_is_kept_until_it_changes_and_only_privately(tmp_path: Path) -> None:
+    from brtel_notify import yamltree
+    from brtel_notify.private import PrivateFolder
+
+    state = tmp_path / "state"
+    state.mkdir()
+    kept = PrivateFolder(str(state), "parsed")
+    path = tmp_path / "config.yml"
+    path.write_text("language: fr\nrules: [{when: 'x', set: {team: 3}}]\n")
+    first = yamltree.load(str(path), kept)
+    stored = next((state / "cache").glob("parsed-*/config.json"))
+    assert stored.stat().st_mode & 0o077 == 0
+    assert yamltree.load(str(path), kept).as_json() == first.as_json()
+    text = stored.read_text()
+    stored.write_text(text.replace('"fr"', '"en"'))
+    assert yamltree.load(str(path), kept).value[0][1].scalar == "en"  # it is what was kept
+    stored.parent.chmod(0o770)  # …unless somebody else could have written it
+    assert yamltree.load(str(path), kept).value[0][1].scalar == "fr"
+    stored.parent.chmod(0o700)
+    path.write_text("language: en\nlog: syslog\n")
+    assert yamltree.load(str(path), kept).value[1][1].scalar == "syslog"
+
+
+def test_a_file_with_a_token_in_it_is_not_kept(tmp_path: Path) -> None:
+    from brtel_notify import yamltree
+    from brtel_notify.private import PrivateFolder
+
+    path = tmp_path / "config.yml"
+    path.write_text("api: {token: s3cr3t}\n")
+    yamltree.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
+    assert list(tmp_path.rglob("config.json")) == []

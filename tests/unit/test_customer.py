@@ -22,8 +22,8 @@ from brtel_notify.bluerocktel import (
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config, load
 from brtel_notify.customer import NOBODY, Owner, Owners
-from brtel_notify.readers import ConfigError
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.yamltree import ConfigError
 
 CONFIG = """\
 api: {url: "https://a.example/api", token: t}

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brtel_notify.markup import as_text, clean
+from brtel_notify.markup import clean
+from brtel_notify.plaintext import as_text
 from brtel_notify.sandbox.html import clean_body, strip_tags
 
 TAGS = {"br", "img", "ul", "ol", "li", "strong", "i", "p", "a"}

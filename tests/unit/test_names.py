@@ -19,9 +19,9 @@ from brtel_notify.bluerocktel import (
 from brtel_notify.cache import Cache
 from brtel_notify.config import SETTABLE, Config, load
 from brtel_notify.names import Names
-from brtel_notify.readers import ConfigError
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.settings import Settings
+from brtel_notify.yamltree import ConfigError
 
 CONFIG = """\
 api:

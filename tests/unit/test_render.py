@@ -18,8 +18,8 @@ import brtel_notify
 from brtel_notify import render, shipped, sources
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
 from brtel_notify.capture import Capture
-from brtel_notify.markup import as_text
-from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, Text, context_of, names_in
+from brtel_notify.plaintext import as_text
+from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, Text, context_of
 from brtel_notify.sandbox.html import clean_body, clean_subject
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
@@ -756,24 +756,3 @@ def test_expressions_are_checked_without_being_used(
     check(Renderer(), "1 / 0")
     with pytest.raises(jinja2.TemplateError):
         check(Renderer(), "{{ host ")
-
-
-@pytest.mark.parametrize(
-    ("when", "attributes"),
-    [
-        ("host == 'customer'", set()),
-        ("customer.vip", {"vip"}),
-        ("customer.vip and customer.name == 'x'", {"vip", "name"}),
-        ("customer['vip']", {"vip"}),
-        ("customer.name and customer[host]", {"name", ""}),
-        ("customer", {""}),
-        ("customer.name or customer|length", {"name", ""}),
-        ("customer.setup_user.name", {"setup_user"}),
-        ("alert.customer", set()),
-        ("customer ==", set()),
-        ("(" * 3000 + "customer" + ")" * 3000, set()),
-    ],
-)
-def test_what_a_rule_asks_of_the_customer(when: str, attributes: Any) -> None:
-    assert names_in({"when 0": when}, "customer") == attributes
-    assert names_in({"account": "{{ %s }}" % when}, "customer") == attributes  # noqa: UP031

@@ -1,0 +1,285 @@
+"""``brtel-notify check``: a monitoring plugin that watches brtel-notify itself.
+
+Output, ranges and exit codes follow the Monitoring Plugins Development Guidelines: one line with
+performance data behind a bar, thresholds as ranges, 0 to 3. So even a wrong command line is
+UNKNOWN here, where the other commands exit 2, which a monitoring server would take for CRITICAL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Iterator, List, Optional
+
+from brtel_notify import files, times
+from brtel_notify.breaker import Breaker
+from brtel_notify.commands import common
+from brtel_notify.config import Config
+from brtel_notify.drain import STATE_FILE
+from brtel_notify.log import one_line
+from brtel_notify.options import Options
+from brtel_notify.queue import Damaged, Queue
+from brtel_notify.yamltree import ConfigError
+from brtel_notify.state import LaterVersion, State
+
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
+WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+#: Characters of an error that are shown; NRPE passes on 1 KiB of a plugin's output.
+LONGEST_ERROR = 300
+
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~)?:)?({_NUMBER})?")
+
+
+class TimedOut(Exception):
+    """``--timeout`` is over."""
+
+
+class Range:
+    """A plugin range: an alert is due outside it or, with a leading ``@``, inside it.
+
+    ``10`` is 0 to 10, ``10:`` from 10 on, ``~:10`` up to 10. Raises ValueError for other text.
+    """
+
+    def __init__(self, text: str) -> None:
+        found = _RANGE.fullmatch(text)
+        if found is None or text in ("", "@", ":", "@:"):
+            raise ValueError(f"not a range: {text!r}")
+        inside, low, high = found.groups()
+        self.text = text
+        self._inside = bool(inside)
+        self._low = float("-inf") if low == "~" else float(low or 0)
+        self._high = float("inf") if high is None else float(high)
+        if self._low > self._high:
+            raise ValueError(f"not a range, it ends before it begins: {text!r}")
+
+    def alerts(self, value: float) -> bool:
+        """Whether VALUE calls for an alert."""
+        return (self._low <= value <= self._high) == self._inside
+
+
+@dataclass
+class Findings:
+    """What was found: the worst status so far, why, and the performance data."""
+
+    status: int = OK
+    problems: List[str] = field(default_factory=list)
+    summary: List[str] = field(default_factory=list)
+    perfdata: List[str] = field(default_factory=list)
+
+    def problem(self, status: int, text: str) -> None:
+        """Something is not as it should be; the worst comes first."""
+        if status > self.status:
+            self.problems.insert(0, text)
+        else:
+            self.problems.append(text)
+        self.status = max(self.status, status)
+
+    def line(self) -> str:
+        """The one line of a plugin."""
+        text = _plain("; ".join(self.problems + [", ".join(self.summary)]))
+        return f"BRTEL-NOTIFY {WORDS[self.status]}: {text} | {' '.join(self.perfdata)}"
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Look, print one line; the exit code of a monitoring plugin."""
+    made = common.parser(
+        "check",
+        "A monitoring plugin that watches brtel-notify itself: the queue, dead events, whether\n"
+        "BlueRockTEL can be reached. Prints one line with performance data; exits 0 (OK),\n"
+        "1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).",
+        "brtel-notify check --api -w 300 -c 1800",
+    )
+    ages = "range of the age of the oldest waiting event"
+    made.add_argument(
+        *("-w", "--warning"), type=Range, default=Range("300"), help=f"{ages}, seconds (300)"
+    )
+    made.add_argument(
+        *("-c", "--critical"),
+        type=Range,
+        default=Range("1800"),
+        help="the same; it also holds for how long BlueRockTEL was out of reach (1800)",
+    )
+    made.add_argument("--api", action="store_true", help="also call the API (GET /version)")
+    made.add_argument(
+        *("-t", "--timeout"), type=_seconds, default=10.0, metavar="SECONDS", help="give up (10)"
+    )
+    try:
+        given = common.parse(made, arguments, options)
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        return _unknown("the command line is wrong (brtel-notify check --help shows how)")
+    return _check(given, options)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 3600:
+        raise ValueError(text)
+    return seconds
+
+
+def _check(given: Any, options: Options) -> int:
+    try:
+        with _time_limit(given.timeout):
+            findings = _look(given, options)
+    except TimedOut:
+        return _unknown(f"no result within {given.timeout:g} s")
+    except (ConfigError, LaterVersion) as error:
+        return _unknown(str(error))
+    except OSError as error:
+        where = error.filename or options.state_dir(os.environ)
+        return _unknown(f"the state folder cannot be read: {where}: {error.strerror or error}")
+    except Exception as error:  # a plugin that dies says nothing
+        if options.verbose:
+            raise
+        return _unknown(f"unforeseen {type(error).__name__}: {error} (-v shows where)")
+    print(findings.line())
+    return findings.status
+
+
+def _unknown(text: str) -> int:
+    print(f"BRTEL-NOTIFY UNKNOWN: {_plain(text)}")
+    return UNKNOWN
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimedOut after SECONDS, whatever is being waited for: also a disk that hangs."""
+
+    def ring(signum: int, frame: Any) -> None:
+        raise TimedOut
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _look(given: Any, options: Options) -> Findings:
+    findings = Findings()
+    state_dir = options.state_dir(os.environ)
+    os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
+    config = common.load_config(options)
+    now = time.time()
+    _look_at_queue(given, findings, Queue(state_dir), now)
+    _look_at_tickets(findings, state_dir)
+    _look_at_breaker(given, findings, state_dir, now)
+    if given.api:
+        _look_at_api(given, findings, config, options)
+    return findings
+
+
+def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> None:
+    waiting, dead = len(queue.pending()), len(queue.dead())
+    oldest = _oldest(queue, now)
+    for status, limit in ((CRITICAL, given.critical), (WARNING, given.warning)):
+        if waiting and limit.alerts(oldest):
+            age = times.span(oldest)
+            findings.problem(status, f"the oldest waiting event is {age} old")
+            break
+    if dead:
+        findings.problem(WARNING, f"{dead} dead (brtel-notify queue shows why)")
+    findings.summary += [f"{waiting} waiting", f"{dead} dead"]
+    limits = f"{given.warning.text};{given.critical.text}"
+    findings.perfdata += [
+        f"queue={waiting};;;0",
+        f"dead={dead};0;;0",
+        f"oldest={oldest:.0f}s;{limits};0",
+    ]
+
+
+def _oldest(queue: Queue, now: float) -> float:
+    """The age in seconds of the oldest waiting event; 0 when none waits."""
+    for event_id in queue.pending():
+        try:
+            return max(0.0, now - queue.load(event_id).capture.time)
+        except FileNotFoundError:  # it has just been delivered
+            continue
+        except Damaged:  # the next drain moves it to dead/
+            continue
+    return 0.0
+
+
+def _look_at_tickets(findings: Findings, state_dir: str) -> None:
+    state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
+    if damage:
+        findings.problem(WARNING, damage)
+    tickets = sum(entry.is_open for entry in state.entries())
+    findings.summary.append(f"{tickets} open tickets")
+    findings.perfdata.append(f"open_tickets={tickets};;;0")
+
+
+def _look_at_breaker(given: Any, findings: Findings, state_dir: str, now: float) -> None:
+    breaker = Breaker(state_dir)
+    if not breaker.is_open:
+        _prove_readable(breaker.path)
+    else:
+        seconds = max(0.0, now - breaker.since)
+        status = CRITICAL if given.critical.alerts(seconds) else WARNING
+        findings.problem(status, f"BlueRockTEL is out of reach: {describe(breaker, now)}")
+    findings.perfdata.append(f"breaker={int(breaker.is_open)};;;0;1")
+
+
+def _prove_readable(path: str) -> None:
+    """Raise OSError if there is a file that we cannot read: "all is well" would be a guess."""
+    try:
+        files.read_whole(path)
+    except FileNotFoundError:
+        pass
+
+
+def describe(breaker: Breaker, now: float) -> str:
+    """An open breaker in words: since when, until when, and the last error."""
+    since, until = times.iso(breaker.since), times.iso(breaker.retry_at)
+    error = (
+        breaker.error
+        if len(breaker.error) <= LONGEST_ERROR
+        else f"{breaker.error[:LONGEST_ERROR]}…"
+    )
+    return (
+        f"the breaker is open since {since} ({times.span(now - breaker.since)}), until {until};"
+        f" last error: {error}"
+    )
+
+
+def _look_at_api(given: Any, findings: Findings, config: Config, options: Options) -> None:
+    started = time.monotonic()
+    problem = _api_problem(given, config, options)
+    if problem is None:
+        seconds = time.monotonic() - started
+        findings.summary.append(f"the API answered in {seconds:.3f} s")
+        findings.perfdata.append(f"api_latency={seconds:.3f}s;;;0")
+    else:
+        findings.problem(CRITICAL, f"API: {problem}")
+        findings.perfdata.append("api_latency=U")
+
+
+def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
+    """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
+    from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.desk import Desk
+    from brtel_notify.log import Log
+
+    desk = Desk(config, options.state_dir(os.environ), Log(), time.time, os.environ)
+    try:
+        version = desk.client.version()
+    except TimedOut:
+        return f"no answer within {given.timeout:g} s"
+    except ApiError as error:
+        return str(error)
+    return None if version.status == "ok" else f"GET /version says status {version.status!r}"
+
+
+def _plain(text: str) -> str:
+    """One line without the bar that begins performance data."""
+    return one_line(text).replace("|", "/")

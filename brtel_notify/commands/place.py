@@ -1,0 +1,20 @@
+"""Where a command works: its state folder, configuration, log. Notifications need no more."""
+
+from __future__ import annotations
+
+import os
+
+from brtel_notify import config
+from brtel_notify.drain import Place
+from brtel_notify.log import Log
+from brtel_notify.options import Options
+
+
+def place(options: Options) -> Place:
+    """The place that the global options and the environment name."""
+    return Place(
+        state_dir=options.state_dir(os.environ),
+        config_file=config.find(options.config, os.environ),
+        environ=os.environ,
+        log=Log(options.verbose),
+    )

@@ -1,0 +1,265 @@
+"""``brtel-notify check`` and what ``status`` says of an outage: the plugin guidelines, kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from conftest import Site
+
+from brtel_notify.commands.check import Range
+
+DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
+ERROR = "event:acme.3cx.fr: POST /v1/tickets: 503 Service Unavailable | secret sauce"
+
+#: What the guidelines allow: 'label'=value[UOM];[warn];[crit];[min];[max]
+PERFDATA = re.compile(r"(\w+)=(U|-?[\d.]+)(s?)(?:;([^;\s]*)){0,4}")
+
+
+def check(site: Site, *arguments: str, code: int) -> str:
+    """The one line that the plugin prints."""
+    done = site.run("check", *arguments, code=code)
+    (line,) = done.stdout.splitlines()
+    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[code]
+    assert line.startswith(f"BRTEL-NOTIFY {word}: ")
+    return line
+
+
+def perfdata(line: str) -> Dict[str, str]:
+    text, bar, data = line.partition(" | ")
+    assert bar
+    assert "|" not in text + data
+    found = [PERFDATA.fullmatch(item) for item in data.split(" ")]
+    assert all(found), data
+    return {match[1]: match[2] for match in found if match}
+
+
+def wait(site: Site, seconds: float) -> None:
+    """Let one event have waited for that long; no clock is waited for."""
+    site.sandbox.faults(fail={"status": 503})
+    site.run(*DOWN)
+    (path,) = site.queued()
+    first, *rest = path.read_text().split("\n")
+    data: Dict[str, Any] = json.loads(first)
+    data["time"] = time.time() - seconds
+    path.write_text("\n".join([json.dumps(data), *rest]))
+    (site.state_dir / "breaker.json").unlink()
+
+
+def open_breaker(site: Site, seconds: float) -> None:
+    site.state_dir.mkdir(exist_ok=True)
+    now = time.time()
+    record = {"failures": 3, "since": now - seconds, "retry_at": now + 60, "error": ERROR}
+    (site.state_dir / "breaker.json").write_text(json.dumps(record))
+
+
+def test_all_is_well(site: Site) -> None:
+    site.run(*DOWN)
+    line = check(site, code=0)
+    assert "0 waiting, 0 dead, 1 open tickets" in line
+    values = perfdata(line)
+    assert list(values) == ["queue", "dead", "oldest", "open_tickets", "breaker"]
+    assert values["open_tickets"] == "1"
+    assert "oldest=0s;300;1800;0" in line
+
+
+def test_it_calls_nothing_and_changes_nothing(site: Site) -> None:
+    site.run(*DOWN)
+    site.calls()
+    before = {path: path.read_bytes() for path in site.state_dir.rglob("*") if path.is_file()}
+    check(site, code=0)
+    assert site.calls() == []
+    after = {path: path.read_bytes() for path in site.state_dir.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_the_api_is_called_when_asked_for(site: Site) -> None:
+    site.run(*DOWN)
+    site.calls()
+    line = check(site, "--api", code=0)
+    assert site.calls() == ["GET /version"]
+    assert float(perfdata(line)["api_latency"]) >= 0
+    assert "the API answered" in line
+
+
+def test_an_api_that_does_not_answer_is_critical(site: Site) -> None:
+    site.run(*DOWN)
+    site.sandbox.faults(hang={"path": "*/version", "seconds": 60})
+    line = check(site, "--api", "-t", "1", code=2)
+    assert perfdata(line)["api_latency"] == "U"
+    assert "within 1 s" in line
+    site.sandbox.clear_faults()
+    site.sandbox.faults(fail={"path": "*/version", "status": 503})
+    assert "503" in check(site, "--api", code=2)
+
+
+@pytest.mark.parametrize(
+    ("waited", "options", "code"),
+    [
+        (10, [], 0),
+        (400, [], 1),
+        (2000, [], 2),
+        (400, ["-w", "500"], 0),
+        (400, ["--critical", "100"], 2),
+        (400, ["-w", "@300:500"], 1),
+        (400, ["-w", "10:", "-c", "~:1000"], 0),
+    ],
+)
+def test_the_age_of_the_oldest_waiting_event(
+    site: Site, waited: int, options: List[str], code: int
+) -> None:
+    wait(site, waited)
+    line = check(site, *options, code=code)
+    assert waited <= float(perfdata(line)["oldest"])
+    assert "1 waiting" in line
+
+
+def test_a_dead_event_is_a_warning(site: Site) -> None:
+    site.run("event", "--host", "a", code=65)
+    line = check(site, code=1)
+    assert "1 dead (brtel-notify queue shows why)" in line
+    assert perfdata(line)["dead"] == "1"
+
+
+def test_an_open_breaker_says_since_when_and_why(site: Site) -> None:
+    open_breaker(site, 400)
+    line = check(site, code=1)
+    assert perfdata(line)["breaker"] == "1"
+    assert "the breaker is open since 20" in line
+    assert "(6m)" in line
+    assert "503 Service Unavailable / secret sauce" in line  # a bar would begin performance data
+    assert "(6m)" in check(site, "-c", "60", code=2)
+
+
+def test_a_real_outage_is_seen_and_its_end_too(site: Site) -> None:
+    site.sandbox.faults(fail={"status": 503})
+    site.run(*DOWN)
+    assert "503" in check(site, code=1)
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    check(site, code=0)
+
+
+def test_the_worst_comes_first(site: Site) -> None:
+    site.run("event", "--host", "a", code=65)
+    open_breaker(site, 4000)
+    line = check(site, code=2)
+    assert line.index("out of reach") < line.index("dead (brtel-notify queue")
+
+
+def test_a_damaged_map_is_a_warning(site: Site) -> None:
+    site.run(*DOWN)
+    (site.state_dir / "state.json").write_text("{")
+    assert "state.json" in check(site, code=1)
+
+
+# --- UNKNOWN --------------------------------------------------------------------------------------
+
+
+def test_no_state_folder(site: Site) -> None:
+    assert str(site.state_dir) in check(site, code=3)
+
+
+@pytest.mark.parametrize("what", ["queue", "dead", "state.json", "breaker.json"])
+def test_a_state_folder_that_cannot_be_read(site: Site, what: str) -> None:
+    site.state_dir.mkdir()
+    wrong = site.state_dir / what
+    if what.endswith(".json"):
+        wrong.mkdir()
+    else:
+        wrong.write_text("")
+    assert str(wrong) in check(site, code=3)
+
+
+@pytest.mark.parametrize("text", [None, "api: [", "apis: {}"])
+def test_a_configuration_that_cannot_be_used(site: Site, text: object) -> None:
+    site.run(*DOWN)
+    if text is None:
+        site.config_file.unlink()
+    else:
+        site.config_file.write_text(str(text))
+    assert str(site.config_file) in check(site, code=3)
+
+
+def test_a_map_of_a_later_version(site: Site) -> None:
+    site.state_dir.mkdir()
+    (site.state_dir / "state.json").write_text('{"version": 99, "tickets": {}}')
+    assert "version" in check(site, code=3)
+
+
+@pytest.mark.parametrize("words", [["-w", "ten"], ["-t", "0"], ["--nonsense"], ["-c", "20:10"]])
+def test_a_wrong_command_line_is_unknown_and_not_critical(site: Site, words: List[str]) -> None:
+    assert "command line" in check(site, *words, code=3)
+
+
+def test_a_disk_that_hangs_is_given_up(site: Site) -> None:
+    """A configuration that never comes to an end stands for it."""
+    import os
+
+    site.state_dir.mkdir()
+    site.config_file.unlink()
+    os.mkfifo(site.config_file)
+    done = site.run("check", "-t", "1", code=3)
+    assert done.stdout.startswith("BRTEL-NOTIFY UNKNOWN: ")
+    assert len(done.stdout.splitlines()) == 1
+
+
+# --- ranges ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "alerts", "quiet"),
+    [
+        ("10", [-1, 10.5], [0, 10]),
+        ("10:", [9.9, -1], [10, 1e9]),
+        ("~:10", [10.1], [-1e9, 10]),
+        ("10:20", [9, 21], [10, 20]),
+        ("@10:20", [10, 15, 20], [9, 21]),
+        (":5", [-1, 6], [0, 5]),
+        ("-5:-1.5", [0, -6], [-5, -1.5]),
+    ],
+)
+def test_ranges_are_those_of_the_guidelines(
+    text: str, alerts: List[float], quiet: List[float]
+) -> None:
+    found = Range(text)
+    assert all(found.alerts(value) for value in alerts)
+    assert not any(found.alerts(value) for value in quiet)
+
+
+@pytest.mark.parametrize("text", ["", "a", "@", ":", "1:2:3", "2:1", "10s", "1 "])
+def test_what_is_no_range(text: str) -> None:
+    with pytest.raises(ValueError, match="not a range"):
+        Range(text)
+
+
+# --- status ---------------------------------------------------------------------------------------
+
+
+def test_status_ends_with_the_open_breaker(site: Site) -> None:
+    open_breaker(site, 400)
+    counts, last = site.run("status").stdout.splitlines()
+    assert counts == "0 open, 0 queued, 0 dead"
+    assert last.startswith("BlueRockTEL is out of reach: the breaker is open since 20")
+    assert "until 20" in last
+    assert last.endswith(ERROR)
+    breaker = json.loads(site.run("status", "--json").stdout)["breaker"]
+    assert breaker["open"]
+    assert breaker["since"] < breaker["until"]
+    assert breaker["error"] == ERROR
+
+
+def test_status_without_an_outage_says_nothing_of_it(site: Site) -> None:
+    assert site.run("status").stdout == "0 open, 0 queued, 0 dead\n"
+    breaker = json.loads(site.run("status", "--json").stdout)["breaker"]
+    assert breaker == {"open": False, "since": None, "until": None, "error": None}
+
+
+def test_status_of_a_folder_that_cannot_be_read(site: Site, tmp_path: Path) -> None:
+    site.state_dir.mkdir()
+    (site.state_dir / "queue").write_text("")
+    assert str(site.state_dir / "queue") in site.run("status", code=75).stderr
