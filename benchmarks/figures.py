@@ -20,12 +20,13 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
+from measuring import Failed, Figure, Spent, peak_memory, run, table, wait
+
 import brtel_notify.sandbox
 from brtel_notify.capture import Capture
 from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.state import Entry, State
-from measuring import Failed, Figure, Spent, peak_memory, run, table, wait
 
 NAIVE = str(Path(__file__).with_name("naive.py"))
 RELAY = str(Path(__file__).with_name("relay.py"))
@@ -186,8 +187,8 @@ class Bench:
             python = [sys.executable, "-c", "pass"]
             ours, theirs = self._pairs(lambda: several(command), lambda: several(python))
             worker.wait_until_idle()
-            if len(sandbox.tickets()) != 1:
-                raise Failed("the hand-offs did not end in one ticket")
+            if worker.process.poll() is not None or len(sandbox.tickets()) != 1:
+                raise Failed("the worker has gone, or opened more than one ticket")
         return _ratio(
             "handoff",
             "hand-off to a running worker, CPU, against python -c pass",
@@ -369,7 +370,7 @@ class Storm:
 
     def __init__(self, sandbox: SandboxProcess, site: Site, alerts: int) -> None:
         sandbox.reset()
-        sandbox.seed(**_many_customers(alerts))
+        sandbox.seed(replace=False, **_many_customers(alerts))
         before = self._naive(site, range(NAIVE_ALERTS // 2))
         self.ours, self.peak = self._worker(sandbox, site, alerts)
         after = self._naive(site, range(NAIVE_ALERTS // 2, NAIVE_ALERTS))

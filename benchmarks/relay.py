@@ -69,8 +69,8 @@ class Relay:
 
 
 def _port(server: asyncio.AbstractServer) -> int:
-    sockets = getattr(server, "sockets", ())
-    return int(sockets[0].getsockname()[1])
+    assert isinstance(server, asyncio.Server)
+    return int(server.sockets[0].getsockname()[1])
 
 
 async def _main(port: int, certificate: str, key: str, delay: float) -> None:

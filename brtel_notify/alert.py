@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator, NamedTuple, Optional
 
 PROBLEM = "problem"
 RECOVERY = "recovery"
@@ -31,8 +30,7 @@ class Vars(Dict[str, str]):
         return ""
 
 
-@dataclass(frozen=True)
-class Alert:
+class Alert(NamedTuple):
     """One notification, whatever sent it.
 
     ``since`` and ``time`` are seconds since the epoch, UTC; ``since`` is when the present state
@@ -59,7 +57,7 @@ class Alert:
     author: str = ""
     comment: str = ""
     url: str = ""
-    vars: Vars = field(default_factory=Vars)
+    vars: Vars = Vars()
 
     @property
     def key(self) -> str:

@@ -19,6 +19,7 @@ NAME = "breaker.json"
 #: Seconds from the first failure to the first probe; doubled with each failed one.
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
+_LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
 
 
 class Breaker:
@@ -42,7 +43,9 @@ class Breaker:
             data = json.loads(files.read_whole(self.path))
             failures, since = int(data["failures"]), float(data["since"])
             retry_at, error = float(data["retry_at"]), str(data["error"])
-        except (OSError, ValueError, KeyError, TypeError):
+            if not 0.0 <= since < _LAST_TIME or not 0.0 <= retry_at < _LAST_TIME:
+                raise ValueError("an impossible time")
+        except (OSError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError):
             failures, since, retry_at, error = 0, 0.0, 0.0, ""
         self.failures, self.since, self.retry_at, self.error = failures, since, retry_at, error
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "worker": "deliver events as they come, until told to stop",
     "queue": "list, show, retry or drop waiting and dead events",
     "status": "the open tickets",
+    "check": "a monitoring plugin that watches brtel-notify itself",
     "discover": "the instance's priorities, categories, teams and statuses",
     "test": "prove configuration, credentials and names; opens no ticket",
     "render": "show what would be sent for an input, and call nothing",

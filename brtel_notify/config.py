@@ -7,7 +7,6 @@ writes its reference. A value that is wrong is reported with the file and the li
 from __future__ import annotations
 
 import os
-from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timezone, tzinfo
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
@@ -16,21 +15,60 @@ from brtel_notify.private import PrivateFolder
 from brtel_notify.readers import Reader, Tree
 from brtel_notify.yamltree import ConfigError
 
-#: A record of this program whose keys people write; see Api, Ticket and the others.
-Section = TypeVar("Section")
-
 ENVIRONMENT_VARIABLE = "BRTEL_NOTIFY_CONFIG"
 SYSTEM_FILE = "/etc/brtel-notify/config.yml"
 
 
-def option(default: Any, reader: Reader, description: str) -> Any:
+class Option:
     """A key of the file: what it is when absent, how it is read, what it means."""
-    metadata = {"reader": reader, "description": description}
-    if default is MISSING:
-        return field(metadata=metadata)
-    if isinstance(default, (list, dict)):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+
+    __slots__ = ("default", "description", "reader")
+
+    def __init__(self, default: Any, reader: Reader, description: str) -> None:
+        self.default = default
+        self.reader = reader
+        self.description = description
+
+
+def option(default: Any, reader: Reader, description: str) -> Any:
+    """An Option, as an attribute of a Section; REQUIRED has no default."""
+    return Option(default, reader, description)
+
+
+#: The default of a key that must be given.
+REQUIRED: Any = object()
+
+
+class Section:
+    """A part of the file: its keys are the class's Options, their values the instance's.
+
+    A plain class and no dataclass: those cost a delivery tens of milliseconds.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        for name, item in options_of(type(self)).items():
+            value = values.pop(name, item.default)
+            if value is REQUIRED:
+                raise TypeError(f"{name} is missing")
+            setattr(self, name, value.copy() if isinstance(value, (dict, list)) else value)
+        if values:
+            raise TypeError(f"unknown: {', '.join(values)}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({vars(self)})"
+
+
+Kind = TypeVar("Kind", bound=Section)
+
+
+def options_of(kind: Type[Section]) -> Dict[str, Option]:
+    """The keys of a section."""
+    return {name: item for name, item in vars(kind).items() if isinstance(item, Option)}
 
 
 def section(kind: Any) -> Reader:
@@ -43,11 +81,10 @@ def sections(kind: Any) -> Reader:
     return readers.or_none(lambda tree: [read_section(kind, item) for item in tree.items()])
 
 
-@dataclass(frozen=True)
-class Api:
+class Api(Section):
     """How to reach BlueRockTEL."""
 
-    url: str = option(MISSING, readers.url, "address of the API: https://INSTANCE/api")
+    url: str = option(REQUIRED, readers.url, "address of the API: https://INSTANCE/api")
     token: Optional[str] = option(None, readers.secret, "the API token itself")
     token_file: Optional[str] = option(None, readers.path, "a file that holds the token")
     email: Optional[str] = option(None, readers.email, "log in as this user…")
@@ -60,8 +97,7 @@ class Api:
         return f"Api(url={self.url!r})"
 
 
-@dataclass(frozen=True)
-class CustomerOptions:
+class CustomerOptions(Section):
     """Who owns the host of an alert."""
 
     lookup: List[Tuple[str, str]] = option(
@@ -81,13 +117,12 @@ class CustomerOptions:
     cache: float = option(86400.0, readers.duration, "how long an answer is believed")
 
 
-@dataclass(frozen=True)
-class TicketOptions:
+class TicketOptions(Section):
     """What a ticket is opened with."""
 
-    priority: Any = option(MISSING, readers.name_or_id, "priority")
-    category: Any = option(MISSING, readers.name_or_id, "category")
-    sub_category: Any = option(MISSING, readers.name_or_id, "sub-category of that category")
+    priority: Any = option(REQUIRED, readers.name_or_id, "priority")
+    category: Any = option(REQUIRED, readers.name_or_id, "category")
+    sub_category: Any = option(REQUIRED, readers.name_or_id, "sub-category of that category")
     team: Any = option(None, readers.name_or_id_or_null, "support team")
     status: Any = option(None, readers.name_or_id_or_null, "status")
     tags: List[str] = option(["monitoring", "auto"], readers.or_none(readers.texts), "tags")
@@ -106,25 +141,23 @@ class TicketOptions:
 
 #: What severities and rules can set: the keys of ``ticket`` that differ from alert to alert.
 SETTABLE: Dict[str, Reader] = {
-    item.name: item.metadata["reader"]
-    for item in fields(TicketOptions)
-    if item.name not in ("group_by", "adopt")
+    name: item.reader
+    for name, item in options_of(TicketOptions).items()
+    if name not in ("group_by", "adopt")
 }
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Section):
     """A rule: when its condition holds, some settings of the ticket are others."""
 
-    when: str = option(MISSING, readers.text, "the condition, a Jinja expression")
+    when: str = option(REQUIRED, readers.text, "the condition, a Jinja expression")
     set: Dict[str, Any] = option({}, readers.settings(SETTABLE), "what the ticket gets")
     ignore: Optional[bool] = option(
         None, readers.boolean, "leave the alert alone, or not after all"
     )
 
 
-@dataclass(frozen=True)
-class ContactOptions:
+class ContactOptions(Section):
     """Who of the customer is attached to the ticket."""
 
     role: Optional[str] = option(
@@ -133,8 +166,7 @@ class ContactOptions:
     attach: str = option("first", readers.choice("first", "all"), "the first that fits, or all")
 
 
-@dataclass(frozen=True)
-class ReplyOptions:
+class ReplyOptions(Section):
     """The notes that we add to a ticket."""
 
     details: bool = option(True, readers.boolean, "a note with the alert's details at opening")
@@ -146,8 +178,7 @@ class ReplyOptions:
 _NOTE = readers.choice("note", "ignore")
 
 
-@dataclass(frozen=True)
-class Lifecycle:
+class Lifecycle(Section):
     """What becomes of the ticket as the alert goes on."""
 
     on_repeat: str = option("ignore", readers.choice("ignore", "note"), "the same problem again")
@@ -173,12 +204,11 @@ class Lifecycle:
     )
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Section):
     """The whole file. ``places`` says on which line each key stands, for messages."""
 
-    api: Api = option(MISSING, section(Api), "")
-    ticket: TicketOptions = option(MISSING, section(TicketOptions), "")
+    api: Api = option(REQUIRED, section(Api), "")
+    ticket: TicketOptions = option(REQUIRED, section(TicketOptions), "")
     customer: CustomerOptions = option(CustomerOptions(), section(CustomerOptions), "")
     severities: Dict[str, Dict[str, Any]] = option(
         {}, readers.severities(SETTABLE), "settings of the ticket by severity or state"
@@ -191,7 +221,10 @@ class Config:
     templates: Optional[str] = option(None, readers.path, "a folder of your own templates")
     timezone: tzinfo = option(timezone.utc, readers.zone, "of the dates shown in tickets")
     log: str = option("stderr", readers.log, "stderr, syslog, or a file")
-    places: Dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.places: Dict[str, str] = {}
 
     def place(self, key: str) -> str:
         """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent."""
@@ -244,19 +277,11 @@ def _check_credential(config: Config, environ: Mapping[str, str]) -> None:
     )
 
 
-def read_section(kind: Type[Section], tree: Tree) -> Section:
+def read_section(kind: Type[Kind], tree: Tree) -> Kind:
     """One section of the file as the class KIND that describes it. Raises ConfigError."""
-    known: Dict[str, Field[Any]] = {
-        item.name: item
-        for item in fields(kind)  # type: ignore[arg-type]
-        if "reader" in item.metadata
-    }
-    values = {
-        name: known[name].metadata["reader"](branch)
-        for name, branch in tree.branches(known).items()
-    }
+    known = options_of(kind)
+    values = {name: known[name].reader(branch) for name, branch in tree.branches(known).items()}
     for name, item in known.items():
-        required = item.default is MISSING and item.default_factory is MISSING
-        if required and name not in values:
+        if item.default is REQUIRED and name not in values:
             raise ConfigError(f"{tree.places[tree.key]}: {tree.sub(name)}: is missing")
     return kind(**values)

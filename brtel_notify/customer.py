@@ -12,8 +12,7 @@ D, the hosts of a customer, confirms one of a few candidates that a search gave.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from brtel_notify.bluerocktel import Customer, NotFound, PbxHost, Refused
 from brtel_notify.cache import Cache
@@ -48,8 +47,7 @@ class Directory(Protocol):
         """D."""
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """The customer that an alert belongs to, and how that was found out."""
 
     id: int

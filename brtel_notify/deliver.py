@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify import plan as steps
@@ -207,7 +206,7 @@ class Delivery:
         for _, alert in self.companions:
             known[alert.key] = alert
         del known[self.alert.key]
-        situation = replace(situation, companions=tuple(known.values()))
+        situation = situation._replace(companions=tuple(known.values()))
         if situation.worst is not self.alert and self.alert.kind == PROBLEM:
             self.steps.settings = self._settings(situation.worst)
         return situation
@@ -236,7 +235,7 @@ class Delivery:
             except _CustomerGone:
                 situation = self._look_again()
                 continue
-            situation = replace(situation, facts={**situation.facts, **facts})
+            situation = situation._replace(facts={**situation.facts, **facts})
 
     def _begin(self, key: str) -> None:
         if not self.begun:

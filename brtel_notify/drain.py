@@ -9,8 +9,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible
@@ -43,8 +53,7 @@ LOOK_EVERY = 0.25
 STATE_FILE = "state.json"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where to deliver from and how: the command line's global options, and the clock."""
 
     state_dir: str
@@ -166,10 +175,13 @@ class Drain:
         self.outcomes = {key: o for key, o in self.outcomes.items() if key in pending}
 
     def reconfigure(self) -> None:
-        """Read the configuration again, and the map; only while no thread runs."""
+        """Read configuration, map and queue again; only while no thread runs."""
         if self._desk is not None:
             self._desk.close()
         self._config = self._desk = self._state = None
+        # The lane of an event depends on the configuration.
+        self.lanes = Lanes()
+        self.outcomes = {}
 
     def finish(self) -> None:
         """Wait for threads, and say of what is left why it is left."""
@@ -224,6 +236,8 @@ class Drain:
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
         lane = self._lane(alert)
+        if lane is None:
+            return
         self.lanes.add(event.id, lane)
         if event.waits(self.place.clock()) and not self.force:
             lightly = event.failed_widely and event.attempts <= LIGHT_ATTEMPTS
@@ -235,8 +249,11 @@ class Drain:
         self.log.say(outcome.text)
         self.outcomes[event_id] = outcome
 
-    def _lane(self, alert: Alert) -> str:
-        """What keeps events in order: at least those of one ticket share a lane."""
+    def _lane(self, alert: Alert) -> Optional[str]:
+        """What keeps events in order: at least those of one ticket share a lane.
+
+        None, and a halt, when BlueRockTEL would have to say and does not.
+        """
         config = self._configuration()
         if config is None or not self._ready():
             return alert.key
@@ -244,15 +261,23 @@ class Drain:
             return self._customers_lane(alert)
         return alert.host if config.ticket.group_by == "host" else alert.key
 
-    def _customers_lane(self, alert: Alert) -> str:
+    def _customers_lane(self, alert: Alert) -> Optional[str]:
         from brtel_notify.bluerocktel import ApiError, OutOfTime
         from brtel_notify.credentials import CredentialsError
 
         assert self._desk is not None  # noqa: S101 - _ready() made it
         try:
             owner = self._desk.owner(alert)
-        except (ApiError, OutOfTime, ConfigError, CredentialsError):
+        except ApiError as error:
+            if error.retry and error.api_wide and error.status != 500:  # every event's would fail
+                text = f"{alert.key}: {error}; it will be tried again"
+                self.halt = _waits(API, text, retry_after=error.retry_after)
+                self.log.say(text)
+                self._mind_the_breaker(self.halt)
+                return None
             return alert.key  # it will come up again at the delivery, and be judged there
+        except (OutOfTime, ConfigError, CredentialsError):
+            return alert.key
         return f"customer {owner.id}" if owner else alert.key
 
     # --- what delivering needs --------------------------------------------------------------------
@@ -376,12 +401,19 @@ class Drain:
         if verdict.stays:
             self.lanes.stays(lane)
             if verdict.retry_at:
-                self.lanes.sleep(lane, verdict.retry_at, lightly=verdict.halts == API)
+                lightly = verdict.halts == API and self._is_little_tried(event_id)
+                self.lanes.sleep(lane, verdict.retry_at, lightly)
         else:
             self.lanes.done(lane, verdict.also_done)
         self._mind_the_breaker(verdict)
         if verdict.halts is not None:
             self.halt = self.halt or verdict
+
+    def _is_little_tried(self, event_id: str) -> bool:
+        try:
+            return self.queue.load(event_id).attempts <= LIGHT_ATTEMPTS
+        except (OSError, Damaged):
+            return False
 
     def _mind_the_breaker(self, verdict: Verdict) -> None:
         now = self.place.clock()

@@ -11,7 +11,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Union
+    from typing import List, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
 
@@ -21,7 +21,7 @@ _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NotAFile(OSError):
-    """Something that is no regular file stands where a file is due: a folder, a link, a FIFO."""
+    """Something else stands where a file (or a folder) is due: a link, a FIFO…"""
 
 
 def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
@@ -33,6 +33,9 @@ def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
+        # The state folder itself may be a link, if its operator says so; what lies in it may not.
+        if parent is not None and not is_folder(path):
+            raise _not_a_folder(path) from None
         return
     mode = 0o2770 if parent is not None and _shared(parent) else 0o700
     descriptor = _open_folder(path)
@@ -46,6 +49,32 @@ def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
         sync_folder(_folder_of(path))
     except PermissionError:  # one may be allowed to make folders there, and not to look
         pass
+
+
+def is_folder(path: PathLike) -> bool:
+    """Whether PATH is a folder itself, and no link to one that somebody may have planted."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def names_in(folder: PathLike) -> List[str]:
+    """The names in FOLDER, which must be no link. Raises OSError, NotAFile."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and os.path.lexists(folder):
+            raise _not_a_folder(folder) from None
+        raise
+    try:
+        return os.listdir(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_a_folder(path: PathLike) -> NotAFile:
+    return NotAFile(errno.ENOTDIR, "is a link or a file where a folder is due", os.fspath(path))
 
 
 def _open_folder(path: PathLike) -> int:

@@ -32,9 +32,18 @@ class Lanes:
         return len(self._busy)
 
     def add(self, event_id: str, lane: str) -> None:
-        """An event was captured: to the end of its lane."""
+        """An event came: into its lane by the order of capture, which ids sort in.
+
+        It may be older than some that wait: put back by an operator, or slow to reach the disk.
+        The one that is being worked on stays the first.
+        """
         self._known.add(event_id)
-        self._waiting.setdefault(lane, deque()).append(event_id)
+        events = self._waiting.setdefault(lane, deque())
+        first = 1 if lane in self._busy else 0
+        place = len(events)
+        while place > first and events[place - 1] > event_id:
+            place -= 1
+        events.insert(place, event_id)
 
     def sleep(self, lane: str, until: float, lightly: bool = False) -> None:
         """The first event of LANE is not to be tried before UNTIL; lightly: unless woken."""

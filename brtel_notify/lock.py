@@ -27,19 +27,26 @@ class DrainLock:
         self._descriptor = -1
 
     def __enter__(self) -> bool:
-        descriptor = self._open()
+        while True:
+            self._descriptor = self._open()
+            try:
+                taken = self._lock()
+                if not taken or self.is_current():
+                    return taken
+            except BaseException as error:
+                os.close(self._descriptor)
+                if isinstance(error, OSError):
+                    error.filename = self.path
+                raise
+            # Between opening and locking, the file was replaced: others lock the new one.
+            os.close(self._descriptor)
+
+    def _lock(self) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            taken = True
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            taken = False
-        except BaseException as error:
-            os.close(descriptor)
-            if isinstance(error, OSError):
-                error.filename = self.path
-            raise
-        self._descriptor = descriptor
-        return taken
+            return False
+        return True
 
     def _open(self) -> int:
         try:

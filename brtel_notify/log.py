@@ -70,7 +70,20 @@ def _to_syslog(line: str) -> None:
 def _to_file(path: str, line: str) -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     try:
-        with open(path, "a", encoding="utf-8", errors="replace") as file:
+        with open(path, "a", encoding="utf-8", errors="replace", opener=_open_log) as file:
             file.write(f"{stamp} {PROGRAM}[{os.getpid()}]: {line}\n")
     except OSError as error:
         _to_stderr(f"{path}: {error.strerror}: {line}")
+
+
+def _open_log(path: str, flags: int) -> int:
+    """Open the log; a new one is for its owner (and group, as its folder says), whatever the umask.
+
+    One that is there keeps its mode, and may be a link: its operator knows why.
+    """
+    from brtel_notify import files
+
+    try:
+        return files.create(path, flags & ~os.O_CREAT)
+    except FileExistsError:
+        return os.open(path, flags & ~os.O_CREAT)

@@ -172,7 +172,7 @@ class Names:
 
     def _fetched(self, kind: str, failures: int) -> List[Row]:
         try:
-            return [vars(row).copy() for row in getattr(self.client, kind)()]
+            return [row._asdict() for row in getattr(self.client, kind)()]
         except (NotFound, Refused) as error:  # every instance has these lists
             place = self.config.place("api.url")
             raise ConfigError(f"{place}: api.url: is this the API? {error}") from None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 DELIVERED = "delivered"
 IGNORED = "ignored"
@@ -16,8 +15,7 @@ FAILED = "failed"
 EXIT_CODES = {REFUSED: 65, FAILED: 70, MISCONFIGURED: 78}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an event: one of the words above, and one line for people."""
 
     status: str
@@ -27,8 +25,7 @@ class Outcome:
         return f"{self.status}: {self.text}"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """An outcome, and what follows from it.
 
     ``stays``: the event is still in the queue. ``retry_at``: not to be tried before that time,

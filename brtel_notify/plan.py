@@ -9,8 +9,7 @@ the same function serves a fresh event and one that was interrupted anywhere.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 from brtel_notify import alert as kinds
 from brtel_notify import times
@@ -48,8 +47,7 @@ _NOTED = {
 }
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """The parts of the configuration that decide what is done."""
 
     lifecycle: Lifecycle
@@ -63,8 +61,7 @@ class Policy:
         return self.group_by != "alert"
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """All that a plan depends on.
 
     ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
@@ -82,7 +79,7 @@ class Situation:
     now: float
     entry: Optional[Entry] = None
     shared: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
     companions: Tuple[Alert, ...] = ()
 
     @property
@@ -131,8 +128,7 @@ class Situation:
         return None if ticket is None or ticket["id"] == self.facts.get("gone") else ticket
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What is done for an event: in words, the steps, and the map's entry afterwards.
 
     ``entry`` is meaningful once every step is done; ``forget`` then removes the entry instead, and
@@ -215,7 +211,7 @@ def _returned(s: Situation, entry: Entry) -> Plan:
     if s.gone:
         return _first(s)
     steps = (REOPEN, UPDATE, NOTE) if s.alert.severity != entry.severity else (REOPEN, NOTE)
-    again = replace(entry, closed_at=None, members={}, severity=s.alert.severity, noted={})
+    again = entry._replace(closed_at=None, members={}, severity=s.alert.severity, noted={})
     return Plan("reopened", steps, _seen(s, _with_members(again, s)), note="problem")
 
 
@@ -263,7 +259,7 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
     """The problem goes on, but a person closed (or deleted) the ticket."""
     wanted = s.policy.lifecycle.on_closed_by_hand
     if wanted == "ignore":
-        muted = replace(entry, muted=True)
+        muted = entry._replace(muted=True)
         return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
     if wanted == "new" or s.gone:
         return _opens_anew(s, (*before, FIND))
@@ -281,7 +277,7 @@ def _opens_anew(s: Situation, before: Tuple[str, ...]) -> Plan:
         return Plan("a person closed its ticket", before)
     if s.found is not None and s.found["open"]:  # another monitoring server was quicker
         return _joins_found(s, s.found, before)
-    return replace(_opens(s, before), decision="a person closed its ticket: opened a new one")
+    return _opens(s, before)._replace(decision="a person closed its ticket: opened a new one")
 
 
 # --- recoveries ---------------------------------------------------------------------------------
@@ -302,19 +298,19 @@ def _recovery(s: Situation) -> Plan:
     well = {alert.key for alert in s.alerts}
     others = {key: known for key, known in entry.members.items() if key not in well}
     if others:
-        after = _seen(s, replace(entry, members=others, severity=_worst(others)))
+        after = _seen(s, entry._replace(members=others, severity=_worst(others)))
         return Plan(f"recovered, {len(others)} still not", (NOTE,), after, note="recovery")
     return _last_recovery(s, entry)
 
 
 def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
-    left = _seen(s, replace(entry, members={}, recovered_at=times.iso(s.now)))
+    left = _seen(s, entry._replace(members={}, recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
     if wanted == "note" or not entry.ours or s.shared:
         return Plan("recovered: noted, ticket left open", (NOTE,), left, note="recovery")
-    closed = replace(left, recovered_at=None, closed_at=times.iso(s.now))
+    closed = left._replace(recovered_at=None, closed_at=times.iso(s.now))
     return Plan("closed", (RESOLVE,), closed, note="recovery")
 
 
@@ -330,9 +326,9 @@ def _recovery_of_unknown(s: Situation) -> Plan:
     ended = _seen(s, _entry_of(s, found))
     if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
         # Who else is in a found group ticket is not known: it is not ours to close on a guess.
-        left = replace(ended, recovered_at=times.iso(s.now))
+        left = ended._replace(recovered_at=times.iso(s.now))
         return Plan("recovered: noted, ticket left open", (FIND, NOTE), left, note="recovery")
-    closed = replace(ended, closed_at=times.iso(s.now))
+    closed = ended._replace(closed_at=times.iso(s.now))
     return Plan("closed", (FIND, RESOLVE), closed, note="recovery")
 
 
@@ -358,7 +354,7 @@ def _noted(s: Situation, wanted: str) -> Plan:
     recent = {
         key: at for key, at in entry.noted.items() if s.now - times.from_iso(at) < SAME_NOTE_WITHIN
     }
-    after = replace(entry, noted={**recent, fingerprint: times.iso(s.now)})
+    after = entry._replace(noted={**recent, fingerprint: times.iso(s.now)})
     if s.change:
         after = _with_members(after, s)
     decision = f"{s.alert.kind} noted" + (f", {s.change}" if s.change else "")
@@ -399,7 +395,7 @@ def _with_members(entry: Entry, s: Situation) -> Entry:
             "state": alert.state,
             "since": times.iso(alert.since if alert.since is not None else alert.time),
         }
-    return replace(entry, members=members, severity=_worst(members))
+    return entry._replace(members=members, severity=_worst(members))
 
 
 def _worst(members: Mapping[str, Mapping[str, Any]]) -> str:
@@ -411,8 +407,7 @@ def _seen(s: Situation, entry: Entry) -> Entry:
     looked = any(step in s.facts for step in (FIND, CHECK, CREATE, UPDATE, REOPEN))
     checked_at = times.iso(s.now) if looked else entry.checked_at
     sent = s.facts[UPDATE].get("priority_id") if UPDATE in s.facts else None
-    return replace(
-        entry,
+    return entry._replace(
         last_event=s.event_id,
         checked_at=checked_at,
         priority_id=sent if sent is not None else entry.priority_id,

@@ -178,7 +178,7 @@ class Queue:
 
     def make_folders(self) -> None:
         """Create the state folder and what belongs into it, if they are not there."""
-        if os.path.isdir(self.folder) and os.path.isdir(self.dead_folder):
+        if files.is_folder(self.folder) and files.is_folder(self.dead_folder):
             return
         os.makedirs(os.path.dirname(os.path.abspath(self.state_dir)), exist_ok=True)
         files.make_folder(self.state_dir)
@@ -282,7 +282,7 @@ def _move(event_id: str, source: str, target: str, record: Dict[str, Any]) -> No
 
 def _ids(folder: str) -> List[str]:
     try:
-        names = os.listdir(folder)
+        names = files.names_in(folder)
     except FileNotFoundError:
         return []
     return sorted(

@@ -11,8 +11,18 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 #: The only kind of thing that tickets and contacts hang on.
 CUSTOMER_TYPE = "App\\Customer"
@@ -124,8 +134,7 @@ def _plain_list(value: Any) -> Optional[List[Any]]:
     return value if isinstance(value, list) else None
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A priority, category, status, team or user: an id and its name."""
 
     id: int
@@ -138,8 +147,7 @@ class Named:
         return cls(fields.id(), fields.text("name"))
 
 
-@dataclass(frozen=True)
-class SubCategory:
+class SubCategory(NamedTuple):
     """A ticket sub-category and the id of the category it belongs to (None: not said)."""
 
     id: int
@@ -170,14 +178,13 @@ def _smells_of_a_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(words.lower()))
 
 
-@dataclass(frozen=True)
-class Customer:
+class Customer(NamedTuple):
     """A customer; ``extra`` has its further plain fields (vip, on_call_duty…), none secret."""
 
     id: int
     name: str
     account: str
-    extra: Dict[str, Any] = field(default_factory=dict, hash=False)
+    extra: Dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @classmethod
     def parse(cls, data: Any) -> Customer:
@@ -196,8 +203,7 @@ class Customer:
         return cls(fields.id(), fields.text("name"), fields.text("customer_account"), extra)
 
 
-@dataclass(frozen=True)
-class PbxHost:
+class PbxHost(NamedTuple):
     """A 3CX host. The API's record also holds secrets: nothing else of it is kept."""
 
     id: int
@@ -214,8 +220,7 @@ class PbxHost:
         return cls(fields.id(), fields.text("host_name"), active, customers)
 
 
-@dataclass(frozen=True)
-class Contact:
+class Contact(NamedTuple):
     """A person at a customer; what the API does not know is empty."""
 
     id: int
@@ -237,8 +242,7 @@ class Contact:
         )
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply of a ticket; ``customer_visible`` is None where the answer does not say."""
 
     id: int
@@ -264,8 +268,7 @@ class Reply:
         )
 
 
-@dataclass(frozen=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A ticket. ``replies`` and ``contacts`` are None where the answer does not have them."""
 
     id: int
@@ -334,8 +337,7 @@ def _tags(fields: _Fields) -> Tuple[str, ...]:
     return tuple(str(item) for item in items if isinstance(item, (str, int, float)))
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """Who logged in, and the support teams they belong to. The token is not in it."""
 
     user: Optional[Named]
@@ -351,8 +353,7 @@ class Login:
         return cls(named, tuple(Named.parse(team) for team in teams))
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """What GET /version says: good for a health check, for it needs no token."""
 
     version: str

@@ -20,7 +20,6 @@ import os
 import re
 import threading
 import traceback
-from dataclasses import dataclass, fields
 from datetime import datetime, timezone, tzinfo
 from typing import (
     Any,
@@ -30,6 +29,7 @@ from typing import (
     Iterator,
     List,
     Mapping,
+    NamedTuple,
     Optional,
     Tuple,
 )
@@ -131,8 +131,7 @@ _FRENCH = {
 }
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A rendered text, and what went wrong on the way to it."""
 
     text: str
@@ -510,7 +509,7 @@ def context_of(
     alert: Alert, now: float, zone: tzinfo, customer: Optional[Mapping[str, Any]] = None
 ) -> Dict[str, Any]:
     """The one context of every template and rule: the alert, its fields, the customer, now."""
-    context: Dict[str, Any] = {item.name: getattr(alert, item.name) for item in fields(alert)}
+    context: Dict[str, Any] = alert._asdict()
     context["alert"] = alert
     context["what"] = alert.what
     context["now"] = datetime.fromtimestamp(now, zone)

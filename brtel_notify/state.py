@@ -12,8 +12,7 @@ import logging
 import os
 import re
 import time
-from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import files, times
 from brtel_notify.alert import SEVERITIES, reference
@@ -31,8 +30,7 @@ class LaterVersion(Exception):
     """state.json was written by a later version of brtel-notify."""
 
 
-@dataclass
-class Entry:
+class Entry(NamedTuple):
     """One ticket of ours (or that we share) and the alerts that it stands for.
 
     ``members`` maps the key of each alert that is still a problem to its severity and state.
@@ -53,12 +51,12 @@ class Entry:
     priority_id: Optional[int] = None
     host: str = ""
     service: str = ""
-    members: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    members: Dict[str, Dict[str, Any]] = {}  # noqa: RUF012 - never changed
     closed_at: Optional[str] = None
     recovered_at: Optional[str] = None
     muted: bool = False
     checked_at: Optional[str] = None
-    noted: Dict[str, str] = field(default_factory=dict)
+    noted: Dict[str, str] = {}  # noqa: RUF012 - never changed
     last_event: str = ""
 
     @property
@@ -202,7 +200,7 @@ def _file(texts: Dict[str, str]) -> bytes:
 
 
 def _entry_text(entry: Entry) -> str:
-    data = asdict(entry)
+    data = entry._asdict()
     del data["key"]
     return _indented(data)
 

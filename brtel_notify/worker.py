@@ -8,13 +8,13 @@ when that is over.
 from __future__ import annotations
 
 import os
-import threading
+import time
 from typing import Optional, Tuple
 
 from brtel_notify import times
 from brtel_notify.drain import THREADS, Drain, Place
 from brtel_notify.lock import DrainLock
-from brtel_notify.outcome import API, CONFIGURATION
+from brtel_notify.outcome import API, CONFIGURATION, Verdict
 from brtel_notify.queue import Queue
 
 #: Seconds between two looks at the queue; a new event is noticed within half a second.
@@ -23,6 +23,8 @@ LOOK_EVERY = 0.2
 DISK_PAUSE = 2.0
 #: …and a wrong configuration, even if its file did not change: a name may have been created.
 CONFIGURATION_PAUSE = 30.0
+#: …and a queue file that could not be read.
+UNREADABLE_PAUSE = 60.0
 
 
 class Worker:
@@ -32,19 +34,24 @@ class Worker:
         self.place = place
         self.threads = threads
         self.log = place.log
-        self._stopped = threading.Event()
+        # No threading.Event: a signal handler that sets one while its own thread is just entering
+        # a wait for it would wait for itself for ever.
+        self._stopped = False
         self._drain: Optional[Drain] = None
         self._last_trouble = ""
+        self._configuration = (0, 0, 0)
+        self._halt: Optional[Verdict] = None
+        self._halted = 0.0
 
     def stop(self) -> None:
         """Stop soon: after the API calls that are under way. Safe to call in a signal handler."""
-        self._stopped.set()
+        self._stopped = True
         if self._drain is not None:
             self._drain.stop()
 
     def run(self) -> None:
         """Drain until :meth:`stop` is called; never raises for what an outage or a disk does."""
-        while not self._stopped.is_set():
+        while not self._stopped:
             try:
                 Queue(self.place.state_dir).make_folders()
                 lock = DrainLock(self.place.state_dir)
@@ -56,7 +63,11 @@ class Worker:
             except OSError as error:
                 where = error.filename or self.place.state_dir
                 self._trouble(f"the state folder cannot be used: {where}: {error.strerror}")
-            self._stopped.wait(DISK_PAUSE)
+            except Exception as error:
+                if self.log.verbose:
+                    raise
+                self._trouble(f"unforeseen {type(error).__name__}: {error} (-v shows where)")
+            self._pause(DISK_PAUSE)
 
     def _trouble(self, text: str) -> None:
         """Say what stands in the way, once."""
@@ -64,71 +75,83 @@ class Worker:
             self.log.say(text)
             self._last_trouble = text
 
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._stopped and time.monotonic() < end:
+            time.sleep(min(seconds, LOOK_EVERY))
+
     def _work(self, lock: DrainLock) -> None:
         """Drain for as long as the lock is the one in the state folder."""
         drain = self._drain = Drain(self.place, budget=None, threads=self.threads)
         drain.inline = False
         self.log.say(f"worker: delivering from {self.place.state_dir}")
         self._last_trouble = ""
-        if self._stopped.is_set():
-            return
+        self._configuration = self._configuration_stamp()
         try:
             drain.begin()
-            configuration = self._configuration_stamp()
-            while not self._stopped.is_set() and lock.is_current():
-                stamp = self._configuration_stamp()
-                if stamp != configuration and drain.lanes.busy == 0:
-                    configuration = stamp
-                    self.log.say("worker: the configuration changed; reading it again")
-                    drain.reconfigure()
-                    drain.halt = None
-                if drain.halt is not None and not self._wait_out(drain):
+            looked_again = time.monotonic()
+            while not self._stopped and lock.is_current():
+                self._mind_the_configuration(drain)
+                if self._may_go_on(drain) and drain.step():
                     continue
-                if not drain.step():
-                    drain.forget_outcomes()
-                    self._stopped.wait(LOOK_EVERY)
+                drain.forget_outcomes()
+                if time.monotonic() - looked_again > UNREADABLE_PAUSE:
+                    drain.outcomes.clear()
+                    looked_again = time.monotonic()
+                self._pause(LOOK_EVERY)
         finally:
-            drain.stop()
+            self._leave(drain)
+
+    def _leave(self, drain: Drain) -> None:
+        """What is under way comes to its end, and is told of."""
+        drain.stop()
+        try:
+            while drain.step():
+                pass
+        finally:
             drain.finish()
             drain.reconfigure()
 
-    def _wait_out(self, drain: Drain) -> bool:
-        """Wait a little for what halted the drain; True when it is worth another try."""
+    def _mind_the_configuration(self, drain: Drain) -> None:
+        """Whatever stood in the way: a changed configuration is worth a try at once."""
+        stamp = self._configuration_stamp()
+        if stamp != self._configuration and drain.lanes.busy == 0:
+            self._configuration = stamp
+            self.log.say("worker: the configuration changed; reading it again")
+            drain.reconfigure()
+            drain.halt = None
+
+    def _may_go_on(self, drain: Drain) -> bool:
+        """Whether nothing halts the drain, or what did is worth another try."""
+        if drain.halt is None:
+            return True
         if drain.lanes.busy:
             drain.step()  # threads that still run are brought to their end
             return False
-        assert drain.halt is not None  # noqa: S101 - the caller looked
-        why = drain.halt.halts
-        if why == API:
-            now = self.place.clock()
-            if drain.breaker.holds(now):
-                self._trouble(
-                    f"BlueRockTEL is out of reach since {times.iso(drain.breaker.since)};"
-                    f" next try at {times.iso(drain.breaker.retry_at)}"
-                )
-                self._stopped.wait(LOOK_EVERY)
-                return False
-        elif why == CONFIGURATION:
-            stamp = self._configuration_stamp()
-            self._wait_for_change(stamp, CONFIGURATION_PAUSE)
-            drain.reconfigure()
-        else:
-            self._stopped.wait(DISK_PAUSE)
+        if drain.halt is not self._halt:
+            self._halt, self._halted = drain.halt, time.monotonic()
+        if self._is_in_the_way(drain.halt.halts, drain):
+            return False
+        if drain.halt.halts != API:
             drain.reconfigure()
         drain.halt = None
         return True
 
-    def _wait_for_change(self, stamp: Tuple[float, int], seconds: float) -> None:
-        waited = 0.0
-        while waited < seconds and not self._stopped.is_set():
-            if self._configuration_stamp() != stamp:
-                return
-            self._stopped.wait(LOOK_EVERY)
-            waited += LOOK_EVERY
+    def _is_in_the_way(self, why: Optional[str], drain: Drain) -> bool:
+        if why == API:
+            held = drain.breaker.holds(self.place.clock())
+            if held:
+                self._trouble(
+                    f"BlueRockTEL is out of reach since {times.iso(drain.breaker.since)};"
+                    f" next try at {times.iso(drain.breaker.retry_at)}"
+                )
+            return held
+        pause = CONFIGURATION_PAUSE if why == CONFIGURATION else DISK_PAUSE
+        return time.monotonic() - self._halted < pause
 
-    def _configuration_stamp(self) -> Tuple[float, int]:
+    def _configuration_stamp(self) -> Tuple[int, int, int]:
         try:
             status = os.stat(self.place.config_file)
         except OSError:
-            return 0.0, 0
-        return status.st_mtime, status.st_size
+            return 0, 0, 0
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -23,8 +23,8 @@ from brtel_notify.drain import STATE_FILE
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Damaged, Queue
-from brtel_notify.yamltree import ConfigError
 from brtel_notify.state import LaterVersion, State
+from brtel_notify.yamltree import ConfigError
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -82,7 +82,7 @@ class Findings:
 
     def line(self) -> str:
         """The one line of a plugin."""
-        text = _plain("; ".join(self.problems + [", ".join(self.summary)]))
+        text = _plain("; ".join([*self.problems, ", ".join(self.summary)]))
         return f"BRTEL-NOTIFY {WORDS[self.status]}: {text} | {' '.join(self.perfdata)}"
 
 
@@ -191,11 +191,8 @@ def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> 
         findings.problem(WARNING, f"{dead} dead (brtel-notify queue shows why)")
     findings.summary += [f"{waiting} waiting", f"{dead} dead"]
     limits = f"{given.warning.text};{given.critical.text}"
-    findings.perfdata += [
-        f"queue={waiting};;;0",
-        f"dead={dead};0;;0",
-        f"oldest={oldest:.0f}s;{limits};0",
-    ]
+    findings.perfdata += [f"queue={waiting};;;0", f"dead={dead};0;;0"]
+    findings.perfdata.append(f"oldest={oldest:.0f}s;{limits};0")
 
 
 def _oldest(queue: Queue, now: float) -> float:
@@ -241,11 +238,9 @@ def _prove_readable(path: str) -> None:
 def describe(breaker: Breaker, now: float) -> str:
     """An open breaker in words: since when, until when, and the last error."""
     since, until = times.iso(breaker.since), times.iso(breaker.retry_at)
-    error = (
-        breaker.error
-        if len(breaker.error) <= LONGEST_ERROR
-        else f"{breaker.error[:LONGEST_ERROR]}…"
-    )
+    error = breaker.error
+    if len(error) > LONGEST_ERROR:
+        error = f"{error[:LONGEST_ERROR]}…"
     return (
         f"the breaker is open since {since} ({times.span(now - breaker.since)}), until {until};"
         f" last error: {error}"

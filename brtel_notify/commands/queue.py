@@ -140,7 +140,7 @@ def _whole(event: Event) -> Dict[str, Any]:
         "id": event.id,
         "error": event.error,
         "capture": event.capture.as_dict(),
-        "alert": None if alert is None else vars(alert),
+        "alert": None if alert is None else alert._asdict(),
         "journal": event.journal,
     }
 

@@ -140,7 +140,7 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
     replies = [c.body for c in shown.sent if c.path.startswith("/v1/replies?") and c.body]
     done = shown.rehearsal.done
     return {
-        "alert": {**vars(alert), "key": alert.key},
+        "alert": {**alert._asdict(), "key": alert.key},
         "reference": done.reference if done else reference(alert.key),
         "outcome": shown.outcome.status,
         "decision": shown.outcome.text.rpartition(", ")[0],

@@ -1,4 +1,4 @@
-"""``brtel-notify status``: the open-ticket map, and what waits."""
+"""``brtel-notify status``: the open-ticket map, what waits, and whether BlueRockTEL answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import time
 from typing import Any, Dict, List
 
 from brtel_notify import times
+from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common
+from brtel_notify.commands.check import describe
 from brtel_notify.drain import STATE_FILE
+from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Queue
 from brtel_notify.state import Entry, LaterVersion, State
@@ -26,25 +29,41 @@ def run(arguments: List[str], options: Options) -> int:
     try:
         # Only a look: a damaged file is left for the next drain to set aside.
         state, damage = State.peek(os.path.join(here.state_dir, STATE_FILE))
+        queue = Queue(here.state_dir)
+        waiting, dead = len(queue.pending()), len(queue.dead())
     except LaterVersion as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except OSError as error:
         return common.fail(f"{error.filename}: {error.strerror}", 75)
     if damage:
         here.log.error(damage)
-    queue = Queue(here.state_dir)
     entries = [entry for entry in state.entries() if given.all or entry.closed_at is None]
-    waiting, dead = len(queue.pending()), len(queue.dead())
+    breaker = Breaker(here.state_dir)
     if given.json:
-        tickets = [_row(entry) for entry in entries]
-        common.print_json({"tickets": tickets, "queue": waiting, "dead": dead})
+        found = {"tickets": [_row(entry) for entry in entries], "queue": waiting, "dead": dead}
+        common.print_json({**found, "breaker": _breaker(breaker)})
         return 0
     _print(entries, waiting, dead)
+    if breaker.is_open:
+        text = f"BlueRockTEL is out of reach: {describe(breaker, time.time())}"
+        print(common.paint(one_line(text), "red"))
     return 0
 
 
+def _breaker(breaker: Breaker) -> Dict[str, Any]:
+    """The breaker, for programs: whether it is open; since and until when, and why, or null."""
+    if not breaker.is_open:
+        return {"open": False, "since": None, "until": None, "error": None}
+    return {
+        "open": True,
+        "since": times.iso(breaker.since),
+        "until": times.iso(breaker.retry_at),
+        "error": breaker.error,
+    }
+
+
 def _row(entry: Entry) -> Dict[str, Any]:
-    return vars(entry).copy()
+    return entry._asdict()
 
 
 def _print(entries: List[Entry], waiting: int, dead: int) -> None:

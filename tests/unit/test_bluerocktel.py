@@ -494,7 +494,7 @@ def test_a_pbx_host_keeps_nothing_of_its_secrets(server: responses.RequestsMock)
     host = client().pbx_host("acme.3cx.fr")
     assert host is not None
     assert (host.id, host.active, host.customers[0].account) == (7, False, "CL000042")
-    assert "HIDDEN" not in repr(host) + repr(vars(host))
+    assert "HIDDEN" not in repr(host) + repr(host._asdict())
 
 
 def test_contacts_without_role_and_first_name(server: responses.RequestsMock) -> None:

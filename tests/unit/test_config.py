@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import fields, is_dataclass
 from datetime import timezone
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from brtel_notify import config as configuration
-from brtel_notify.config import Config, Rule, find, load
+from brtel_notify.config import Config, Rule, Section, find, load, options_of
 from brtel_notify.yamltree import ConfigError
 
 DESIGN = Path(__file__).parents[1] / "data" / "design-config.yml"
@@ -127,14 +126,12 @@ NOT_DEFAULTS = {
 
 
 def _values(section: Any, prefix: str = "") -> Iterator[Tuple[str, Any]]:
-    for item in fields(section):
-        if item.name == "places":
-            continue
-        value = getattr(section, item.name)
-        if is_dataclass(value):
-            yield from _values(value, f"{prefix}{item.name}.")
+    for name in options_of(type(section)):
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _values(value, f"{prefix}{name}.")
         else:
-            yield prefix + item.name, value
+            yield prefix + name, value
 
 
 def test_every_default_is_the_value_that_the_design_shows(file: Path) -> None:
@@ -617,7 +614,7 @@ _YAML = st.recursive(
     ),
     max_leaves=6,
 )
-_KEYS = sorted({item.name for item in fields(Config)} | {"places", "é"})
+_KEYS = sorted({*options_of(Config), "places", "é"})
 
 
 @given(value=_YAML, key=st.sampled_from(_KEYS))

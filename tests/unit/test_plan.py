@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 import pytest
 
 from brtel_notify import times
 from brtel_notify.alert import Alert
-from brtel_notify.config import Lifecycle
+from brtel_notify.config import Lifecycle, options_of
 from brtel_notify.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
 from brtel_notify.state import Entry
 
@@ -74,7 +73,7 @@ def closed(seconds_ago: float, **more: Any) -> Entry:
 def situation(
     event: Alert, known: Optional[Entry] = None, facts: Any = (), **more: Any
 ) -> Situation:
-    lifecycle = Lifecycle(**{k: v for k, v in more.items() if k in Lifecycle.__dataclass_fields__})
+    lifecycle = Lifecycle(**{k: v for k, v in more.items() if k in options_of(Lifecycle)})
     policy = {k: v for k, v in more.items() if k in ("group_by", "details", "attach")}
     return Situation(
         alert=event,
@@ -356,7 +355,7 @@ def story(event: Alert, known: Optional[Entry] = None, **settings: Any) -> Plan:
         missing = [step for step in done.steps if step not in now.facts]
         if not missing:
             return done
-        now = replace(now, facts={**now.facts, missing[0]: results.get(missing[0], {})})
+        now = now._replace(facts={**now.facts, missing[0]: results.get(missing[0], {})})
     raise AssertionError("the plan never ends")
 
 
@@ -402,7 +401,7 @@ def test_a_ticket_closes_with_its_last_alert() -> None:
     first = after(alert("recovery"), both, group_by="host")
     assert first.members == {OTHER: member()}
     assert first.is_open
-    last = after(alert("recovery", service="CPU"), replace(first, key=KEY), group_by="host")
+    last = after(alert("recovery", service="CPU"), first._replace(key=KEY), group_by="host")
     assert last.closed_at == times.iso(NOW)
 
 
@@ -439,9 +438,9 @@ def test_the_priority_that_was_sent_is_remembered() -> None:
 def test_companions_join_with_one_note() -> None:
     others = tuple(alert(service=f"s{number}") for number in range(3))
     before = entry(members={OTHER: member("warning")}, severity="warning")
-    now = replace(situation(alert(), before, group_by="host"), companions=others)
+    now = situation(alert(), before, group_by="host")._replace(companions=others)
     assert plan(now).steps == ("update", "note")
-    done = plan(replace(now, facts={"update": {"open": True, "priority_id": 3}, "note": {}}))
+    done = plan(now._replace(facts={"update": {"open": True, "priority_id": 3}, "note": {}}))
     assert done.entry is not None
     assert set(done.entry.members) == {OTHER, KEY, *(other.key for other in others)}
 
@@ -449,7 +448,7 @@ def test_companions_join_with_one_note() -> None:
 def test_companions_recover_with_one_note_and_close_when_none_is_left() -> None:
     gone = alert("recovery", service="CPU")
     before = entry(members={KEY: member(), OTHER: member()})
-    now = replace(situation(alert("recovery"), before, group_by="host"), companions=(gone,))
+    now = situation(alert("recovery"), before, group_by="host")._replace(companions=(gone,))
     assert plan(now).steps == ("resolve",)
 
 
@@ -457,14 +456,14 @@ def test_the_same_note_is_made_once() -> None:
     note = alert("acknowledgement", author="jdupont", comment="on it")
     noted = after(note, entry())
     assert story(note, noted).steps == ()
-    assert story(replace(note, comment="solved"), noted).steps == ("note",)
+    assert story(note._replace(comment="solved"), noted).steps == ("note",)
 
 
 def test_the_same_words_later_are_another_note() -> None:
     note = alert("downtime", author="jdupont", comment="firmware", action="start")
     noted = after(note, entry())
     old = {key: times.iso(NOW - SAME_NOTE_WITHIN - 1) for key in noted.noted}
-    assert story(note, replace(noted, noted=old)).steps == ("note",)
+    assert story(note, noted._replace(noted=old)).steps == ("note",)
 
 
 def test_the_new_ticket_after_one_closed_by_hand_replaces_it_in_the_map() -> None:

@@ -256,9 +256,9 @@ def test_every_capture_has_its_row() -> None:
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_capture(name: str) -> None:
     alert = parse(captured(name))
-    fields = vars(alert)
+    fields = alert._asdict()
     variables = fields.pop("vars")
-    empty = vars(Alert(source="", kind="", host="", time=0.0))
+    empty = Alert(source="", kind="", host="", time=0.0)._asdict()
     assert fields == {**{key: empty[key] for key in fields}, **EXPECTED[name]}
     assert variables[ACCOUNT_VARIABLE.get(alert.source, "CUSTOMER_ACCOUNT")] == "CL2385"
     assert variables["NO_SUCH_NAME"] == ""

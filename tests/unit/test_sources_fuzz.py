@@ -126,7 +126,7 @@ def check(alert: Alert, capture: Capture) -> None:
     assert alert.severity in SEVERITIES
     assert alert.host
     assert alert.since is None or alert.since > 0
-    for name, value in vars(alert).items():
+    for name, value in alert._asdict().items():
         if isinstance(value, str):
             sound(value)
             assert len(value) <= LIMITS.get(name, 20_000)

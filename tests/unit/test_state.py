@@ -8,7 +8,6 @@ import logging
 import os
 import stat
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -79,7 +78,7 @@ def loaded(path: Path) -> State:
 def as_json(entries: List[Entry]) -> Dict[str, Any]:
     tickets = {}
     for each in entries:
-        data = vars(each).copy()
+        data = each._asdict()
         tickets[data.pop("key")] = data
     return {"version": 1, "tickets": tickets}
 
@@ -152,7 +151,7 @@ ENTRIES = st.dictionaries(
         last_event=TEXT,
     ),
     max_size=4,
-).map(lambda found: [replace(each, key=key) for key, each in found.items()])
+).map(lambda found: [each._replace(key=key) for key, each in found.items()])
 
 
 @settings(deadline=None)  # a disk takes the time it takes
@@ -191,7 +190,7 @@ def test_one_of_ten_thousand_is_parsed_alone(path: Path, monkeypatch: pytest.Mon
     assert holder.key == "nagios:host5000:Ping"
     assert state.with_member("nagios:newhost:Ping") is None
     state.forget_closed("2030-01-01T00:00:00Z")
-    state.put(replace(found, severity="warning"))
+    state.put(found._replace(severity="warning"))
     state.save()
     assert len(parsed) == 2
     assert max(parsed) < 2000
