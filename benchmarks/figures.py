@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
-from measuring import Failed, Figure, Spent, peak_memory, run, table, wait
+from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
 
 import brtel_notify.sandbox
 from brtel_notify.capture import Capture
@@ -41,8 +41,8 @@ LATENCY = 20
 CUSTOMERS = 100
 #: How many alerts the naive script is given in a storm: half before, half after ours.
 NAIVE_ALERTS = 40
-#: Hand-offs are short: this many make one run.
-HAND_OFFS = 10
+#: So many pairs make one run of a hand-off, and of a delivery: the shorter, the more.
+HAND_OFFS, DELIVERIES = 10, 3
 #: Seconds after which a storm is given up.
 PATIENCE = 900.0
 
@@ -177,15 +177,14 @@ class Bench:
 
     def hand_off(self) -> Figure:
         """CPU of one notification command while a worker delivers, against starting Python."""
-        with self._sandbox() as sandbox, self._site(sandbox).worker() as worker:
+        with SandboxProcess() as sandbox, self._site(sandbox).worker() as worker:
+            Queue(str(worker.site.state)).add(_captured(PROBLEM))
+            worker.wait_until_idle()  # now it holds the drain lock, and the ticket is open
             command = worker.site.command("nagios")
-            self._hand_over_first(worker)
-
-            def several(words: Sequence[str]) -> Spent:
-                return Spent(sum(run(words, PROBLEM).cpu for _ in range(HAND_OFFS)), 0.0)
-
             python = [sys.executable, "-c", "pass"]
-            ours, theirs = self._pairs(lambda: several(command), lambda: several(python))
+            ours, theirs = self._pairs(
+                lambda: run(command, PROBLEM), lambda: run(python, PROBLEM), HAND_OFFS
+            )
             worker.wait_until_idle()
             if worker.process.poll() is not None or len(sandbox.tickets()) != 1:
                 raise Failed("the worker has gone, or opened more than one ticket")
@@ -193,19 +192,13 @@ class Bench:
             "handoff",
             "hand-off to a running worker, CPU, against python -c pass",
             2.5,
-            [spent.cpu / HAND_OFFS for spent in ours],
-            [spent.cpu / HAND_OFFS for spent in theirs],
+            [spent.cpu for spent in ours],
+            [spent.cpu for spent in theirs],
         )
-
-    def _hand_over_first(self, worker: Worker) -> None:
-        """Wait until the worker holds the drain lock, and has opened the ticket."""
-        queue = Queue(str(worker.site.state))
-        queue.add(_captured(PROBLEM))
-        worker.wait_until_idle()
 
     def cold_delivery(self) -> Figure:
         """CPU of one delivery without a worker, of a customer not seen before."""
-        with self._sandbox() as sandbox:
+        with SandboxProcess() as sandbox:
             ours, theirs = self._deliveries(sandbox, self._site(sandbox))
         return _ratio(
             "cold",
@@ -217,7 +210,7 @@ class Bench:
 
     def https_delivery(self) -> Figure:
         """The same through a network, by the clock."""
-        with self._sandbox() as sandbox, self._network(sandbox) as (url, ca_file):
+        with SandboxProcess() as sandbox, self._network(sandbox) as (url, ca_file):
             ours, theirs = self._deliveries(sandbox, self._site(sandbox, url, ca_file))
         return _ratio(
             "https",
@@ -260,7 +253,7 @@ class Bench:
 
     def large_map(self) -> Figure:
         """CPU of one cold delivery with 10,000 open tickets in the map, against 10."""
-        with self._sandbox() as sandbox:
+        with SandboxProcess() as sandbox:
             small, large = self._site(sandbox), self._site(sandbox)
             _fill_map(small.prepared, 10)
             _fill_map(large.prepared, 10_000)
@@ -288,7 +281,7 @@ class Bench:
         """
         targets = (6, 4, 0, 1)
         counts = []
-        with self._sandbox() as sandbox:
+        with SandboxProcess() as sandbox:
             site = self._site(sandbox)
             for notification in (PROBLEM, OTHER_PROBLEM, PROBLEM, RECOVERY):
                 sandbox.clear_requests()
@@ -307,11 +300,6 @@ class Bench:
         )
 
     # --- what they share --------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _sandbox(self, *options: str) -> Iterator[SandboxProcess]:
-        with SandboxProcess(*options) as sandbox:
-            yield sandbox
 
     def _site(self, sandbox: SandboxProcess, url: str = "", ca_file: Optional[Path] = None) -> Site:
         self._sites += 1
@@ -337,18 +325,22 @@ class Bench:
             process.stdout.close()
 
     def _pairs(
-        self, ours: Callable[[], Spent], theirs: Callable[[], Spent]
+        self, ours: Callable[[], Spent], theirs: Callable[[], Spent], pairs: int = DELIVERIES
     ) -> tuple[List[Spent], List[Spent]]:
-        """Both in turn; the first pair only warms up."""
-        pairs = [(ours(), theirs()) for _ in range(self.runs + 1)][1:]
-        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        """Both in turn, so many PAIRS a run, of which it is the mean; the first only warms up."""
+        ours(), theirs()
+        runs = [[(ours(), theirs()) for _ in range(pairs)] for _ in range(self.runs)]
+        return (
+            [mean([pair[0] for pair in one]) for one in runs],
+            [mean([pair[1] for pair in one]) for one in runs],
+        )
 
     def _deliveries(self, sandbox: SandboxProcess, site: Site) -> tuple[List[Spent], List[Spent]]:
         return self._pairs(lambda: _deliver(sandbox, site), lambda: run(site.naive(), PROBLEM))
 
     def _run_storms(self) -> List[Storm]:
         if not self._storms:
-            with self._sandbox("--latency", str(LATENCY)) as sandbox:
+            with SandboxProcess("--latency", str(LATENCY)) as sandbox:
                 site = self._site(sandbox)
                 self._storms = [Storm(sandbox, site, self.alerts) for _ in range(self.storm_runs)]
         return self._storms
@@ -374,7 +366,7 @@ class Storm:
         before = self._naive(site, range(NAIVE_ALERTS // 2))
         self.ours, self.peak = self._worker(sandbox, site, alerts)
         after = self._naive(site, range(NAIVE_ALERTS // 2, NAIVE_ALERTS))
-        self.theirs = _share([*before, *after])
+        self.theirs = mean([*before, *after])
 
     def _naive(self, site: Site, numbers: Sequence[int]) -> List[Spent]:
         return [run(site.naive(_host(number)), PROBLEM) for number in numbers]
@@ -396,11 +388,6 @@ class Storm:
         if len(tickets) != alerts or len(complete) != alerts:
             raise Failed(f"{alerts} alerts became {len(tickets)} tickets, {len(complete)} complete")
         return Spent(worker.cpu / alerts, wall / alerts), peak
-
-
-def _share(spent: Sequence[Spent]) -> Spent:
-    count = len(spent)
-    return Spent(sum(s.cpu for s in spent) / count, sum(s.wall for s in spent) / count)
 
 
 def _ratio(

@@ -22,6 +22,13 @@ class Spent:
     wall: float
 
 
+def mean(spent: Sequence[Spent]) -> Spent:
+    """What one of several commands took."""
+    return Spent(
+        statistics.fmean(one.cpu for one in spent), statistics.fmean(one.wall for one in spent)
+    )
+
+
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Spent:
     """Run COMMAND to its end. Raises Failed, with what it said, if that is not exit code 0."""
     started = time.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
+import math
 import re
 import time
 from typing import (
@@ -43,6 +44,7 @@ from brtel_notify.api_errors import (
     refusal,
 )
 from brtel_notify.credentials import Credentials, CredentialsError, TokenCache, Tokens
+from brtel_notify.pace import Pace
 from brtel_notify.records import (
     CUSTOMER_TYPE,
     Contact,
@@ -144,7 +146,8 @@ class Client:
     ``url`` is the instance's ``…/api``: https, or http to this machine itself. ``timeout`` is
     the longest that one call may take, seconds. ``ca_file`` is a CA bundle instead of requests'
     own; ``proxy`` an http(s) proxy's URL (not used for an API on this machine);
-    ``token_cache`` the file that keeps a login's token; ``transport`` carries the calls instead of
+    ``token_cache`` the file that keeps a login's token; ``pace`` holds calls back to keep a
+    ceiling; ``transport`` carries the calls instead of
     the usual one. ``on_call(method, path, status, seconds)``
     is told of every call sent; status is None if no whole answer came.
 
@@ -169,11 +172,13 @@ class Client:
         on_call: Optional[OnCall] = None,
         clock: Callable[[], float] = time.monotonic,
         transport: Optional[Sender] = None,
+        pace: Optional[Pace] = None,
     ) -> None:
         self.timeout = timeout
         self.deadline: Optional[float] = None
         self._credentials = credentials
         self._on_call = on_call
+        self._pace = pace
         self._clock = clock
         self._transport = transport or Transport(
             url, ca_file=ca_file, proxy=proxy, pool_size=pool_size, clock=clock
@@ -549,6 +554,8 @@ class Client:
         """Send CALL once: its JSON answer, or an ApiError."""
         if token is not None:
             call = dataclasses.replace(call, token=token)
+        if self._pace is not None and not self._pace.wait(self._time_left()):
+            raise OutOfTime(f"{call.method} {call.shown_path}: not sent, it is not its turn yet")
         seconds = self._time_allowed(call)
         started = self._clock()
         status: Optional[int] = None
@@ -560,6 +567,9 @@ class Client:
         if 200 <= status < 300:
             return _Answer(status, json_answer(call, status, content))
         raise refusal(call, status, headers, content, self._credentials.source)
+
+    def _time_left(self) -> float:
+        return math.inf if self.deadline is None else self.deadline - self._clock()
 
     def _time_allowed(self, call: Call) -> float:
         if self.deadline is None:

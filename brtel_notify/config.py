@@ -92,6 +92,9 @@ class Api(Section):
     timeout: float = option(10.0, readers.seconds, "seconds a call may take")
     ca_file: Optional[str] = option(None, readers.path, "certificates to trust instead")
     proxy: Optional[str] = option(None, readers.proxy, "the HTTP proxy to go through")
+    requests_per_minute: Optional[int] = option(
+        None, readers.number_or_null, "a ceiling on the calls of one process; null: none"
+    )
 
     def __repr__(self) -> str:
         return f"Api(url={self.url!r})"

@@ -231,7 +231,10 @@ class Delivery:
                 return situation
             self._begin(situation.key)
             try:
-                facts = self._take(missing[0], situation, story)
+                if missing == [steps.ATTACH, steps.DETAILS] and self.desk.side_by_side:
+                    facts = self._take_both(situation, story)
+                else:
+                    facts = self._take(missing[0], situation, story)
             except _CustomerGone:
                 situation = self._look_again()
                 continue
@@ -246,6 +249,19 @@ class Delivery:
                 companions=[event.id for event, _ in self.companions],
             )
             self.begun = True
+
+    def _take_both(self, situation: Situation, story: Plan) -> Mapping[str, Any]:
+        """Attach and note at the same time: neither needs the other.
+
+        What became of attaching is in the journal; if it failed, the next turn tries it again.
+        """
+        attached: Dict[str, Any] = {}
+        join = self.desk.aside(lambda: attached.update(self._take(steps.ATTACH, situation, story)))
+        try:
+            noted = self._take(steps.DETAILS, situation, story)
+        finally:
+            join()
+        return {**attached, **noted}
 
     def _take(self, step: str, situation: Situation, story: Plan) -> Mapping[str, Any]:
         """Take one step and journal what it found."""

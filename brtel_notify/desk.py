@@ -86,6 +86,7 @@ class Desk:
         """
         from brtel_notify.bluerocktel import Client
         from brtel_notify.credentials import Credentials
+        from brtel_notify.pace import Pace
 
         api = self.config.api
         credentials = Credentials(
@@ -103,9 +104,10 @@ class Desk:
                 ca_file=api.ca_file,
                 proxy=api.proxy,
                 token_cache=os.path.join(self.state_dir, TOKEN_CACHE),
-                pool_size=self.threads,
+                pool_size=2 * self.threads if self.side_by_side else 1,
                 on_call=self._count,
                 transport=transport,
+                pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
             )
         except ValueError as error:
             raise ConfigError(f"{self.config.place('api')}: api: {error}") from None
@@ -199,6 +201,37 @@ class Desk:
         from brtel_notify.customer import CustomerRecord
 
         return CustomerRecord(find, lambda owner: self.owners.record(owner))
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether independent calls of one event may be made at the same time."""
+        return self.threads > 1
+
+    def aside(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Begin WORK in a thread; gives what waits for its end. Its calls count as this thread's.
+
+        An ApiError or the like is left for whoever needs the result, and asks again.
+        """
+        calls = 0
+
+        def run() -> None:
+            nonlocal calls
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - see above
+                self.log.detail(f"aside: {error}")
+            calls = self.calls
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+
+        def join() -> None:
+            nonlocal calls
+            thread.join()
+            self._counter.calls = self.calls + calls
+            calls = 0
+
+        return join
 
     def contacts(self, customer_id: int, again: bool = False) -> List[int]:
         """The ids of the contacts to attach, by the configured role; AGAIN: not from the cache.

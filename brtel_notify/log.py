@@ -86,4 +86,4 @@ def _open_log(path: str, flags: int) -> int:
     try:
         return files.create(path, flags & ~os.O_CREAT)
     except FileExistsError:
-        return os.open(path, flags & ~os.O_CREAT)
+        return os.open(path, flags, 0o600)

@@ -245,6 +245,8 @@ class Queue:
     def sweep(self, now: float) -> None:
         """Remove what killed processes left half-written. ``now``: seconds since the epoch."""
         for folder in (self.folder, self.dead_folder, self.state_dir):
+            if folder != self.state_dir and not files.is_folder(folder):
+                continue  # a link that was planted: what lies behind it is not ours to remove
             try:
                 with os.scandir(folder) as entries:
                     leftovers = [entry for entry in entries if _is_temporary(entry.name)]

@@ -211,6 +211,16 @@ def proxy(tree: Tree) -> Optional[str]:
     return _web_address(tree, ("socks5", "https", "http"), "http://proxy.example.net:3128")
 
 
+def number_or_null(tree: Tree) -> Optional[int]:
+    """A whole number above 0, or null."""
+    if tree.is_null:
+        return None
+    value = tree.scalar()
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= 1_000_000:
+        raise tree.error("must be a whole number above 0")
+    return value
+
+
 def boolean(tree: Tree) -> bool:
     """True or false."""
     value = tree.scalar()

@@ -39,6 +39,7 @@ class Steps:
         self.captured = event.capture.time
         self.settings = Settings({}, {})
         self.owner: Optional[Dict[str, Any]] = None
+        self._contacts_come: Callable[[], None] = lambda: None
         self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
             plan.FIND: self._find,
             plan.CHECK: self._check,
@@ -76,6 +77,9 @@ class Steps:
                     " customer.fallback is not set"
                 )
             return {"customer": None, "ticket": None, "seen": []}
+        if self.alert.kind == PROBLEM and s.policy.attach and self.desk.side_by_side:
+            # Most problems that come here open a ticket, and then want to know whom to attach.
+            self._contacts_come = self.desk.aside(lambda: self._fetch_contacts(customer["id"]))
         mine = self._tickets_of(customer["id"], s.reference)
         chosen = _newest([ticket for ticket in mine if ticket.open])
         if chosen is None and self.alert.kind == PROBLEM:
@@ -88,6 +92,9 @@ class Steps:
             "ticket": None if chosen is None else self._found(chosen, s, customer),
             "seen": [ticket.id for ticket in mine],
         }
+
+    def _fetch_contacts(self, customer_id: int) -> None:
+        self.desk.contacts(customer_id)
 
     def _found(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
         return {
@@ -178,6 +185,7 @@ class Steps:
 
     def _attach(self, s: Situation, story: Plan) -> Facts:
         ticket = s.facts[plan.CREATE]
+        self._contacts_come()
         contacts = self.desk.contacts(ticket["customer"]["id"])
         if not contacts:
             name = ticket["customer"]["name"]

@@ -209,8 +209,12 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     if breaker.holds(time.time()):
         _say(f"queued: BlueRockTEL is out of reach: {breaker.error}")
         return 0
-    with DrainLock(state_dir) as taken:
-        pass
+    try:
+        with DrainLock(state_dir) as taken:
+            pass
+    except OSError as error:
+        _cannot_drain(error, state_dir)
+        return _left_to_the_next()
     if not taken:
         _say("queued: another brtel-notify is delivering")
         return 0
@@ -223,18 +227,26 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     try:
         drain.run()
     except OSError as error:
-        where = error.filename or state_dir
-        _error(f"the state folder cannot be written: {where}: {error.strerror}")
+        _cannot_drain(error, state_dir)
     outcome = drain.outcomes.get(event.id)
     if outcome is None:
-        _say("queued: the next drain delivers it")
-        return 0
+        return _left_to_the_next()
     code = EXIT_CODES.get(outcome.status, 0)
     if code:
         here.log.error(outcome.text)
     else:
         _say(str(outcome))
     return code
+
+
+def _cannot_drain(error: OSError, state_dir: str) -> None:
+    where = error.filename or state_dir
+    _error(f"the state folder cannot be written: {where}: {error.strerror}")
+
+
+def _left_to_the_next() -> int:
+    _say("queued: the next drain delivers it")
+    return 0
 
 
 def _say(text: str) -> None:

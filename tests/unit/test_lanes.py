@@ -1,0 +1,129 @@
+"""Lanes: events of one ticket one behind another, different tickets side by side."""
+
+from __future__ import annotations
+
+from typing import List
+
+from brtel_notify.lanes import Lanes
+
+NOW = 1_700_000_000.0
+
+
+def lanes(*events: str) -> Lanes:
+    """Lanes with EVENTS, each an id whose first letter is its lane."""
+    made = Lanes()
+    for event in events:
+        made.add(event, event[0])
+    return made
+
+
+def work_off(made: Lanes) -> List[str]:
+    """The order in which one thread would deliver what may be delivered now."""
+    order = []
+    while made.ready(NOW, 1):
+        (lane,) = made.ready(NOW, 1)
+        order.append(made.take(lane))
+        made.done(lane)
+    return order
+
+
+def test_one_lane_keeps_the_order_of_capture() -> None:
+    assert work_off(lanes("a1", "a2", "a3")) == ["a1", "a2", "a3"]
+
+
+def test_an_event_that_comes_late_takes_its_place_in_the_order_of_capture() -> None:
+    """An operator put a dead one back, or its process was slow between its name and the disk."""
+    assert work_off(lanes("a2", "a4", "a1", "a3")) == ["a1", "a2", "a3", "a4"]
+
+
+def test_nothing_steps_in_front_of_what_is_being_worked_on() -> None:
+    made = lanes("a2", "a3")
+    assert made.take("a") == "a2"
+    made.add("a1", "a")
+    assert made.head("a") == "a2"
+    made.done("a")
+    assert work_off(made) == ["a1", "a3"]
+
+
+def test_a_lane_that_is_worked_on_gives_nothing_more() -> None:
+    made = lanes("a1", "a2", "b1")
+    made.take("a")
+    assert made.ready(NOW, 4) == ["b"]
+    assert made.busy == 1
+    made.take("b")
+    assert made.ready(NOW, 4) == []
+    made.done("a")
+    assert made.ready(NOW, 4) == ["a"]
+    assert made.busy == 1
+
+
+def test_who_has_waited_longest_comes_first_and_no_more_than_asked_for() -> None:
+    made = Lanes()
+    for number in (3, 1, 2):
+        made.add(f"{number}", f"lane of {number}")
+    assert made.ready(NOW, 2) == ["lane of 1", "lane of 2"]
+
+
+def test_an_event_that_stays_keeps_those_behind_it_back() -> None:
+    made = lanes("a1", "a2")
+    made.take("a")
+    made.stays("a")
+    assert work_off(made) == ["a1", "a2"]
+
+
+def test_a_sleeping_lane_waits_for_its_time_and_others_do_not() -> None:
+    made = lanes("a1", "a2", "b1")
+    made.sleep("a", NOW + 15)
+    assert made.ready(NOW, 4) == ["b"]
+    assert made.next_due() == NOW + 15
+    assert made.ready(NOW + 15, 4) == ["a", "b"]
+
+
+def test_only_those_that_sleep_lightly_are_woken() -> None:
+    made = lanes("a1", "b1")
+    made.sleep("a", NOW + 15, lightly=True)
+    made.sleep("b", NOW + 15)
+    made.wake()
+    assert made.ready(NOW, 4) == ["a"]
+
+
+def test_who_slept_lightly_and_then_fails_by_himself_sleeps_deeply() -> None:
+    made = lanes("a1")
+    made.sleep("a", NOW + 15, lightly=True)
+    made.sleep("a", NOW + 30)
+    made.wake()
+    assert made.ready(NOW, 4) == []
+
+
+def test_a_lane_is_awake_once_its_event_was_tried_again() -> None:
+    made = lanes("a1", "a2")
+    made.sleep("a", NOW - 1, lightly=True)
+    made.take("a")
+    made.done("a")
+    assert made.next_due() is None
+    assert made.ready(NOW, 4) == ["a"]
+
+
+def test_events_that_went_along_are_gone_too() -> None:
+    made = lanes("a1", "a2", "a3", "a4")
+    made.take("a")
+    assert made.behind("a1", "a") == ["a2", "a3", "a4"]
+    made.done("a", also=["a2", "a3"])
+    assert len(made) == 1
+    assert "a2" not in made
+    assert work_off(made) == ["a4"]
+
+
+def test_what_is_left_says_who_is_first() -> None:
+    made = lanes("a1", "a2", "b1")
+    assert list(made.left()) == [("a1", True), ("a2", False), ("b1", True)]
+    assert made.behind("a2", "a") == made.behind("x", "a") == made.behind("x", "x") == []
+
+
+def test_an_empty_lane_is_forgotten() -> None:
+    made = lanes("a1")
+    assert work_off(made) == ["a1"]
+    assert len(made) == 0
+    assert list(made.left()) == []
+    made.add("a1", "a")  # requeued
+    assert work_off(made) == ["a1"]
