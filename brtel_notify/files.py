@@ -21,7 +21,7 @@ _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NotAFile(OSError):
-    """Something else stands where a file (or a folder) is due: a link, a FIFO…"""
+    """Something that is no regular file stands where a file is due: a folder, a link, a FIFO."""
 
 
 def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
@@ -60,7 +60,7 @@ def is_folder(path: PathLike) -> bool:
 
 
 def names_in(folder: PathLike) -> List[str]:
-    """The names in FOLDER, which must be no link. Raises OSError, NotAFile."""
+    """The names in FOLDER, which must be no link. Raises OSError, NotADirectoryError."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -73,8 +73,9 @@ def names_in(folder: PathLike) -> List[str]:
         os.close(descriptor)
 
 
-def _not_a_folder(path: PathLike) -> NotAFile:
-    return NotAFile(errno.ENOTDIR, "is a link or a file where a folder is due", os.fspath(path))
+def _not_a_folder(path: PathLike) -> NotADirectoryError:
+    text = "is a link or a file where a folder is due"
+    return NotADirectoryError(errno.ENOTDIR, text, os.fspath(path))
 
 
 def _open_folder(path: PathLike) -> int:

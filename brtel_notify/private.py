@@ -21,9 +21,13 @@ class PrivateFolder:
     def read(self, name: str) -> Optional[bytes]:
         """What was written there, if it is there and nobody else can have written it."""
         try:
-            if not self._is_private():
-                return None
-            return files.read_whole(os.path.join(self.path, name))
+            descriptor = os.open(
+                os.path.join(self.path, name),
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+            )
+            with open(descriptor, "rb") as file:
+                # The file itself is asked, not its folder: that could be another by now.
+                return file.read() if _is_ours_alone(os.fstat(descriptor)) else None
         except OSError:
             return None
 
@@ -33,14 +37,17 @@ class PrivateFolder:
             files.make_folder(self.parent, os.path.dirname(self.parent))
             try:
                 os.mkdir(self.path, 0o700)
+                os.chmod(self.path, 0o700)  # whatever the umask
             except FileExistsError:
                 pass
-            if self._is_private():
+            status = os.lstat(self.path)
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
                 files.write_whole(os.path.join(self.path, name), data, durable=False)
         except OSError:
             pass
 
-    def _is_private(self) -> bool:
-        status = os.lstat(self.path)
-        ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-        return ours and not status.st_mode & 0o077
+
+def _is_ours_alone(status: os.stat_result) -> bool:
+    """A file of this user's that no other can have written or linked here."""
+    ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+    return ours and not status.st_mode & 0o077 and status.st_nlink == 1
