@@ -529,7 +529,11 @@ def main() -> int:
         figures = []
         for name in names:
             print(f"measuring {name}...", file=sys.stderr, flush=True)
-            figures.append(known[name]())
+            try:
+                figures.append(known[name]())
+            except Failed as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 1
     print(
         f"\nPython {machine['python']}, {machine['system']}, {machine['processors']} x"
         f" {machine['processor']}, load before {machine['load'][0]:.2f}\n"

@@ -20,6 +20,8 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 #: Below the checkout, and no part of a wheel.
 _LEFT_OUT = (".*", "build", "dist", "*.egg-info", "__pycache__", "tests")
+#: The figures, as figures.py names them.
+_NAMES = "handoff, cold, https, storm, worker-cpu, map, memory, calls"
 
 
 def main() -> int:
@@ -45,7 +47,7 @@ def _options() -> argparse.Namespace:
     add("--runs", type=int, default=7, metavar="N", help="runs of the short figures, 7")
     add("--storms", type=int, default=3, metavar="N", help="runs of the storm, 3")
     add("--quick", action="store_true", help="3 runs, and one storm of 200: a rough idea")
-    add("--only", action="append", metavar="NAME", help="this figure alone; may be repeated")
+    add("--only", action="append", metavar="NAME", help=f"one of {_NAMES}; may be repeated")
     add("--json", metavar="FILE", help="write all that was measured")
     add("--venv", metavar="DIR", help="keep the scratch environment there, for the next time")
     return parser.parse_args()

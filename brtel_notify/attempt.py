@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import traceback
 from typing import Optional
@@ -34,6 +35,8 @@ SETTLING = 60.0
 LONGEST_RETRY_AFTER = 3600.0
 #: Seconds for which a drainer leaves an event alone that the token's user may not deliver.
 FORBIDDEN_PAUSE = 30.0
+#: Errors of the disk as a whole, whichever file it was that showed them.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
@@ -42,7 +45,8 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
         return _judged(delivery, queue, now)
     except OSError as error:
         where = error.filename or queue.state_dir
-        if where == delivery.event.path:  # only this event's own file is in the way
+        if where == delivery.event.path and error.errno not in _OF_THE_DISK:
+            # Only this event's own file is in the way.
             text = f"{where}: {error.strerror}; the event is queued"
             return Verdict(Outcome(QUEUED, text), stays=True, retry_at=now + FORBIDDEN_PAUSE)
         text = f"the state folder cannot be written: {where}: {error.strerror or error}"

@@ -318,8 +318,9 @@ class Delivery:
                 self.state.drop(done.key)
             elif story.entry is not None:
                 self.state.put(story.entry)
-            keep = self.desk.config.lifecycle.reopen_within
-            self.state.forget_closed(times.iso(self.desk.clock() - max(keep, 60.0)))
+            if story.entry is not None and not story.entry.members:  # as often as one ends
+                keep = self.desk.config.lifecycle.reopen_within
+                self.state.forget_closed(times.iso(self.desk.clock() - max(keep, 60.0)))
             self.state.save()
 
     def _remove(self) -> None:

@@ -48,6 +48,7 @@ class Desk:
         self.cache = Cache(state_dir, config.api.url, clock)
         self.deadline: Optional[float] = None
         self.answered = False  # whether BlueRockTEL has answered at all, and not by an outage
+        self.probing = False  # BlueRockTEL was out of reach: one call must show that it is back
         self._lock = threading.RLock()
         self._made: Dict[str, Any] = {}
         self._counter = threading.local()
@@ -104,7 +105,7 @@ class Desk:
                 ca_file=api.ca_file,
                 proxy=api.proxy,
                 token_cache=os.path.join(self.state_dir, TOKEN_CACHE),
-                pool_size=2 * self.threads if self.side_by_side else 1,
+                pool_size=2 * self.threads if self.threads > 1 else 1,
                 on_call=self._count,
                 transport=transport,
                 pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
@@ -205,7 +206,7 @@ class Desk:
     @property
     def side_by_side(self) -> bool:
         """Whether independent calls of one event may be made at the same time."""
-        return self.threads > 1
+        return self.threads > 1 and not self.probing
 
     def aside(self, work: Callable[[], None]) -> Callable[[], None]:
         """Begin WORK in a thread; gives what waits for its end. Its calls count as this thread's.

@@ -365,6 +365,7 @@ class Drain:
 
         assert self._desk is not None  # noqa: S101 - _ready() made them
         assert self._state is not None  # noqa: S101
+        self._desk.probing = self.breaker.is_open
         try:
             event = self.queue.load(event_id)
         except FileNotFoundError:

@@ -233,6 +233,11 @@ class Renderer:
         """Raise jinja2.TemplateError if CONDITION is no expression."""
         _condition(condition)
 
+    def compile_built_in(self) -> None:
+        """Compile every built-in template, for whoever renders next."""
+        for name in TEMPLATES:
+            self._built_in.get_template(f"{name}.j2")
+
     def check_templates(self) -> Iterator[Tuple[str, str]]:
         """The templates of one's own that do not compile, each with the reason."""
         for name in TEMPLATES:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
 from brtel_notify import config as configuration
 from brtel_notify.config import SETTABLE, Config
 from brtel_notify.options import Options
+from brtel_notify.private import PrivateFolder
 from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
@@ -42,15 +43,16 @@ def prove(options: Options, environ: Mapping[str, str]) -> Report:
     """Try all that a ticket needs, except opening one."""
     report = Report()
     path = configuration.find(options.config, environ)
+    state_dir = options.state_dir(environ)
     try:
-        config = configuration.load(path, environ)
+        # What is parsed and compiled here need not be when the first alert comes.
+        config = configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
     except ConfigError as error:
         report.bad(str(error), MISCONFIGURED)
         return report
     report.good(f"configuration: {path}")
-    state_dir = options.state_dir(environ)
     _prove_state_folder(state_dir, report)
-    _prove_expressions(config, report)
+    _prove_expressions(config, state_dir, report)
     _prove_api(config, state_dir, options, environ, report)
     return report
 
@@ -67,11 +69,13 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
         report.good(f"state folder: {state_dir}")
 
 
-def _prove_expressions(config: Config, report: Report) -> None:
+def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
     """The rules, lookups and templates of one's own: whether they are Jinja at all."""
     from brtel_notify.render import Renderer, describe
 
-    renderer = Renderer(config.language, config.templates, config.timezone)
+    compiled = PrivateFolder(state_dir, "templates")
+    renderer = Renderer(config.language, config.templates, config.timezone, compiled)
+    renderer.compile_built_in()
     checks: List[Tuple[str, Callable[[], Any]]] = [
         (f"customer.lookup[{n}]", lambda text=text: renderer.check_value(text))  # type: ignore[misc]
         for n, (_, text) in enumerate(config.customer.lookup)

@@ -233,14 +233,16 @@ def _split_quickly(body: str) -> Optional[Dict[str, str]]:
         return None
     texts = {}
     for piece in body[: -len("\n    }")].split("\n    },"):
-        first, brace, rest = piece.partition(": {\n")
-        if not brace or not first.startswith('\n    "'):
+        end = piece.find(": {\n")
+        if end < 0 or not piece.startswith('\n    "') or piece[end - 1] != '"':
             return None
-        try:
-            key = json.loads(first)
-        except ValueError:
-            return None
-        texts[key] = f"{{\n{rest}\n    }}"
+        key = piece[len('\n    "') : end - 1]
+        if "\\" in key or '"' in key:
+            try:
+                key = json.loads(piece[:end])
+            except ValueError:
+                return None
+        texts[key] = piece[end + 2 :] + "\n    }"
     return texts
 
 

@@ -19,10 +19,12 @@ from brtel_notify.lock import DrainLock
 from brtel_notify.options import Options
 
 ENV = load_capture("nagios4-service-problem")["env"]
+NOBODY = {"NAGIOS_SERVICEACKAUTHOR": "", "NAGIOS_SERVICEACKCOMMENT": ""}
 PROCESSES, ALERTS, EACH = 8, 100, 10
 #: Seconds until a test gives up waiting; never how long something takes.
 PATIENCE = 120
 
+HEAD = r"<strong>(.*?)</strong>( by person \d+)?"
 KINDS = ("CRITICAL", "CRITICAL", "WARNING", "WARNING", "ACKNOWLEDGEMENT", "RECOVERY")
 
 
@@ -50,14 +52,14 @@ class Story:
             self.severity = ""
         elif kind == "ACKNOWLEDGEMENT":
             changed["NAGIOS_NOTIFICATIONTYPE"] = kind
-            changed["NAGIOS_NOTIFICATIONAUTHOR"] = f"person {step}"
-            changed["NAGIOS_NOTIFICATIONCOMMENT"] = f"seen at step {step}"
+            changed["NAGIOS_SERVICEACKAUTHOR"] = f"person {step}"
+            changed["NAGIOS_SERVICEACKCOMMENT"] = f"seen at step {step}"
             self.heads += [f"Acknowledged by person {step}"] if self.is_open else []
         else:
             changed.update(NAGIOS_NOTIFICATIONTYPE="PROBLEM", NAGIOS_SERVICESTATE=kind)
             self.heads += self._told(kind)
             self.severity = kind.lower()
-        self.notifications.append({**ENV, **changed})
+        self.notifications.append({**ENV, **NOBODY, **changed})
 
     def _told(self, state: str) -> List[str]:
         if not self.heads:
@@ -152,7 +154,7 @@ def check(site: Site) -> None:
         (host,) = re.findall(r"pbx\d+\.example\.net", ticket["subject"])
         bodies = [reply["body"] for reply in ticket["replies"]]
         assert len(set(bodies)) == len(bodies)
-        found = [re.findall("<strong>(.*?)</strong>", body)[0] for body in bodies]
+        found = ["".join(re.findall(HEAD, body)[0]) for body in bodies]
         told.setdefault(host, []).append((found, ticket["open"]))
     assert told == {story.host: [(story.heads, story.is_open)] for story in STORIES if story.heads}
 

@@ -210,6 +210,18 @@ def test_a_probe_is_one_call_however_much_waits(site: Site, group_by: str) -> No
     assert len(site.tickets) == (1 if group_by == "customer" else 10)
 
 
+def test_a_probe_is_one_call_also_where_others_are_made_side_by_side(site: Site) -> None:
+    paths = ("*/tickets/search", "*/contacts")
+    site.sandbox.faults(fail=[{"path": path, "status": 503} for path in paths])
+    site.run("nagios", env=problem(1))  # whose it is, is known from now on
+    site.calls()
+    site.run("flush", "--force")
+    assert site.calls() == ["GET /v1/tickets/search"]
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    assert len(site.the_ticket()["contacts"]) == 1
+
+
 def test_one_event_that_brings_the_server_down_does_not_hold_up_the_others(site: Site) -> None:
     """Each time that another one goes through, it is tried again; but not for ever."""
     in_child(lambda: deliver(site, capture("nagios4-service-problem", problem(0))))

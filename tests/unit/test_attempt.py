@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, cast
 
@@ -228,6 +229,14 @@ def test_a_file_of_one_event_that_cannot_be_written_halts_only_that(
     verdict = judge(queue, event, error)
     assert (verdict.halts, verdict.stays) == (None, True)
     assert verdict.retry_at == NOW + FORBIDDEN_PAUSE
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_full_disk_halts_everything_whichever_file_shows_it(
+    queue: Queue, event: Event, number: int
+) -> None:
+    verdict = judge(queue, event, OSError(number, os.strerror(number), event.path))
+    assert (verdict.halts, verdict.stays) == (DISK, True)
 
 
 def test_a_disk_that_fails_while_a_failure_is_journalled_loses_nothing(

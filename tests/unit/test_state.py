@@ -145,6 +145,8 @@ ENTRIES = st.dictionaries(
         service=TEXT,
         members=MEMBERS,
         closed_at=st.none() | TIMES,
+        recovered_at=st.none() | TIMES,
+        priority_id=st.none() | st.integers(1, 2**63),
         muted=st.booleans(),
         checked_at=st.none() | TIMES,
         noted=st.dictionaries(TEXT, TIMES, max_size=3),
