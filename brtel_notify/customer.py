@@ -174,6 +174,8 @@ class Owners:
         exact = [c for c in found if term.lower() in (c.name.lower(), c.account.lower())]
         candidates = exact or found
         if len(candidates) == 1:
+            if not exact:  # the cookbook's rule; but the search also looks into e-mail addresses
+                self.say(f"{host}: guessed from a search for '{term}', which had one result")
             return candidates[0]
         confirmed = self._confirmed(candidates, host, address)
         if len(confirmed) == 1:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
 
 from brtel_notify import config as configuration
 from brtel_notify.config import SETTABLE, Config
 from brtel_notify.options import Options
 from brtel_notify.private import PrivateFolder
+from brtel_notify.reasons import because
 from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ UNREACHABLE = 69
 class Report:
     """What was proved: lines of (good?, text), the exit code, the first failure in one line."""
 
-    lines: List[Tuple[bool, str]] = field(default_factory=list)
+    lines: List[Tuple[Optional[bool], str]] = field(default_factory=list)
     code: int = 0
     failure: str = ""
 
     def good(self, text: str) -> None:
         """Something is as it should be."""
         self.lines.append((True, text))
+
+    def note(self, text: str) -> None:
+        """Something works, but may not be meant."""
+        self.lines.append((None, text))
 
     def bad(self, text: str, code: int) -> None:
         """Something is not; the first code stands."""
@@ -63,8 +68,7 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
     try:
         Queue(state_dir).prove()
     except OSError as error:
-        where = error.filename or state_dir
-        report.bad(f"state folder: {where}: {error.strerror}", UNREACHABLE)
+        report.bad(f"state folder: {because(error, state_dir)}", UNREACHABLE)
     else:
         report.good(f"state folder: {state_dir}")
 
@@ -103,14 +107,19 @@ def _prove_api(
 ) -> None:
     import time
 
-    from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.bluerocktel import ApiError, NotFound
     from brtel_notify.credentials import CredentialsError
     from brtel_notify.desk import Desk
     from brtel_notify.log import Log
 
     desk = Desk(config, state_dir, Log(options.verbose), time.time, environ)
     try:
-        version = desk.client.version()
+        try:
+            version = desk.client.version()
+        except NotFound:
+            place = config.place("api.url")
+            text = f"{place}: api.url: no BlueRockTEL API answers at {config.api.url}"
+            raise ConfigError(f"{text}; it usually ends in /api") from None
         report.good(f"API: {config.api.url}, version {version.version}")
         desk.names.rows("priority")
         report.good("credentials: accepted")
@@ -145,7 +154,7 @@ def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
             report.bad(text, MISCONFIGURED)
     account = config.customer.fallback
     if account is None:
-        report.good("customer.fallback is not set: an alert that nobody owns goes to dead/")
+        report.note("customer.fallback is not set: an alert that nobody owns goes to dead/")
         return
     customer = desk.client.customer_by_account(account)
     if customer is None:

@@ -177,11 +177,18 @@ def _parsed(path: str, text: str) -> Node:
         where = f"{path}:{mark.line + 1}" if mark else path
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         # A token that begins with * or & is taken for an alias: no message repeats it.
+        if "cannot start any token" in problem and mark and "\t" in _line(text, mark.line):
+            problem = "a tab; YAML wants spaces"
         problem = re.sub(r"(alias|anchor|handle) '.*'", r"\1", problem)
         raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
     if node is None:
         raise ConfigError(f"{path}: is empty")
     return _Converter(path).convert(node)
+
+
+def _line(text: str, number: int) -> str:
+    lines = text.split("\n")
+    return lines[number] if number < len(lines) else ""
 
 
 class _Converter:

@@ -8,6 +8,7 @@ from brtel_notify.commands import common
 from brtel_notify.drain import Drain
 from brtel_notify.options import Options
 from brtel_notify.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
+from brtel_notify.reasons import because
 
 
 def run(arguments: List[str], options: Options) -> int:
@@ -32,17 +33,22 @@ def run(arguments: List[str], options: Options) -> int:
         print(f"nothing to deliver: {here.state_dir} is not there yet")
         return 0
     except OSError as error:
-        where = error.filename or here.state_dir
-        return common.fail(f"the state folder cannot be used: {where}: {error.strerror}", 75)
+        return common.fail(f"the state folder cannot be used: {because(error, here.state_dir)}", 75)
     return _report(drain)
 
 
 def _report(drain: Drain) -> int:
+    """Say what was done and what still waits, whether or not this drain looked at it."""
     outcomes = list(drain.outcomes.values())
-    waiting = sum(outcome.status in (QUEUED, MISCONFIGURED, FAILED) for outcome in outcomes)
+    waiting = len(drain.queue.pending())
+    left = sum(outcome.status in (QUEUED, MISCONFIGURED, FAILED) for outcome in outcomes)
     dead = sum(outcome.status == REFUSED for outcome in outcomes)
-    done = len(outcomes) - waiting - dead
+    done = len(outcomes) - left - dead
     print(f"{done} done, {dead} refused for good (kept in dead/), {waiting} still queued")
+    if waiting and drain.halt is not None:
+        print(f"waiting because {drain.halt.outcome.text} (--force tries now)")
+    elif waiting:
+        print("what is queued waits for its next try (--force tries now)")
     codes = [EXIT_CODES.get(outcome.status, 0) for outcome in outcomes]
     for code, outcome in zip(codes, outcomes):
         if code in (70, 78):

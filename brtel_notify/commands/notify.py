@@ -58,7 +58,7 @@ _HELP = {
 usage: brtel-notify zabbix [--var NAME=VALUE]... SENDTO SUBJECT MESSAGE
 
 A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT} {ALERT.MESSAGE}.
-MESSAGE has one "NAME: value" a line, as the media type that ships with brtel-notify writes it.
+MESSAGE has one "NAME: value" a line, as the README shows.
 
 example:
   brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
@@ -90,8 +90,10 @@ def run(source: str, arguments: List[str], options: Options) -> int:
     try:
         event = queue.add(capture)
     except OSError as error:
+        from brtel_notify.reasons import because
+
         _error(
-            f"the event could not be stored in {error.filename or state_dir}: {error.strerror};"
+            f"the event could not be stored in {because(error, state_dir)};"
             " call again once that is mended (--state-dir names another folder)"
         )
         return NOT_STORED
@@ -207,7 +209,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
 
     breaker = Breaker(state_dir)
     if breaker.holds(time.time()):
-        _say(f"queued: BlueRockTEL is out of reach: {breaker.error}")
+        _say(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
         return 0
     try:
         with DrainLock(state_dir) as taken:
@@ -229,6 +231,8 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     except OSError as error:
         _cannot_drain(error, state_dir)
     outcome = drain.outcomes.get(event.id)
+    if outcome is None and drain.halt is not None:
+        outcome = drain.halt.outcome
     if outcome is None:
         return _left_to_the_next()
     code = EXIT_CODES.get(outcome.status, 0)

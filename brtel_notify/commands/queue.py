@@ -11,6 +11,7 @@ from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.commands import common
 from brtel_notify.options import Options
 from brtel_notify.queue import Damaged, Event, Queue
+from brtel_notify.reasons import because
 
 
 def run(arguments: List[str], options: Options) -> int:
@@ -41,7 +42,7 @@ def run(arguments: List[str], options: Options) -> int:
     except LookupError as error:
         return common.fail(str(error.args[0]), common.NOT_UNDERSTOOD)
     except OSError as error:
-        return common.fail(f"{error.filename or queue.state_dir}: {error.strerror}", 75)
+        return common.fail(because(error, queue.state_dir), 75)
 
 
 def _list(queue: Queue, as_json: bool) -> int:

@@ -161,6 +161,8 @@ def _print(data: Dict[str, Any]) -> None:
     customer = data["customer"]
     if customer:
         text = f"{customer['name']} ({customer['account']}), by {customer['how']}"
+        if not customer["id"]:
+            text = f"not looked up: {text}? (render -v asks BlueRockTEL)"
         _line("customer", text)
     if "pbx_hosts" in data:
         _line("PBX hosts", ", ".join(data["pbx_hosts"]) or "none")

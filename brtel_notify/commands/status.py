@@ -14,6 +14,7 @@ from brtel_notify.drain import STATE_FILE
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Queue
+from brtel_notify.reasons import because
 from brtel_notify.state import Entry, LaterVersion, State
 
 
@@ -26,6 +27,8 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--json", action="store_true", help="for programs")
     given = common.parse(made, arguments, options)
     here = common.place(options)
+    if not os.path.isdir(here.state_dir):
+        here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
     try:
         # Only a look: a damaged file is left for the next drain to set aside.
         state, damage = State.peek(os.path.join(here.state_dir, STATE_FILE))
@@ -34,7 +37,7 @@ def run(arguments: List[str], options: Options) -> int:
     except LaterVersion as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except OSError as error:
-        return common.fail(f"{error.filename}: {error.strerror}", 75)
+        return common.fail(because(error, here.state_dir), 75)
     if damage:
         here.log.error(damage)
     entries = [entry for entry in state.entries() if given.all or entry.closed_at is None]

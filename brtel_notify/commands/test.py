@@ -28,9 +28,10 @@ def run(arguments: List[str], options: Options) -> int:
     if given.open and not report.code:
         _open(options, given.account, report)
     for good, text in report.lines:
-        mark = common.paint("ok  ", "green") if good else common.paint("FAIL", "red")
         if good:
-            print(f"{mark} {text}")
+            print(f"{common.paint('ok  ', 'green')} {text}")
+        elif good is None:
+            print(f"{common.paint('note', 'yellow')} {text}")
         else:
             common.fail(text, report.code)
     return report.code

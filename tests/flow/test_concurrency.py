@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -99,7 +100,7 @@ def notify_all(site: Site, stories: List[Story], said: Path) -> None:
     for step in range(EACH):
         for story in stories:
             os.environ.update(story.notifications[step])
-            with open(1, "w", closefd=False) as notify.sys.stdout:
+            with open(1, "w", closefd=False) as out, contextlib.redirect_stdout(out):
                 assert notify.run("nagios", [], options) == 0
 
 

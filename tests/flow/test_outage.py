@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -76,7 +77,7 @@ def notify_all(site: Site, notifications: List[Dict[str, str]], said: Path) -> N
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
         for env in notifications:
             os.environ.update(env)
-            with open(1, "w", closefd=False) as notify.sys.stdout:
+            with open(1, "w", closefd=False) as out, contextlib.redirect_stdout(out):
                 assert notify.run("nagios", [], options) == 0
 
     assert in_child(work) == 0

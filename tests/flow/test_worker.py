@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
@@ -164,7 +166,11 @@ def test_a_signal_while_it_is_about_to_wait_does_not_hang_it(site: Site) -> None
         place = Place(str(site.state_dir), str(site.config_file), os.environ, Log())
         for _ in range(20):
             worker = Worker(place)
-            signal.signal(signal.SIGALRM, lambda number, frame, it=worker: it.stop())
+
+            def stop(number: int, frame: Any, worker: Worker = worker) -> None:
+                worker.stop()
+
+            signal.signal(signal.SIGALRM, stop)
             signal.setitimer(signal.ITIMER_REAL, 0.01, 0.0001)  # a hail of them
             worker.run()
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -246,6 +252,29 @@ def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(site: Site) 
         assert second.says("worker: delivering from")
     finally:
         assert second.end() == 0
+
+
+def test_a_lock_file_that_is_replaced_while_it_is_taken_is_not_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two processes would deliver, each sure to be the only one."""
+    tmp_path.chmod(0o700)
+    true = fcntl.flock
+    replaced: List[bool] = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not replaced:
+            (tmp_path / "drain.lock").unlink()
+            replaced.append(True)
+        true(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = DrainLock(str(tmp_path))
+    with lock as taken:
+        assert taken
+        assert lock.is_current()
+        with DrainLock(str(tmp_path)) as another:
+            assert not another
 
 
 def test_the_state_folder_is_replaced_under_it(site: Site) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import pytest
 
-from brtel_notify import breaker, files
+from brtel_notify import files
 from brtel_notify.breaker import FIRST_PAUSE, LONGEST_PAUSE, NAME, Breaker
 
 NOW = 1_700_000_000.0
@@ -96,29 +96,24 @@ def test_a_clock_that_was_set_back_does_not_keep_it_open(folder: Path) -> None:
     assert not made.holds(NOW - 86400)
 
 
+DAMAGED: List[Tuple[str, Any]] = [
+    ("failures", "many"),
+    ("failures", None),
+    ("failures", float("inf")),
+    ("failures", float("nan")),
+    ("retry_at", float("inf")),
+    ("retry_at", -1),
+    ("since", float("nan")),
+    ("since", 1e300),
+    ("since", []),
+]
+
+
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        *(
-            json.dumps({**SOUND, name: value}).encode()
-            for name, value in [
-                ("failures", "many"),
-                ("failures", None),
-                ("failures", float("inf")),
-                ("failures", float("nan")),
-                ("retry_at", float("inf")),
-                ("retry_at", -1),
-                ("since", float("nan")),
-                ("since", 1e300),
-                ("since", []),
-            ]
-        ),
+        *(b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000),
+        *(json.dumps({**SOUND, name: value}).encode() for name, value in DAMAGED),
         json.dumps({name: SOUND[name] for name in ("failures", "since")}).encode(),
     ],
 )
@@ -158,7 +153,7 @@ def test_a_full_disk_does_not_keep_this_process_from_knowing(
         tried.append(args)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(breaker.files, "write_whole", full)
+    monkeypatch.setattr(files, "write_whole", full)
     made = tripped(folder)
     assert tried
     assert made.holds(NOW)

@@ -469,7 +469,7 @@ WRONG: Dict[str, Tuple[str, str]] = {
     ),
     # YAML
     "a quote left open": ("log: 'x", "9: is not valid YAML: found unexpected end of stream"),
-    "a tabulator": ("contact:\n\trole: x", "9: is not valid YAML: found character"),
+    "a tabulator": ("contact:\n\trole: x", "9: is not valid YAML: a tab; YAML wants spaces"),
     "two colons": ("log: a: b", "8: is not valid YAML: mapping values are not allowed"),
     "a second document": ("---\nlog: stderr", "8: is not valid YAML: but found another document"),
     "an alias of nothing": (f"log: *{SECRET}", "8: is not valid YAML: found undefined alias"),

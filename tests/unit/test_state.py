@@ -232,7 +232,7 @@ def test_file_that_another_program_wrote_is_the_same_map(path: Path, shape: str)
     keys = [key for key in NASTY if key != "\udc80"]  # jq knows no half characters
     entries = [entry(key, 7, closed_at="2026-11-21T18:31:42Z") for key in keys]
     entries.append(entry("nagios:Zürich/東京", 7))
-    path.write_text(SHAPES[shape](as_json(entries)), encoding="utf-8", newline="")
+    path.write_bytes(SHAPES[shape](as_json(entries)).encode("utf-8"))
     state = loaded(path)
     assert sorted(state.entries(), key=lambda each: each.key) == sorted(
         entries, key=lambda each: each.key
