@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint types sandbox dist clean
+.PHONY: help demo test lint types bench sandbox dist clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
 	@echo "make test     the tests"
 	@echo "make lint     ruff, and the formatting"
 	@echo "make types    mypy, strict"
+	@echo "make bench    the figures, against a naive script (some minutes, on a quiet machine)"
 	@echo "make sandbox  a local BlueRockTEL to try against"
 	@echo "make dist     wheel and sdist, in dist/"
 	@echo "make clean    removes what these made"
@@ -21,6 +22,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 sandbox: $(VENV)/.ready
 	$(BIN)/brtel-notify sandbox

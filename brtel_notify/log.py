@@ -8,9 +8,11 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Set
+    from typing import Callable, List
 
 PROGRAM = "brtel-notify"
+#: How many of the last lines are remembered; a worker says many.
+REMEMBERED = 50
 
 
 class Log:
@@ -18,7 +20,7 @@ class Log:
 
     def __init__(self, verbose: bool = False) -> None:
         self.verbose = verbose
-        self.shown: Set[str] = set()  # what stderr has had, so that no error stands there twice
+        self.shown: List[str] = []  # what stderr had last, so that no error stands there twice
         self._write: Callable[[str], None] = self._show
 
     def send_to(self, target: str) -> None:
@@ -43,7 +45,7 @@ class Log:
             self._show(one_line(text))
 
     def _show(self, line: str) -> None:
-        self.shown.add(line)
+        self.shown = [*self.shown[-REMEMBERED:], line]
         _to_stderr(line)
 
 
