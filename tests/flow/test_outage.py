@@ -27,7 +27,7 @@ from brtel_notify.sandbox.testing import SandboxProcess
 #: Whose host it is, the server has to say.
 UNKNOWN = {"NAGIOS__HOSTCUSTOMER_ACCOUNT": ""}
 ENV = load_capture("nagios4-service-problem")["env"]
-OUT_OF_REACH = "queued: BlueRockTEL is out of reach: "
+OUT_OF_REACH = "queued: BlueRockTEL is out of reach (last error: "
 DOWN = {"drop": {"when": "before"}}
 
 ALERTS, REPEATED, RECOVERED = 450, 150, 400
