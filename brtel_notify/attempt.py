@@ -91,13 +91,20 @@ def _refused(delivery: Delivery, queue: Queue, now: float, error: ApiError) -> V
     if not error.retry:
         delivery.failed(str(error), error.maybe_done)
         return _buried(delivery, queue, f"{delivery.alert.key}: {error}")
-    # A 500 is the server's fault, but perhaps only with this event.
-    widely = error.api_wide and error.status != 500
+    widely = is_outage(error)
     retry_at = now + pause(delivery.event.attempts, error.retry_after, error.maybe_done)
     halts = API if widely else None
     delivery.failed(str(error), error.maybe_done, retry_at, widely)
     outcome = Outcome(QUEUED, f"{delivery.alert.key}: {error}; it will be tried again")
     return Verdict(outcome, True, retry_at, halts, error.retry_after)
+
+
+def is_outage(error: ApiError) -> bool:
+    """Whether other events would fare the same, for now.
+
+    A 500 is the server's fault, too, but perhaps only with this event.
+    """
+    return error.retry and error.api_wide and error.status != 500
 
 
 def _buried(delivery: Delivery, queue: Queue, reason: str) -> Verdict:

@@ -59,13 +59,13 @@ from brtel_notify.records import (
     Version,
     WrongShape,
     flag_of,
-    format_date,
     next_page,
     parse_counts,
     parse_date,
     parse_list,
     unwrapped,
 )
+from brtel_notify.times import api_date as format_date
 from brtel_notify.transport import Transport, checked_url
 
 __all__ = [

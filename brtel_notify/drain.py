@@ -262,6 +262,7 @@ class Drain:
         return alert.host if config.ticket.group_by == "host" else alert.key
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
+        from brtel_notify.attempt import is_outage
         from brtel_notify.bluerocktel import ApiError, OutOfTime
         from brtel_notify.credentials import CredentialsError
 
@@ -269,7 +270,7 @@ class Drain:
         try:
             owner = self._desk.owner(alert)
         except ApiError as error:
-            if error.retry and error.api_wide and error.status != 500:  # every event's would fail
+            if is_outage(error):  # every event's look-up would fail
                 text = f"{alert.key}: {error}; it will be tried again"
                 self.halt = _waits(API, text, retry_after=error.retry_after)
                 self.log.say(text)

@@ -446,9 +446,3 @@ def _offset(zone: Optional[str]) -> int:
     digits = zone[1:].replace(":", "")
     seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
     return -seconds if zone[0] == "-" else seconds
-
-
-def format_date(moment: float) -> str:
-    """MOMENT (seconds since the epoch) as the API takes dates: ``Y-m-d H:i:s``, UTC."""
-    when = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc)
-    return when.strftime("%Y-%m-%d %H:%M:%S")

@@ -11,6 +11,7 @@ import re
 from typing import Any, List, Optional
 
 from brtel_notify import __version__
+from brtel_notify.log import one_line
 from brtel_notify.private import PrivateFolder
 
 SCALAR, LIST, MAPPING = "single value", "list", "mapping"
@@ -34,8 +35,7 @@ class ConfigError(Exception):
     """The configuration is wrong; the text is one line: where, what, and what to do."""
 
     def __init__(self, text: str) -> None:
-        shown = "".join(char if char.isprintable() else " " for char in text)
-        super().__init__(" ".join(shown.split()))
+        super().__init__(" ".join(one_line(text).split()))
 
 
 class Node:

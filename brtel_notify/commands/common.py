@@ -11,7 +11,7 @@ from typing import Any, Iterable, List, Optional, Sequence
 from brtel_notify import config
 from brtel_notify.commands.place import place
 from brtel_notify.config import Config
-from brtel_notify.log import Log
+from brtel_notify.log import Log, one_line
 from brtel_notify.options import Options
 
 __all__ = ["place"]
@@ -22,7 +22,6 @@ USAGE = 2
 NOT_UNDERSTOOD = 65
 UNAVAILABLE = 69
 UNFORESEEN = 70
-NO_DISK = 75
 MISCONFIGURED = 78
 
 
@@ -103,10 +102,6 @@ def paint(text: str, colour: str, on: Optional[bool] = None) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
 
 
-#: The colour of a severity.
-SEVERITY_COLOURS = {"critical": "red", "warning": "yellow", "ok": "green", "info": "blue"}
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
     """Lines of a table whose columns line up; what an alert says keeps to its own cell."""
     cells = [[_cell(value) for value in row] for row in rows]
@@ -127,5 +122,4 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() else " " for c in text)
+    return "" if value is None else one_line(str(value))

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 from brtel_notify import sources, times
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.commands import common
+from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.reasons import because
@@ -155,22 +156,18 @@ def _print_whole(shown: Dict[str, Any]) -> None:
         print("  alert:")
         for name, value in alert.items():
             if value not in ("", None) and name != "vars":
-                print(f"    {name}: {_safe(value)}")
+                print(f"    {name}: {one_line(str(value))}")
     print("  journal:")
     for record in shown["journal"]:
-        print(f"    {_safe(record)}")
+        print(f"    {one_line(str(record))}")
     print("  capture:")
     for name, value in shown["capture"].items():
         if isinstance(value, dict):
             for key, text in sorted(value.items()):
                 if text:
-                    print(f"    {key}={_safe(text)}")
+                    print(f"    {key}={one_line(text)}")
         elif value:
-            print(f"    {name}: {_safe(value)}")
-
-
-def _safe(value: Any) -> str:
-    return "".join(c if c.isprintable() else " " for c in str(value))
+            print(f"    {name}: {one_line(str(value))}")
 
 
 def _retry(queue: Queue, chosen: List[str]) -> int:

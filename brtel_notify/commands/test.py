@@ -41,6 +41,7 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
     from brtel_notify.bluerocktel import ApiError
     from brtel_notify.desk import Desk
     from brtel_notify.log import Log
+    from brtel_notify.names import LISTS
     from brtel_notify.settings import Settings
 
     config = common.load_config(options)
@@ -55,7 +56,7 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
             report.bad(f"no customer has the account {account}", common.MISCONFIGURED)
             return
         settings = Settings({}, {})
-        settings.set({name: getattr(config.ticket, name) for name in _SETTINGS}, "ticket")
+        settings.set({name: getattr(config.ticket, name) for name in LISTS}, "ticket")
         ids = desk.names.ids(settings)
         ticket = desk.client.create_ticket(
             customer.id,
@@ -81,6 +82,3 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
     except ApiError as error:
         code = selftest.UNREACHABLE if error.retry else selftest.MISCONFIGURED
         report.bad(f"api: {error}", code)
-
-
-_SETTINGS = ("priority", "category", "sub_category", "team", "status")
