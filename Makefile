@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint types bench sandbox dist clean
+.PHONY: help demo test e2e lint types bench sandbox dist clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
 	@echo "make test     the tests"
+	@echo "make e2e      the tests that drive real monitoring servers (Debian: run tests/e2e/packages.sh first)"
 	@echo "make lint     ruff, and the formatting"
 	@echo "make types    mypy, strict"
 	@echo "make bench    the figures, against a naive script (some minutes, on a quiet machine)"
@@ -22,6 +23,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+e2e: $(VENV)/.ready
+	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)

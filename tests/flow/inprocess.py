@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Callable, Mapping
 
-from conftest import Site, load_capture
+from support import Site, load_capture
 
 from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Site
+from support import Site
 
 from brtel_notify.alert import reference
 

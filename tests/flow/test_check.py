@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from conftest import Site
+from support import Site
 
 from brtel_notify.commands.check import Range
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from conftest import CAPTURES, Site
+from support import CAPTURES, Site
 
 from brtel_notify.cli import COMMANDS
 

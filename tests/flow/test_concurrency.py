@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
-from conftest import Site, load_capture
+from support import Site, load_capture
 
 from brtel_notify.commands import notify
 from brtel_notify.lock import DrainLock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from conftest import Site
+from support import Site
 
 OPEN_A_NEW_CUSTOMER = [
     "GET /v1/pbx3cx-hosts/lookup",

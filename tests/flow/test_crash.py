@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import pytest
-from conftest import Site
 from inprocess import capture, deliver, drain, in_child
+from support import Site
 
 from brtel_notify import transport
 

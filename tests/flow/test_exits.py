@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from conftest import Site, load_capture
+from support import Site, load_capture
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 

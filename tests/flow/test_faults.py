@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import pytest
-from conftest import CONFIG, Site
 from inprocess import capture, deliver, drain, in_child
+from support import CONFIG, Site
 
 from brtel_notify.capture import Capture
 

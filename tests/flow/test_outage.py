@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from conftest import CONFIG, Site, load_capture
 from inprocess import capture, deliver, drain, in_child
+from support import CONFIG, Site, load_capture
 
 from brtel_notify.breaker import Breaker
 from brtel_notify.commands import notify

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 import pytest
-from conftest import CONFIG, Site, load_capture
+from support import CONFIG, Site, load_capture
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 PBX_SECRET = "SANDBOX-SECRET"

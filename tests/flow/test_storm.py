@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List
 
-from conftest import Site, load_capture, start
+from support import Site, load_capture, start
 
 MANY = 200
 #: What Nagios does to a notification command after 30 s.

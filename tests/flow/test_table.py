@@ -6,7 +6,7 @@ import json
 from typing import Any, Dict
 
 import pytest
-from conftest import Site
+from support import Site
 
 HOST, SERVICE = "nagios4-host-problem", "nagios4-service-problem"
 HOST_UP, SERVICE_OK = "nagios4-host-recovery", "nagios4-service-recovery"
@@ -324,7 +324,7 @@ def test_nobody_owns_it_and_no_fallback(site: Site) -> None:
 
 
 def site_without_fallback() -> str:
-    from conftest import CONFIG
+    from support import CONFIG
 
     return CONFIG.replace("customer:\n  fallback: CL000001\n", "")
 

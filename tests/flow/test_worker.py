@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from conftest import CONFIG, Site
 from inprocess import capture, in_child
+from support import CONFIG, Site
 
 from brtel_notify import worker as module
 from brtel_notify.breaker import Breaker

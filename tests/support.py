@@ -1,4 +1,4 @@
-"""The real program against the real sandbox process, over HTTP."""
+"""A machine with brtel-notify on it: the real program, the real sandbox process, over HTTP."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
-
-import pytest
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from brtel_notify.sandbox.testing import SandboxProcess
 
-CAPTURES = Path(__file__).resolve().parents[2] / "brtel_notify" / "sandbox" / "captures"
+CAPTURES = Path(__file__).resolve().parents[1] / "brtel_notify" / "sandbox" / "captures"
 
 CONFIG = """\
 api:
@@ -137,22 +135,3 @@ def start(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[byte
     return subprocess.Popen(
         words, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-
-
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[SandboxProcess]:
-    with SandboxProcess() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    sandbox_process.clear_faults()
-    sandbox_process.reset()
-    sandbox_process.clear_requests()
-    return sandbox_process
-
-
-@pytest.fixture
-def site(tmp_path: Path, sandbox: SandboxProcess) -> Site:
-    return Site(tmp_path, sandbox)

@@ -1,0 +1,39 @@
+"""A sandbox for the session, and a fresh machine for each test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+from support import Site
+
+from brtel_notify.sandbox.testing import SandboxProcess
+
+E2E = Path(__file__).parent / "e2e"
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out."""
+    for item in items:
+        if E2E in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxProcess]:
+    with SandboxProcess() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
+    sandbox_process.clear_faults()
+    sandbox_process.reset()
+    sandbox_process.clear_requests()
+    return sandbox_process
+
+
+@pytest.fixture
+def site(tmp_path: Path, sandbox: SandboxProcess) -> Site:
+    return Site(tmp_path, sandbox)

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs the monitoring servers that `make e2e` drives. For Debian 12, as root; starts none of
+# them: the tests run each in a scratch folder of its own.
+set -eu
+
+packages="
+    nagios4-core
+    icinga2-bin
+    zabbix-server-pgsql zabbix-frontend-php zabbix-sender postgresql
+    php-cli php-pgsql php-gd php-bcmath php-mbstring php-xml php-curl
+"
+
+# A package that starts its service on installation is told not to.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $packages

@@ -1,0 +1,135 @@
+"""What the tests of every monitoring system need: programs, ports, daemons, patience."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, List, Mapping, Optional, Sequence, Type, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+#: Where the drop-ins stand.
+CHECKOUT = Path(__file__).resolve().parents[2]
+#: Debian keeps daemons where only root looks.
+_PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
+#: Seconds after which a server that has not done what it should is taken for broken.
+PATIENCE = 60.0
+
+
+def need(program: str, package: str) -> str:
+    """The path of PROGRAM; without it a plain ``make test`` skips, ``make e2e`` fails."""
+    found = shutil.which(program, path=_PLACES)
+    if found is None:
+        missing(f"{program} is not installed (Debian package {package})")
+    assert found is not None
+    return found
+
+
+def missing(what: str) -> None:
+    """Something that these tests need is not here."""
+    if os.environ.get("BRTEL_NOTIFY_E2E") == "required":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, look: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """The first true answer of LOOK; fails the test, naming WHAT, when none comes."""
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            pytest.fail(f"after {seconds:.0f} s still not: {what}")
+        time.sleep(0.1)
+
+
+class Daemon:
+    """``with Daemon(words, log) as daemon:`` runs a server in the foreground and ends it.
+
+    Its output goes to the file LOG. It leads a process group of its own, and is ended by its own
+    process id; a child that it left behind ends with its group.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        log: Path,
+        env: Optional[Mapping[str, str]] = None,
+        user: Optional[str] = None,
+        cwd: Optional[Path] = None,
+    ) -> None:
+        self._words: List[str] = list(words)
+        self.log = log
+        self._env = env
+        self._user = user
+        self._cwd = cwd
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def __enter__(self) -> Daemon:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(self._env or {})},
+                user=self._user,
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it, also twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        try:
+            os.killpg(process.pid, 9)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def said(self) -> str:
+        """What it wrote so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
