@@ -27,6 +27,7 @@ from brtel_notify.capture import Capture
 from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.state import Entry, State
+from brtel_notify.statefile import Texts
 
 NAIVE = str(Path(__file__).with_name("naive.py"))
 RELAY = str(Path(__file__).with_name("relay.py"))
@@ -448,27 +449,28 @@ def _many_customers(hosts: int) -> Dict[str, List[Dict[str, Any]]]:
 
 def _fill_map(state_dir: Path, entries: int) -> None:
     """An open-ticket map with so many open tickets."""
-    state = State(str(state_dir / "state.json"), {})
     opened_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    for number in range(entries):
-        host = f"switch-{number:05d}.example.net"
-        key = f"nagios:{host}"
-        state.put(
-            Entry(
-                key=key,
-                reference=f"BN-{number:012X}",
-                ticket_id=100_000 + number,
-                number=f"A{number:05d}",
-                customer={"id": 7, "name": "Lumière Optique", "account": "CL000007", "how": "pbx"},
-                opened_at=opened_at,
-                severity="critical",
-                priority_id=3,
-                host=host,
-                members={key: {"severity": "critical", "state": "DOWN"}},
-                last_event=f"{number:020d}-0000001-abcdef",
-            )
-        )
-    state.save()
+    tickets = (_open_ticket(number, opened_at) for number in range(entries))
+    texts = Texts.of({ticket.key: ticket.text for ticket in tickets})
+    State(str(state_dir / "state.json"), texts).save()
+
+
+def _open_ticket(number: int, opened_at: str) -> Entry:
+    host = f"switch-{number:05d}.example.net"
+    key = f"nagios:{host}"
+    return Entry(
+        key=key,
+        reference=f"BN-{number:012X}",
+        ticket_id=100_000 + number,
+        number=f"A{number:05d}",
+        customer={"id": 7, "name": "Lumière Optique", "account": "CL000007", "how": "pbx"},
+        opened_at=opened_at,
+        severity="critical",
+        priority_id=3,
+        host=host,
+        members={key: {"severity": "critical", "state": "DOWN"}},
+        last_event=f"{number:020d}-0000001-abcdef",
+    )
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

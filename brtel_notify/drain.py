@@ -318,7 +318,10 @@ class Drain:
             self._desk.set_deadline(self._deadline)
         if self._state is None:
             try:
-                self._state, damage = State.load(os.path.join(self.place.state_dir, STATE_FILE))
+                checked = PrivateFolder(self.place.state_dir, "parsed")
+                self._state, damage = State.load(
+                    os.path.join(self.place.state_dir, STATE_FILE), checked
+                )
             except LaterVersion as error:
                 self._misconfigured(str(error))
                 return False

@@ -50,13 +50,14 @@ def prove(options: Options, environ: Mapping[str, str]) -> Report:
     path = configuration.find(options.config, environ)
     state_dir = options.state_dir(environ)
     try:
-        # What is parsed and compiled here need not be when the first alert comes.
-        config = configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
+        config = configuration.load(path, environ)
     except ConfigError as error:
         report.bad(str(error), MISCONFIGURED)
         return report
     report.good(f"configuration: {path}")
     _prove_state_folder(state_dir, report)
+    # What is parsed and compiled here need not be when the first alert comes.
+    configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
     _prove_expressions(config, state_dir, report)
     _prove_api(config, state_dir, options, environ, report)
     return report

@@ -10,24 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import files, times
+from brtel_notify import files, statefile, times
 from brtel_notify.alert import SEVERITIES, reference
+from brtel_notify.private import PrivateFolder
+from brtel_notify.statefile import LaterVersion, Texts
 
-VERSION = 1
-_HEAD = '{\n  "version": 1,\n  "tickets": {'
-_FOOT = "\n  }\n}\n"
-#: Characters that every program writes into JSON as they are: jq, for one, leaves é unescaped.
-_PLAIN = re.compile(r"[A-Za-z0-9 ._:%@#()=,;!?*-]+")
+__all__ = ["Entry", "LaterVersion", "State"]
 
 log = logging.getLogger(__name__)
-
-
-class LaterVersion(Exception):
-    """state.json was written by a later version of brtel-notify."""
 
 
 class Entry(NamedTuple):
@@ -64,6 +57,13 @@ class Entry(NamedTuple):
         """Whether, as far as we know, the ticket is open and ours to use."""
         return self.closed_at is None and self.recovered_at is None and not self.muted
 
+    @property
+    def text(self) -> str:
+        """The entry as it stands in the file, below its key."""
+        data = self._asdict()
+        del data["key"]
+        return statefile.indented(data)
+
 
 class State:
     """The map in memory. Not for several threads at once: its user holds a lock.
@@ -73,19 +73,25 @@ class State:
     sets it aside. Its ticket is found again on the server by its reference.
     """
 
-    def __init__(self, path: str, texts: Dict[str, str]) -> None:
+    def __init__(
+        self, path: str, texts: Optional[Texts] = None, checked: Optional[PrivateFolder] = None
+    ) -> None:
         self.path = path
-        self._texts = texts
+        self._texts = texts or Texts()
+        self._checked = checked
         self._damaged: Dict[str, str] = {}
 
     @classmethod
-    def load(cls, path: str) -> Tuple[State, Optional[str]]:
+    def load(
+        cls, path: str, checked: Optional[PrivateFolder] = None
+    ) -> Tuple[State, Optional[str]]:
         """The map from its file, and what was wrong with the file, if anything.
 
-        A damaged file is set aside, not thrown away: the tickets are found again on the server by
-        their reference. Raises LaterVersion, OSError.
+        CHECKED remembers a file that need not be looked through again. A damaged file is set
+        aside, not thrown away: the tickets are found again on the server by their reference.
+        Raises LaterVersion, OSError.
         """
-        state, damage = cls.peek(path)
+        state, damage = cls.peek(path, checked)
         if damage is None:
             return state, None
         aside = _aside(path)
@@ -97,16 +103,16 @@ class State:
         )
 
     @classmethod
-    def peek(cls, path: str) -> Tuple[State, Optional[str]]:
+    def peek(
+        cls, path: str, checked: Optional[PrivateFolder] = None
+    ) -> Tuple[State, Optional[str]]:
         """The map from its file, as :meth:`load`, but a damaged file is left where it is."""
         try:
-            data = files.read_whole(path)
+            return cls(path, statefile.read(path, checked), checked), None
         except FileNotFoundError:
-            return cls(path, {}), None
-        try:
-            return cls(path, _split(data)), None
+            return cls(path, None, checked), None
         except ValueError as error:
-            return cls(path, {}), f"{path}: {error}"
+            return cls(path, None, checked), f"{path}: {error}"
 
     def get(self, key: str) -> Optional[Entry]:
         """The entry of that ticket key."""
@@ -116,7 +122,8 @@ class State:
         try:
             return _entry(key, json.loads(text))
         except (ValueError, RecursionError) as error:
-            self._damaged[key] = self._texts.pop(key)
+            self._damaged[key] = text
+            self._texts.drop(key)
             problem = " ".join(str(error).split())
             log.warning(
                 "%s: the entry %s makes no sense (%s): it is left out, and set aside",
@@ -128,57 +135,53 @@ class State:
 
     def with_member(self, alert_key: str) -> Optional[Entry]:
         """The entry of the ticket that stands for the alert of that key."""
-        part = max(_PLAIN.findall(alert_key), key=len, default="")
-        for entry in self._those(lambda text: part in text):
+        for entry in self._parsed(self._texts.keys_with(alert_key)):
             if alert_key in entry.members:
                 return entry
         return None
 
     def others_on(self, entry: Entry) -> int:
         """How many other open entries use the same ticket (``adopt: any`` lets them)."""
-        same = re.compile(rf'"ticket_id"\s*:\s*"?{entry.ticket_id}\b')
         return sum(
             other.key != entry.key and other.ticket_id == entry.ticket_id and other.is_open
-            for other in self._those(lambda text: same.search(text) is not None)
+            for other in self._like(rb'"ticket_id": "?%d\b' % entry.ticket_id)
         )
 
-    def _those(self, may_be: Callable[[str], bool]) -> Iterator[Entry]:
-        """The entries whose text MAY_BE what is looked for: a cheap look before an exact one."""
-        for key in [key for key, text in self._texts.items() if may_be(text)]:
+    def _like(self, pattern: bytes) -> Iterator[Entry]:
+        """The entries whose text the PATTERN fits: a cheap look before an exact one."""
+        return self._parsed(self._texts.keys_like(pattern))
+
+    def _parsed(self, keys: List[str]) -> Iterator[Entry]:
+        for key in keys:
             entry = self.get(key)
             if entry is not None:
                 yield entry
 
     def put(self, entry: Entry) -> None:
         """Add or replace one entry."""
-        self._texts[entry.key] = _entry_text(entry)
+        self._texts[entry.key] = entry.text
 
     def drop(self, key: str) -> None:
         """Forget one entry, if it is there."""
-        self._texts.pop(key, None)
+        self._texts.drop(key)
 
     def forget_closed(self, before: str) -> None:
         """Forget the tickets whose alerts were over before that time (ISO 8601, UTC)."""
-        for entry in self._those(_may_be_over):
+        for entry in self._like(b'"(?:closed|recovered)_at": "'):
             ended_at = entry.closed_at or entry.recovered_at
             if ended_at is not None and ended_at < before:
                 self.drop(entry.key)
 
     def entries(self) -> List[Entry]:
         """Every entry, in the order in which they were opened."""
-        return list(self._those(lambda text: True))
+        return list(self._parsed(self._texts.keys()))
 
     def save(self) -> None:
         """Replace the file, durably and in one step. Raises OSError."""
         if self._damaged:
-            files.write_whole(_aside(self.path), _file(self._damaged))
+            files.write_whole(_aside(self.path), Texts.of(self._damaged).file())
             self._damaged = {}
-        files.write_whole(self.path, _file(self._texts))
-
-
-def _may_be_over(text: str) -> bool:
-    """A cheap look at an entry, before an exact one."""
-    return '"closed_at": null' not in text or '"recovered_at": "' in text
+        statefile.write(self.path, self._texts, self._checked)
 
 
 def _aside(path: str) -> str:
@@ -189,77 +192,6 @@ def _aside(path: str) -> str:
         number += 1
         name = f"{base}-{number}"
     return name
-
-
-# --- the file's text ------------------------------------------------------------------------------
-
-
-def _file(texts: Dict[str, str]) -> bytes:
-    entries = (f"\n    {json.dumps(key)}: {text}" for key, text in texts.items())
-    return (_HEAD + ",".join(entries) + _FOOT).encode("utf-8", "replace")
-
-
-def _entry_text(entry: Entry) -> str:
-    data = entry._asdict()
-    del data["key"]
-    return _indented(data)
-
-
-def _indented(data: Any) -> str:
-    return json.dumps(data, indent=2).replace("\n", "\n    ")
-
-
-def _split(data: bytes) -> Dict[str, str]:
-    """The text of each entry by its key. Raises ValueError, LaterVersion.
-
-    In the shape that :meth:`State.save` gives the file, an entry ends at the only lines that are
-    four spaces and a brace. (JSON keeps line breaks out of strings, so no alert can fake one.) A
-    file that a person or jq gave another shape is read as any JSON.
-    """
-    if data.isascii():
-        text = data.decode("ascii")
-        if text.startswith(_HEAD) and text.endswith(_FOOT):
-            texts = _split_quickly(text[len(_HEAD) : -len(_FOOT)])
-            if texts is not None:
-                return texts
-    return _split_slowly(data)
-
-
-def _split_quickly(body: str) -> Optional[Dict[str, str]]:
-    """The entries of a file in our own shape; None when it has another."""
-    if not body:
-        return {}
-    if not body.endswith("\n    }"):
-        return None
-    texts = {}
-    for piece in body[: -len("\n    }")].split("\n    },"):
-        end = piece.find(": {\n")
-        if end < 0 or not piece.startswith('\n    "') or piece[end - 1] != '"':
-            return None
-        key = piece[len('\n    "') : end - 1]
-        if "\\" in key or '"' in key:
-            try:
-                key = json.loads(piece[:end])
-            except ValueError:
-                return None
-        texts[key] = piece[end + 2 :] + "\n    }"
-    return texts
-
-
-def _split_slowly(data: bytes) -> Dict[str, str]:
-    try:
-        whole = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError("is no JSON" if data.strip() else "is empty") from error
-    version = whole.get("version", VERSION) if isinstance(whole, dict) else None
-    if isinstance(version, (int, float)) and version > VERSION:
-        raise LaterVersion(
-            f"state.json is of version {version}, written by a later brtel-notify than this one"
-            f" (which knows {VERSION}): upgrade brtel-notify"
-        )
-    if version != VERSION or not isinstance(whole.get("tickets"), dict):
-        raise ValueError("has not the shape of an open-ticket map")
-    return {key: _indented(entry) for key, entry in whole["tickets"].items()}
 
 
 # --- one entry ------------------------------------------------------------------------------------

@@ -1,0 +1,199 @@
+"""The text of ``state.json``, and the entries in it, found without parsing the others.
+
+In the shape that the program gives the file, an entry begins at the only lines that are four spaces
+and a quote, and ends at the only ones that are four spaces and a brace. (JSON keeps line breaks out
+of strings, so no alert can fake one.) So ten thousand open tickets stay one string of bytes,
+searched for the one that matters. A file that a person or jq gave another shape is read as any
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Dict, Iterator, List, Optional, Pattern, Tuple
+
+from brtel_notify import files
+from brtel_notify.private import PrivateFolder
+
+VERSION = 1
+_HEAD = b'{\n  "version": 1,\n  "tickets": {'
+_FOOT = b"\n  }\n}\n"
+_BEGIN, _END = b'\n    "', b"\n    }"
+_EVERY_BEGIN = re.compile(re.escape(_BEGIN))
+#: Ways to write a character that are right, and not ours: a key so written would not be found.
+_OTHER_ESCAPES = re.compile(rb"\\(?:/|u[0-9a-f]{0,3}[A-F])")
+
+
+class LaterVersion(Exception):
+    """state.json was written by a later version of brtel-notify."""
+
+
+class Texts:
+    """The text of each entry by its key, in order. Entries are replaced in their place.
+
+    What no entry can be (a person wrote null there) is kept apart until somebody asks for it.
+    """
+
+    def __init__(self, data: bytes = _HEAD + _FOOT) -> None:
+        self._data = data
+        self._misfits: Dict[str, str] = {}
+
+    @classmethod
+    def of(cls, texts: Dict[str, str]) -> Texts:
+        """Of entries that are apart already."""
+        fitting = {key: text for key, text in texts.items() if text.endswith("\n    }")}
+        made = cls(_HEAD + b",".join(_line(*entry) for entry in fitting.items()) + _FOOT)
+        made._misfits = {key: text for key, text in texts.items() if key not in fitting}
+        return made
+
+    def get(self, key: str) -> Optional[str]:
+        """The text of an entry."""
+        place = self._place(key)
+        if place is None:
+            return self._misfits.get(key)
+        return self._data[place[0] + len(_begin(key)) : place[1]].decode("ascii")
+
+    def __setitem__(self, key: str, text: str) -> None:
+        self._misfits.pop(key, None)
+        line = _line(key, text)
+        place = self._place(key)
+        if place is None:
+            end = len(self._data) - len(_FOOT)
+            self._replace(end, end, b"," + line if end > len(_HEAD) else line)
+        else:
+            self._replace(*place, line)
+
+    def drop(self, key: str) -> None:
+        """Take an entry out, if it is there."""
+        self._misfits.pop(key, None)
+        place = self._place(key)
+        if place is None:
+            return
+        begin, end = place
+        if self._data.startswith(b",", end):
+            end += 1
+        elif begin > len(_HEAD):
+            begin -= 1  # the last entry: the comma before it goes
+        self._replace(begin, end, b"")
+
+    def keys(self) -> List[str]:
+        """The keys of all entries."""
+        return [*self._keys(_EVERY_BEGIN), *self._misfits]
+
+    def keys_with(self, text: str) -> List[str]:
+        """The keys of the entries in which the JSON of TEXT stands somewhere."""
+        part = json.dumps(text).encode("ascii")
+        return list(self._keys(re.compile(re.escape(part)))) if part in self._data else []
+
+    def keys_like(self, pattern: bytes) -> List[str]:
+        """The keys of the entries whose text has something that the regular expression fits."""
+        return list(self._keys(re.compile(pattern)))
+
+    def file(self) -> bytes:
+        """All of it, as a file."""
+        if not self._misfits:
+            return self._data
+        texts = {key: self.get(key) or "" for key in self.keys()}
+        return _HEAD + b",".join(_line(*entry) for entry in texts.items()) + _FOOT
+
+    def _replace(self, begin: int, end: int, new: bytes) -> None:
+        view = memoryview(self._data)
+        self._data = b"".join((view[:begin], new, view[end:]))
+
+    def _keys(self, pattern: Pattern[bytes]) -> Iterator[str]:
+        """Of the data as they are now, however the entries are changed meanwhile."""
+        data, place, last = self._data, len(_HEAD), len(self._data) - len(_FOOT)
+        while True:
+            found = pattern.search(data, place, last)
+            if found is None:
+                return
+            begin = data.rfind(_BEGIN, 0, found.start() + len(_BEGIN))
+            end = data.find(b": {\n", begin)
+            yield json.loads(data[begin:end])
+            place = _behind(data, found.start())
+
+    def _place(self, key: str) -> Optional[Tuple[int, int]]:
+        """Where an entry begins and ends."""
+        begin = self._data.find(_begin(key) + b"{\n")
+        return None if begin < 0 else (begin, _behind(self._data, begin))
+
+
+def _begin(key: str) -> bytes:
+    return f"\n    {json.dumps(key)}: ".encode("ascii")
+
+
+def _line(key: str, text: str) -> bytes:
+    return _begin(key) + text.encode("ascii")
+
+
+def _behind(data: bytes, place: int) -> int:
+    """Where the entry that has PLACE in it is over."""
+    end = data.find(_END, place)
+    return len(data) - len(_FOOT) if end < 0 else end + len(_END)
+
+
+def indented(data: Any) -> str:
+    """The text of an entry, from its data."""
+    return json.dumps(data, indent=2).replace("\n", "\n    ")
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+_CHECKED = "state.json"
+
+
+def read(path: str, checked: Optional[PrivateFolder] = None) -> Texts:
+    """The entries of the file PATH; CHECKED knows the one that :func:`write` left.
+
+    Looking whether ten thousand entries are in our shape takes longer than finding one of them.
+    Raises ValueError, LaterVersion, OSError.
+    """
+    data = files.read_whole(path)
+    if data.startswith(_HEAD) and data.endswith(_FOOT):
+        known = checked.read(_CHECKED) if checked is not None else None
+        if known == _stamp(path, len(data)) or _is_in_our_shape(data):
+            return Texts(data)
+    return Texts.of(_any_json(data))
+
+
+def write(path: str, texts: Texts, checked: Optional[PrivateFolder] = None) -> None:
+    """Replace the file PATH, durably and in one step. Raises OSError."""
+    data = texts.file()
+    files.write_whole(path, data)
+    if checked is not None:
+        checked.write(_CHECKED, _stamp(path, len(data)))
+
+
+def _stamp(path: str, size: int) -> bytes:
+    """What changes when anybody writes the file."""
+    status = os.stat(path)
+    parts = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+    return f"{parts} {size}".encode("ascii")
+
+
+def _is_in_our_shape(data: bytes) -> bool:
+    if data == _HEAD + _FOOT:
+        return True
+    if not data.startswith(_BEGIN, len(_HEAD)) or not data.endswith(_END + _FOOT):
+        return False
+    if not data.isascii() or data.count(_BEGIN) != data.count(_END):
+        return False
+    return _OTHER_ESCAPES.search(data) is None
+
+
+def _any_json(data: bytes) -> Dict[str, str]:
+    try:
+        whole = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is no JSON" if data.strip() else "is empty") from error
+    version = whole.get("version", VERSION) if isinstance(whole, dict) else None
+    if isinstance(version, (int, float)) and version > VERSION:
+        raise LaterVersion(
+            f"state.json is of version {version}, written by a later brtel-notify than this one"
+            f" (which knows {VERSION}): upgrade brtel-notify"
+        )
+    if version != VERSION or not isinstance(whole.get("tickets"), dict):
+        raise ValueError("has not the shape of an open-ticket map")
+    return {key: indented(entry) for key, entry in whole["tickets"].items()}
