@@ -11,7 +11,8 @@ from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, 
 from brtel_notify.capture import Capture
 
 from . import fields
-from .text import clean, html_to_text, shown
+from .html_text import html_to_text
+from .text import clean, shown
 
 #: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
 STATES: Mapping[str, Tuple[str, str]] = {
@@ -45,7 +46,7 @@ def parse(capture: Capture) -> Alert:
         capture,
         kind,
         host,
-        variables=fields.variables(_added(data, own), own, flags),
+        variables=fields.variables(_added(data, own, kind), own, flags),
         severity="ok" if recovered else _severity(severity),
         state="ok" if recovered else severity,
         action=action,
@@ -68,13 +69,19 @@ def _scalars(data: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
 
 
 def _kind(own: Mapping[str, str]) -> Tuple[str, str]:
-    if all(own.get(number) == "000" for number in ("alert_id", "rule_id", "id", "uid")):
-        return TEST, ""  # the button "Test transport"
+    if _is_test(own):
+        return TEST, ""
     state = own.get("state", "")
     if state.strip() not in STATES:
         said = f"unknown 'state' {shown(state)}" if state else "no 'state'"
         raise Unintelligible(f"{said} in LibreNMS's alert data: it is 0 to {max(STATES)}")
     return STATES[state.strip()]
+
+
+def _is_test(own: Mapping[str, str]) -> bool:
+    """Whether the button "Test transport" was pressed; LibreNMS of 2023 gave it fewer numbers."""
+    required = own.get("id") == own.get("uid") == "000"
+    return required and all(own.get(number, "000") == "000" for number in ("alert_id", "rule_id"))
 
 
 def _severity(word: str) -> str:
@@ -83,9 +90,13 @@ def _severity(word: str) -> str:
     return word if word in ("critical", "warning") else "unknown"
 
 
-def _added(data: Mapping[str, Any], own: Mapping[str, str]) -> Iterator[Tuple[str, str]]:
-    """Lines ``NAME: value`` of the device's notes, then the settings of the transport."""
-    for line in own.get("notes", "").splitlines():
+def _added(data: Mapping[str, Any], own: Mapping[str, str], kind: str) -> Iterator[Tuple[str, str]]:
+    """Lines ``NAME: value`` of the device's notes, then the settings of the transport.
+
+    A test is of the transport, and of no device: LibreNMS just takes the first it has.
+    """
+    notes = "" if kind == TEST else own.get("notes", "")
+    for line in notes.splitlines():
         name, colon, value = line[:10_000].partition(":")
         name = name.strip()
         is_name = name.replace("_", "").replace("-", "").replace(".", "").isalnum()
