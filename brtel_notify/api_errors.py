@@ -8,12 +8,10 @@ it, in the server's words or in ours, is said without them. Sources of the facts
 from __future__ import annotations
 
 import email.utils
-import html
 import http.client
 import json
 import re
 import time
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Type
 
 #: Characters of the server's own words that an error repeats.
@@ -104,16 +102,36 @@ class BadAnswer(ApiError):
     """An answer, but not one of this API: not JSON, cut short, of another shape, a redirect."""
 
 
-@dataclass(frozen=True)
 class Call:
-    """One request as it is sent; ``secrets`` are blotted out of whatever is said about it."""
+    """One request as it is sent; ``secrets`` are blotted out of whatever is said about it.
 
-    method: str
-    path: str  # may hold a query, of the `api` command
-    params: Tuple[Tuple[str, str], ...] = ()
-    body: Optional[bytes] = field(default=None, repr=False)
-    token: Optional[str] = field(default=None, repr=False)
-    secrets: Tuple[str, ...] = field(default=(), repr=False)
+    ``path`` may hold a query, of the ``api`` command. Not changed once it is made.
+    """
+
+    __slots__ = ("body", "method", "params", "path", "secrets", "token")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        params: Tuple[Tuple[str, str], ...] = (),
+        body: Optional[bytes] = None,
+        token: Optional[str] = None,
+        secrets: Tuple[str, ...] = (),
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.params = params
+        self.body = body
+        self.token = token
+        self.secrets = secrets
+
+    def __repr__(self) -> str:
+        return f"Call({self.method!r}, {self.path!r}, params={self.params!r})"
+
+    def with_token(self, token: str) -> Call:
+        """The same call, made with TOKEN."""
+        return Call(self.method, self.path, self.params, self.body, token, self.secrets)
 
     @property
     def shown_path(self) -> str:
@@ -248,7 +266,11 @@ def _page_words(content: bytes) -> str:
     if not text.startswith("<"):
         return text
     title = re.search(r"<title[^>]*>([^<]*)</title", text, re.IGNORECASE)
-    return html.unescape(title.group(1)).strip() if title else ""
+    if title is None:
+        return ""
+    import html
+
+    return html.unescape(title.group(1)).strip()
 
 
 def _retry_after(value: Optional[str], now: float) -> Optional[float]:

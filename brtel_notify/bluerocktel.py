@@ -7,7 +7,6 @@ Monitoring System" and "Tickets" pages, and what Laravel and Spatie's QueryBuild
 
 from __future__ import annotations
 
-import dataclasses
 import json as jsonlib
 import math
 import re
@@ -188,6 +187,12 @@ class Client:
         if token_cache and credentials.by_login and credentials.email:
             cache = TokenCache(token_cache, self.url, credentials.email)
         self._tokens = Tokens(credentials, cache, lambda: self._log_in()[1])
+
+    def open_ahead(self, connections: int) -> None:
+        """Begin to open so many CONNECTIONS, while the first calls are still prepared."""
+        opener = getattr(self._transport, "open_ahead", None)
+        if opener is not None:
+            opener(connections, self.timeout)
 
     def __repr__(self) -> str:
         return f"<Client of {self.url}, {self._credentials!r}>"
@@ -553,7 +558,7 @@ class Client:
     def _send(self, call: Call, token: Optional[str] = None) -> _Answer:
         """Send CALL once: its JSON answer, or an ApiError."""
         if token is not None:
-            call = dataclasses.replace(call, token=token)
+            call = call.with_token(token)
         if self._pace is not None and not self._pace.wait(self._time_left()):
             raise OutOfTime(f"{call.method} {call.shown_path}: not sent, it is not its turn yet")
         seconds = self._time_allowed(call)

@@ -207,6 +207,36 @@ class Lifecycle(Section):
     )
 
 
+class Source(Section):
+    """One monitoring system."""
+
+    url: Optional[str] = option(
+        None, readers.page, "address of its web pages, to which tickets link; null: no link"
+    )
+
+
+class IcingaSource(Section):
+    """Icinga 2, whose pages are Icinga Web's."""
+
+    url: Optional[str] = option(
+        None, readers.page, "address of Icinga Web, to which tickets link; null: no link"
+    )
+    module: str = option(
+        "icingadb",
+        readers.choice("icingadb", "monitoring"),
+        "the module that shows hosts and services: Icinga DB Web, or the older one",
+    )
+
+
+class Sources(Section):
+    """The monitoring systems that alerts come from."""
+
+    nagios: Source = option(Source(), section(Source), "Nagios, Naemon")
+    icinga: IcingaSource = option(IcingaSource(), section(IcingaSource), "Icinga 2")
+    zabbix: Source = option(Source(), section(Source), "Zabbix")
+    librenms: Source = option(Source(), section(Source), "LibreNMS")
+
+
 class Config(Section):
     """The whole file. ``places`` says on which line each key stands, for messages."""
 
@@ -220,6 +250,7 @@ class Config(Section):
     contact: ContactOptions = option(ContactOptions(), section(ContactOptions), "")
     replies: ReplyOptions = option(ReplyOptions(), section(ReplyOptions), "")
     lifecycle: Lifecycle = option(Lifecycle(), section(Lifecycle), "")
+    sources: Sources = option(Sources(), section(Sources), "")
     language: str = option("en", readers.choice("en", "fr"), "of the built-in templates")
     templates: Optional[str] = option(None, readers.path, "a folder of your own templates")
     timezone: tzinfo = option(timezone.utc, readers.zone, "of the dates shown in tickets")
@@ -230,7 +261,12 @@ class Config(Section):
         self.places: Dict[str, str] = {}
 
     def place(self, key: str) -> str:
-        """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent."""
+        """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent.
+
+        What an alert's variables set (``vars.TICKET_PRIORITY``) stands in no file.
+        """
+        if key.startswith("vars."):
+            return "alert"
         while key not in self.places and ("." in key or "[" in key):
             key = key[: max(key.rfind("."), key.rfind("["))]
         return self.places.get(key) or self.places.get("", "configuration")

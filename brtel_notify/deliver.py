@@ -229,7 +229,7 @@ class Delivery:
             missing = [step for step in story.steps if step not in situation.facts]
             if not missing:
                 return situation
-            self._begin(situation.key)
+            self._begin(situation.key, missing)
             try:
                 if missing == [steps.ATTACH, steps.DETAILS] and self.desk.side_by_side:
                     facts = self._take_both(situation, story)
@@ -240,7 +240,7 @@ class Delivery:
                 continue
             situation = situation._replace(facts={**situation.facts, **facts})
 
-    def _begin(self, key: str) -> None:
+    def _begin(self, key: str, missing: List[str]) -> None:
         if not self.begun:
             self.event.enter(
                 attempt=self.event.attempts + 1,
@@ -249,6 +249,8 @@ class Delivery:
                 companions=[event.id for event, _ in self.companions],
             )
             self.begun = True
+            # A new ticket's search, contacts and note go two by two.
+            self.desk.reach_out(2 if steps.FIND in missing else 1)
 
     def _take_both(self, situation: Situation, story: Plan) -> Mapping[str, Any]:
         """Attach and note at the same time: neither needs the other.

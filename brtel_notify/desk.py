@@ -115,6 +115,15 @@ class Desk:
         client.deadline = self.deadline
         return client
 
+    def reach_out(self, connections: int) -> None:
+        """Calls are about to be made, CONNECTIONS of them at the same time: begin to connect.
+
+        The templates, which every change needs, are made ready meanwhile. Raises ConfigError.
+        """
+        wanted = connections if self.side_by_side else 1
+        self._once("reached_out", lambda: self.client.open_ahead(wanted))
+        _ = self.renderer
+
     @property
     def names(self) -> Names:
         """Names to ids."""
@@ -165,13 +174,15 @@ class Desk:
 
     def owner(self, alert: Alert) -> Optional[Owner]:
         """The customer that ALERT belongs to. Raises ApiError, ConfigError."""
+        from brtel_notify import expressions
+
         context = self.context(alert)
 
         def evaluate(template: str) -> str:
             try:
-                return self.renderer.value(template, context)
+                return expressions.value(template, context)
             except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
-                from brtel_notify.render import describe
+                from brtel_notify.bounds import describe
 
                 place = self.config.place("customer.lookup")
                 self.log.say(f"{place}: customer.lookup: {template}: {describe(error)}; left out")
@@ -180,19 +191,24 @@ class Desk:
         return self.owners.find(alert.host, alert.address, evaluate)
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
-        """The context of templates and rules."""
-        from brtel_notify.render import context_of
+        """The context of templates and rules. ``url`` is the way back, if the site has one."""
+        from brtel_notify.context import context_of
+        from brtel_notify.links import link
 
-        return context_of(alert, self.clock(), self.config.timezone, customer)
+        context = context_of(alert, self.clock(), self.config.timezone, customer)
+        context["url"] = link(alert, self.config) or alert.url
+        return context
 
     def settings(self, alert: Alert) -> Settings:
         """The ticket's settings for ALERT. Raises ApiError, ConfigError if a rule needs a call."""
         if not self.config.rules:
             return settings_for(alert, self.config, lambda condition: False)
+        from brtel_notify import expressions
+
         customer = self.record(lambda: self.owner(alert))
         context = self.context(alert, customer)
         settings = settings_for(
-            alert, self.config, lambda condition: self.renderer.holds(condition, context)
+            alert, self.config, lambda condition: expressions.holds(condition, context)
         )
         customer.check()
         return settings

@@ -40,8 +40,8 @@ class Log:
             self.say(text)
 
     def error(self, text: str) -> None:
-        """One line on stderr, wherever the log goes; once."""
-        if one_line(text) not in self.shown:
+        """One line on stderr, wherever the log goes: the last one, and there once."""
+        if self.shown[-1:] != [one_line(text)]:
             self._show(one_line(text))
 
     def _show(self, line: str) -> None:

@@ -1,13 +1,12 @@
 """HTML as BlueRockTEL keeps it: nine tags, closed properly, within a number of bytes.
 
-What is cleaned here comes from templates, and with ``|safe`` from anywhere. Like sources/text.py,
-this does without html.parser, whose time is quadratic in broken input on the older Pythons and
-whose idea of a script or a comment differs from one Python to the next.
+What is cleaned here comes from templates, and with ``|safe`` from anywhere. As in
+sources/html_text.py, html.parser is not used: its time is quadratic in broken input on the older
+Pythons, and its idea of a script or a comment differs from one Python to the next.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections import Counter
 from typing import Iterator, List, Match, Optional, Tuple
@@ -73,17 +72,17 @@ class _Cleaner:
 
     def text(self, source: str) -> None:
         """Add text in which entities may stand."""
-        data = _visible(html.unescape(source))
+        data = _visible(unescaped(source))
         if not data:
             return
         if data.strip():
             self._separate()
-        escaped = html.escape(data, quote=False)
-        if _size(escaped) <= self.room:
-            self._add(escaped)
+        safe = escaped(data)
+        if _size(safe) <= self.room:
+            self._add(safe)
             return
         for char in data:  # the piece that does not fit any more: as much of it as does
-            self._add(html.escape(char, quote=False))
+            self._add(escaped(char))
 
     def _separate(self) -> None:
         """What block tags and table cells that are not kept leave between two texts."""
@@ -143,6 +142,21 @@ class _Cleaner:
         self.pieces.append(piece)
 
 
+def escaped(text: str, quotes: bool = False) -> str:
+    """TEXT as HTML shows it; with QUOTES also fit for an attribute."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&quot;").replace("'", "&#x27;") if quotes else text
+
+
+def unescaped(text: str) -> str:
+    """The text that HTML without tags shows."""
+    if "&" not in text:
+        return text
+    import html  # its table of two thousand names is loaded only where there is one
+
+    return html.unescape(text)
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8"))
 
@@ -160,9 +174,9 @@ def _kept(tag: str, source: str) -> str:
         name = match[1].lower()
         if name in _ATTRIBUTES[tag] and name not in found:
             value = next(group for group in match.groups()[1:] if group is not None)
-            found[name] = " ".join(_visible(html.unescape(value)).split())
+            found[name] = " ".join(_visible(unescaped(value)).split())
     return "".join(
-        f' {name}="{html.escape(value)}"'
+        f' {name}="{escaped(value, quotes=True)}"'
         for name, value in found.items()
         if name not in _ADDRESSES or _SAFE_ADDRESS.fullmatch(value)
     )

@@ -5,7 +5,6 @@ Every reader raises ConfigError, whose text names the file, the line, the key an
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from datetime import timezone, tzinfo
@@ -131,7 +130,9 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """How a message ends when WORD is none of WORDS: the one that was meant, else all."""
     known = list(words)
     lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lowered, 1, 0.6)
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.lower(), lowered, 1, 0.6)
     if close:
         return f"; did you mean '{lowered[close[0]]}'?"
     return f"; known are: {', '.join(known)}" if known else ""
@@ -191,6 +192,18 @@ def url(tree: Tree) -> str:
         raise tree.error("must end with the path, such as /api")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise tree.error("must begin with https:// (http:// is for a sandbox on this machine)")
+    return value.rstrip("/")
+
+
+def page(tree: Tree) -> Optional[str]:
+    """The address of a monitoring system's web pages, what stands before their own paths."""
+    if tree.is_null:
+        return None
+    value = _web_address(tree, ("http", "https"), "https://monitoring.example.net/nagios4")
+    if "@" in urlsplit(value).netloc:
+        raise tree.error("must hold no user or password: everybody who reads the ticket sees it")
+    if "?" in value or "#" in value:
+        raise tree.error("must end with the path, such as /nagios4")
     return value.rstrip("/")
 
 
@@ -371,10 +384,9 @@ def severities(settable: Dict[str, Reader]) -> Reader:
         found = {}
         for name, branch in tree.pairs().items():
             word = name.lower()
-            meant = difflib.get_close_matches(word, STATE_WORDS, 1, 0.8)
-            # Other programs have words of their own; only what looks like a slip is refused.
-            if word not in STATE_WORDS and meant:
-                raise branch.error(f"unknown severity; did you mean '{meant[0]}'?")
+            meant = "" if word in STATE_WORDS else _slip_of(word)
+            if meant:
+                raise branch.error(f"unknown severity; did you mean '{meant}'?")
             if word in found:
                 raise branch.error("stands here twice (capitals do not matter)")
             found[word] = one(branch)
@@ -382,6 +394,13 @@ def severities(settable: Dict[str, Reader]) -> Reader:
         return found
 
     return read
+
+
+def _slip_of(word: str) -> str:
+    """The state that WORD looks like. Other programs have words of their own, which it may be."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, STATE_WORDS, 1, 0.8)), "")
 
 
 def _also_as(key: str, branch: Tree) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
 
 from brtel_notify import config as configuration
@@ -44,8 +45,12 @@ class Report:
         self.failure = self.failure or text
 
 
-def prove(options: Options, environ: Mapping[str, str]) -> Report:
-    """Try all that a ticket needs, except opening one."""
+def prove(
+    options: Options,
+    environ: Mapping[str, str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Report:
+    """Try all that a ticket needs, except opening one; also what a test's VARIABLES ask for."""
     report = Report()
     path = configuration.find(options.config, environ)
     state_dir = options.state_dir(environ)
@@ -59,7 +64,7 @@ def prove(options: Options, environ: Mapping[str, str]) -> Report:
     # What is parsed and compiled here need not be when the first alert comes.
     configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
     _prove_expressions(config, state_dir, report)
-    _prove_api(config, state_dir, options, environ, report)
+    _prove_api(config, state_dir, options, environ, variables, report)
     return report
 
 
@@ -76,17 +81,19 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
 
 def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
     """The rules, lookups and templates of one's own: whether they are Jinja at all."""
-    from brtel_notify.render import Renderer, describe
+    from brtel_notify.bounds import describe
+    from brtel_notify.expressions import check_condition, check_value
+    from brtel_notify.render import Renderer
 
     compiled = PrivateFolder(state_dir, "templates")
     renderer = Renderer(config.language, config.templates, config.timezone, compiled)
     renderer.compile_built_in()
     checks: List[Tuple[str, Callable[[], Any]]] = [
-        (f"customer.lookup[{n}]", lambda text=text: renderer.check_value(text))  # type: ignore[misc]
+        (f"customer.lookup[{n}]", lambda text=text: check_value(text))  # type: ignore[misc]
         for n, (_, text) in enumerate(config.customer.lookup)
     ]
     checks += [
-        (f"rules[{n}].when", lambda rule=rule: renderer.check_condition(rule.when))  # type: ignore[misc]
+        (f"rules[{n}].when", lambda rule=rule: check_condition(rule.when))  # type: ignore[misc]
         for n, rule in enumerate(config.rules)
     ]
     for key, check in checks:
@@ -104,7 +111,12 @@ def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
 
 
 def _prove_api(
-    config: Config, state_dir: str, options: Options, environ: Mapping[str, str], report: Report
+    config: Config,
+    state_dir: str,
+    options: Options,
+    environ: Mapping[str, str],
+    variables: Mapping[str, str],
+    report: Report,
 ) -> None:
     import time
 
@@ -126,6 +138,7 @@ def _prove_api(
         report.good("credentials: accepted")
         _prove_names(config, desk, report)
         _prove_accounts(config, desk, report)
+        _prove_variables(variables, desk, report)
     except (ConfigError, CredentialsError) as error:
         report.bad(str(error), MISCONFIGURED)
     except ApiError as error:
@@ -164,3 +177,18 @@ def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
         report.bad(text, MISCONFIGURED)
     else:
         report.good(f"fallback customer: {customer.name} ({account})")
+
+
+def _prove_variables(variables: Mapping[str, str], desk: Desk, report: Report) -> None:
+    """The account and the priority that a LibreNMS transport sets for its tickets."""
+    from brtel_notify.settings import PRIORITY, Settings
+
+    settings = Settings({"tags": []}, {})
+    settings.take_variables(variables)
+    if "priority" in settings.values:
+        priority = {"priority": settings.values["priority"]}
+        for problem in desk.names.problems("vars", priority):
+            report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), MISCONFIGURED)
+    account = variables.get("CUSTOMER_ACCOUNT", "").strip()
+    if account and desk.client.customer_by_account(account) is None:
+        report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", MISCONFIGURED)

@@ -79,6 +79,15 @@ class Transport:
         """Close the connections; later calls open new ones."""
         self._session.close()
 
+    def open_ahead(self, connections: int, seconds: float) -> None:
+        """Begin to open so many CONNECTIONS, each within SECONDS, while calls are still prepared.
+
+        The calls that come first wait for one each. That one cannot be opened is no error: the call
+        then tries for itself, and says why.
+        """
+        if not self._session.proxies and self.url.startswith("https:"):
+            self._session.pool_of(self.url).open_ahead(connections, self._clock, seconds)
+
     def send(self, call: Call, seconds: float) -> Tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of the answer to CALL, had within SECONDS.
 
@@ -229,6 +238,16 @@ class _Session(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
+    def pool_of(self, url: str) -> Any:
+        """The pool that calls to URL take their connections from, as requests finds it."""
+        adapter: Any = self.get_adapter(url)
+        if hasattr(adapter, "get_connection_with_tls_context"):
+            request = self.prepare_request(requests.Request("GET", url))
+            return adapter.get_connection_with_tls_context(request, self.verify)
+        pool = adapter.get_connection(url)  # requests before 2.32
+        adapter.cert_verify(pool, url, self.verify, None)
+        return pool
+
     def get_redirect_target(self, resp: requests.Response) -> Optional[str]:
         """None: wherever an answer points, the token does not go there.
 
@@ -316,8 +335,82 @@ class _HttpPool(HTTPConnectionPool):
 
 
 class _HttpsPool(HTTPSConnectionPool):
+    """A pool some of whose connections may have been opened ahead.
+
+    They are given out as new ones: a pool takes an idle TLS connection, on which a session ticket
+    waits to be read, for one that the server has closed.
+    """
+
     ConnectionCls = _TlsConnection
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._closed = False
+        self._opened: queue.SimpleQueue[Tuple[float, Any]] = queue.SimpleQueue()
+        self._time: Callable[[], float] = lambda: 0.0
+
+    def open_ahead(self, connections: int, clock: Callable[[], float], seconds: float) -> None:
+        """Begin to open so many CONNECTIONS, each within SECONDS of CLOCK."""
+        self._time = clock
+        for _ in range(connections):
+            limit = _TimeLimit(clock, seconds)
+            with self._lock:
+                self._under_way += 1
+            threading.Thread(target=self._open, args=(limit,), daemon=True, name="connect").start()
+
+    def _open(self, limit: _TimeLimit) -> None:
+        connection = None
+        try:
+            with limit.in_force():
+                connection = super()._new_conn()
+                self._validate_conn(connection)  # urllib3's name for: connect
+        except Exception:  # noqa: BLE001 - the call that needs it meets it again, and says so
+            connection = None
+        with self._lock:
+            if not self._closed:
+                self._opened.put((self._time(), connection))
+            elif connection is not None:
+                connection.close()
+
+    def close(self) -> None:
+        """Close all that is open, also what was opened ahead and not used."""
+        with self._lock:
+            self._closed = True
+        while not self._opened.empty():
+            _, connection = self._opened.get()
+            if connection is not None:
+                connection.close()
+        super().close()
+
+    def _new_conn(self) -> Any:
+        with self._lock:
+            expected = self._under_way > 0
+            self._under_way -= expected
+        if expected:
+            connection = self._opened_one()
+            if connection is not None:
+                return connection
+        return super()._new_conn()
+
+    def _opened_one(self) -> Any:
+        """A connection that was opened ahead; None if it could not be, or that was long ago."""
+        limit = _limit()
+        limit.sent = False
+        try:
+            opened_at, connection = self._opened.get(timeout=limit.left())
+        except queue.Empty:
+            raise socket.timeout("timed out") from None
+        limit.sent = True
+        if connection is not None and self._time() - opened_at > _STILL_FRESH:
+            connection.close()
+            return None
+        return connection
+
+
+#: Seconds for which a connection that nobody used yet is trusted to be open at the other end.
+_STILL_FRESH = 5.0
 
 # A firewall that forgets an idle connection without a word would cost the next call its whole
 # time-out: probes keep the connection known, or show that it is dead.

@@ -190,12 +190,13 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     from brtel_notify.alert import TEST, Unintelligible
 
     try:
-        if sources.parse(event.capture).kind != TEST:
+        alert = sources.parse(event.capture)
+        if alert.kind != TEST:
             return None
     except Unintelligible:
         return None
     queue.remove(event)
-    report = selftest.prove(options, os.environ)
+    report = selftest.prove(options, os.environ, alert.vars)
     if not report.code:
         _say("delivered: the test passed; no ticket was opened")
         return 0

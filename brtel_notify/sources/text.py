@@ -1,14 +1,14 @@
 """Text from the outside, made fit to be shown: clean, of a sane length, readable.
 
 Everything here takes any string at all (5 MB, NULs, lone surrogates, broken HTML) and runs in time
-linear in its length. Nothing here escapes for HTML: that is for whoever writes HTML.
+linear in its length. Nothing here escapes for HTML: that is for whoever writes HTML. How HTML that
+comes in is read: html_text.py.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from typing import Dict, Iterator, List, Match, Optional
+from typing import Dict, Optional
 from urllib.parse import urlsplit
 
 URL_LENGTH = 2000
@@ -36,12 +36,12 @@ def clean(text: str, limit: int) -> str:
     Lone surrogates that stand for bytes (``surrogateescape``) become the text that the bytes
     spell in UTF-8, or U+FFFD. Text that is cut ends in an ellipsis.
     """
-    return _cut(_safe(text[: limit * _RAW_PER_CHARACTER]).strip(), limit)
+    return _cut(safe(text[: limit * _RAW_PER_CHARACTER]).strip(), limit)
 
 
 def one_line(text: str, limit: int) -> str:
     """TEXT as :func:`clean` has it, on one line, each run of white space one space."""
-    return _cut(" ".join(_safe(text[: limit * _RAW_PER_CHARACTER]).split()), limit)
+    return _cut(" ".join(safe(text[: limit * _RAW_PER_CHARACTER]).split()), limit)
 
 
 def printable(text: str, limit: int) -> str:
@@ -73,7 +73,8 @@ def _is_web_url(url: str) -> bool:
         return False
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """TEXT with nothing in it that a terminal or a browser would obey, lines ended by newlines."""
     if _SURROGATE.search(text):
         text = _NO_ESCAPED_BYTE.sub("\ufffd", text)
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -82,216 +83,3 @@ def _safe(text: str) -> str:
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-# --- HTML ------------------------------------------------------------------------------------
-#
-# html.parser is not used: on the Pythons that servers still run it takes time quadratic in broken
-# input, and it drops "<noc@example.net>" and an unfinished "<b". Here only what carries the name
-# of an HTML element is a tag, and everything else is text.
-
-_INLINE = (
-    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd label mark nobr q s samp "
-    "small span strike strong sub sup tt u var wbr img button input time"
-)
-_BLOCK = (
-    "address article aside blockquote body caption center dd details dir div dl dt fieldset "
-    "figcaption figure footer form head header html legend main nav ol section summary table "
-    "tbody tfoot thead ul colgroup col link meta noscript iframe"
-)
-_PARAGRAPH = "h1 h2 h3 h4 h5 h6 p pre"
-_OTHER = "br hr li script style td th title tr"
-_BLOCKS = frozenset(_BLOCK.split())
-_PARAGRAPHS = frozenset(_PARAGRAPH.split())
-_ELEMENTS = frozenset(f"{_INLINE} {_BLOCK} {_PARAGRAPH} {_OTHER}".split())
-
-# The second form is for attributes whose quotes do not match. The bounds keep the work linear.
-_TAG = re.compile(
-    r"""<(/?)([A-Za-z][A-Za-z0-9]{0,15})(?=[\s/>])"""
-    r"""((?:[^<>"']|"[^"]{0,2000}"|'[^']{0,2000}'){0,2000}|[^<>]{0,4000})>"""
-)
-_DECLARATION = re.compile(r"<(?:!doctype|\?xml)[^<>]{0,2000}>", re.IGNORECASE)
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_ATTRIBUTE = (
-    r"""(?:^|[\s"'/])%s\s{0,20}=\s{0,20}(?:"([^"]{0,2000})"|'([^']{0,2000})'|([^\s"'>]{1,2000}))"""
-)
-_HREF = re.compile(_ATTRIBUTE % "href", re.IGNORECASE)
-_ALT = re.compile(_ATTRIBUTE % "alt", re.IGNORECASE)
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
-
-# What a tag asks for, kept among the text until the page is laid out; _safe has removed these
-# characters from the text itself.
-_BREAK, _GAP = "\x02", "\x03"
-_BREAKS = re.compile(r" ?[\n\x02\x03][ \n\x02\x03]*")
-
-
-def html_to_text(markup: str) -> str:
-    """MARKUP as a person reads it in a terminal; never fails, whatever it is.
-
-    A line break for each br, p, div, li and table row, ``-`` before a list item, ``|`` between
-    cells, ``text (address)`` for a link, script and style dropped, entities decoded. Newlines of
-    the source stay newlines, since alert templates mix them with tags. Text without a single
-    HTML tag keeps its form, and ``<`` that begins no tag stays.
-    """
-    markup = _safe(markup)
-    page = _Page()
-    place = 0
-    for tag in _tags(markup):
-        page.add_text(markup[place : tag.start])
-        page.add_tag(tag)
-        place = tag.end
-    if not page.tags:
-        return _decode(markup).strip()
-    page.add_text(markup[place:])
-    return page.layout()
-
-
-class _Tag:
-    """One tag, or a comment, script or style as a whole (then without a name)."""
-
-    __slots__ = ("attributes", "closing", "end", "name", "start")
-
-    def __init__(
-        self, start: int, end: int, name: str = "", closing: bool = False, attributes: str = ""
-    ) -> None:
-        self.start, self.end = start, end
-        self.name, self.closing, self.attributes = name, closing, attributes
-
-
-def _tags(markup: str) -> Iterator[_Tag]:
-    """The tags of MARKUP in order; what is in none of them is text."""
-    unseen = _Finder(markup)
-    place = markup.find("<")
-    while place >= 0:
-        tag = _tag_at(markup, place, unseen)
-        if tag is not None:
-            yield tag
-        place = markup.find("<", place + 1 if tag is None else tag.end)
-
-
-def _tag_at(markup: str, place: int, unseen: _Finder) -> Optional[_Tag]:
-    if markup.startswith("<!--", place):
-        end = unseen.after("-->", place + 4)
-        return None if end is None else _Tag(place, end)
-    found = _TAG.match(markup, place)
-    if found is None:
-        declaration = _DECLARATION.match(markup, place)
-        return None if declaration is None else _Tag(place, declaration.end())
-    name = found.group(2).lower()
-    if name not in _ELEMENTS:
-        return None
-    closing = bool(found.group(1))
-    if name in ("script", "style", "title") and not closing:
-        end = unseen.after(f"</{name}", found.end())
-        if end is not None:
-            return _Tag(place, end)
-    return _Tag(place, found.end(), name, closing, found.group(3))
-
-
-class _Finder:
-    """Looks for the ends of things, and remembers which end does not come any more.
-
-    Without that memory, a page of nothing but ``<!--`` would be searched to its end once for
-    every one of them.
-    """
-
-    def __init__(self, markup: str) -> None:
-        lower = markup.lower()
-        # A few letters have a longer lower case, which would shift every place.
-        self._lower = lower if len(lower) == len(markup) else markup
-        self._absent: List[str] = []
-
-    def after(self, end: str, place: int) -> Optional[int]:
-        """Where what END ends is over, from PLACE on; None when it is not ended."""
-        if end in self._absent:
-            return None
-        found = self._lower.find(end, place)
-        if found >= 0 and end.startswith("</"):
-            found = self._lower.find(">", found)
-            end_length = 1
-        else:
-            end_length = len(end)
-        if found < 0:
-            self._absent.append(end)
-            return None
-        return found + end_length
-
-
-class _Page:
-    """Text and tags, one after the other, then laid out in lines."""
-
-    def __init__(self) -> None:
-        self.tags = 0
-        self._pieces: List[str] = []
-        self._link = ""
-        self._link_start = 0
-        self._in_row = False
-        self._cells = 0
-
-    def add_text(self, text: str) -> None:
-        if text:
-            text = _decode(text)
-            text = text.replace("\n", " ") if self._in_row else _BLANK_LINE.sub(_GAP, text)
-            self._pieces.append(text)
-
-    def add_tag(self, tag: _Tag) -> None:
-        self.tags += 1
-        name = tag.name
-        if name == "a":
-            self._end_link()
-            self._begin_link("" if tag.closing else _attribute(_HREF, tag.attributes))
-        elif name == "img":
-            self._pieces.append(_attribute(_ALT, tag.attributes))
-        elif name == "br":
-            self._pieces.append(_BREAK)
-        elif name == "li":
-            self._pieces.append("\n" if tag.closing else "\n- ")
-        elif name in ("td", "th"):
-            self._add_cell(tag)
-        elif name in _PARAGRAPHS:
-            self._pieces.append("\n" if self._in_row else _GAP)
-        elif name in ("tr", "table"):
-            self._in_row = name == "tr" and not tag.closing
-            self._cells = 0
-            self._pieces.append("\n")
-        elif name == "hr" or name in _BLOCKS:
-            self._pieces.append("\n")
-
-    def layout(self) -> str:
-        self._end_link()
-        text = re.sub(r"[ \t\xa0]+", " ", "".join(self._pieces))
-        return _BREAKS.sub(_line_end, text).strip()
-
-    def _add_cell(self, tag: _Tag) -> None:
-        if not tag.closing:
-            self._pieces.append(" | " if self._cells else " ")
-            self._cells += 1
-
-    def _begin_link(self, address: str) -> None:
-        self._link, self._link_start = address, len(self._pieces)
-
-    def _end_link(self) -> None:
-        address = web_url(self._link)
-        if address:
-            label = "".join(self._pieces[self._link_start :]).strip()
-            if not label:
-                self._pieces.append(address)
-            elif label.rstrip("/") != address.rstrip("/"):
-                self._pieces.append(f" ({address})")
-        self._link = ""
-
-
-def _line_end(breaks: Match[str]) -> str:
-    run = breaks.group()
-    return "\n\n" if _GAP in run or run.count(_BREAK) > 1 else "\n"
-
-
-def _attribute(pattern: re.Pattern[str], attributes: str) -> str:
-    found = pattern.search(attributes)
-    if found is None:
-        return ""
-    return _decode(next(value for value in found.groups() if value is not None)).strip()
-
-
-def _decode(text: str) -> str:
-    return _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)

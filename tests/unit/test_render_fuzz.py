@@ -12,8 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from brtel_notify import expressions
 from brtel_notify.alert import KINDS, SEVERITIES, Alert, Vars
-from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, context_of
+from brtel_notify.context import context_of
+from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer
 from brtel_notify.sandbox.html import clean_body, clean_subject, strip_tags
 
 REFERENCE = "BN-0123456789ab"
@@ -143,7 +145,7 @@ def test_the_output_of_a_check_can_be_read_word_for_word(output: str) -> None:
 def test_any_text_as_a_rule_or_a_lookup_holds_or_raises(source: str) -> None:
     """A person's slip may raise whatever it likes, for it is left out and named; no more."""
     context = context_of(Alert("nagios", "problem", "web1", 0.0), 0.0, timezone.utc)
-    for evaluate in (RENDERERS["en"].holds, RENDERERS["en"].value):
+    for evaluate in (expressions.holds, expressions.value):
         try:
             result = evaluate(source, context)
         except Exception:  # noqa: BLE001 - what settings_for and desk.owner expect

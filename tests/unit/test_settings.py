@@ -7,9 +7,10 @@ from typing import Any, Callable
 
 import pytest
 
-from brtel_notify.alert import Alert
+from brtel_notify.alert import Alert, Vars
 from brtel_notify.config import Config, load
-from brtel_notify.render import Renderer, context_of
+from brtel_notify.context import context_of
+from brtel_notify.expressions import holds
 from brtel_notify.settings import Settings, settings_for
 
 BASE = """\
@@ -32,7 +33,7 @@ def settler(tmp_path: Path) -> Callable[..., Settings]:
         given = {"severity": "critical", "state": "DOWN", **fields}
         alert = Alert(source="nagios", kind="problem", host="web1", time=0.0, **given)
         context = context_of(alert, 0.0, config.timezone)
-        found = settings_for(alert, config, lambda when: Renderer().holds(when, context))
+        found = settings_for(alert, config, lambda when: holds(when, context))
         found.problems = [problem.replace(str(file), "config.yml") for problem in found.problems]
         return found
 
@@ -173,3 +174,64 @@ def test_what_an_alert_says_is_no_expression(settle: Callable[..., Settings]) ->
     text = "rules: [{when: output, set: {team: X}}]\n"
     assert settle(text, output="{{ 1/0 }}").values["team"] == "X"
     assert settle(text, output="").values["team"] is None
+
+
+# --- what the monitoring says in variables --------------------------------------------------------
+
+
+def test_variables_stand_between_severities_and_rules(settle: Callable[..., Settings]) -> None:
+    text = "severities: {critical: {priority: Low, tags: [a, b]}}\n"
+    variables = Vars(TICKET_PRIORITY="Urgent", TICKET_TAGS="vip, b,, c")
+    found = settle(text, vars=variables)
+    assert found.values["priority"] == "Urgent"
+    assert found.values["tags"] == ["a", "b", "vip", "c"]
+    assert found.keys["priority"] == "vars.TICKET_PRIORITY"
+    assert found.keys["tags"] == "vars.TICKET_TAGS"
+    assert found.problems == []
+
+    text += "rules: [{when: vars.TICKET_PRIORITY == 'Urgent', set: {priority: X, tags: []}}]\n"
+    found = settle(text, vars=variables)
+    assert (found.values["priority"], found.values["tags"]) == ("X", [])
+    assert found.keys["priority"] == "rules[0].set.priority"
+
+
+def test_the_configuration_keeps_its_own_tags(settle: Callable[..., Settings]) -> None:
+    first = settle("  tags: [own]\n", vars=Vars(TICKET_TAGS="added"))
+    assert first.values["tags"] == ["own", "added"]
+    assert settle("  tags: [own]\n").values["tags"] == ["own"]
+    assert settle("  tags: []\n", vars=Vars(TICKET_TAGS="a,a")).values["tags"] == ["a"]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", ",", " , ,", "\n", "\u202e"])
+def test_variables_that_say_nothing_set_nothing(
+    settle: Callable[..., Settings], nothing: str
+) -> None:
+    found = settle("", vars=Vars(TICKET_PRIORITY=nothing.replace(",", ""), TICKET_TAGS=nothing))
+    assert found.values == settle("").values
+    assert found.keys == settle("").keys
+
+
+@pytest.mark.parametrize(
+    ("said", "priority"),
+    [
+        *(("3", 3), (" 3 ", 3), ("03", 3), ("Very  high", "Very high")),
+        *(("0", "0"), ("-3", "-3"), ("3.0", "3.0"), ("٣", "٣"), ("9" * 19, "9" * 19)),
+        *(("High\nLow", "High Low"), ("<b>High</b>", "‹b›High‹/b›"), ("x" * 500, "x" * 100)),
+    ],
+)
+def test_a_priority_is_a_name_or_an_id(
+    settle: Callable[..., Settings], said: str, priority: Any
+) -> None:
+    assert settle("", vars=Vars(TICKET_PRIORITY=said)).values["priority"] == priority
+
+
+def test_there_is_an_end_to_what_an_alert_may_add(settle: Callable[..., Settings]) -> None:
+    said = ",".join(["x" * 3000, *(f"t{number}" for number in range(1000))])
+    tags = settle("", vars=Vars(TICKET_TAGS=said)).values["tags"]
+    assert tags == ["monitoring", "auto", "x" * 100, *(f"t{number}" for number in range(19))]
+
+
+def test_a_message_says_that_it_was_the_alert(tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    file.write_text(BASE, encoding="utf-8")
+    assert load(str(file), {}).place("vars.TICKET_PRIORITY") == "alert"

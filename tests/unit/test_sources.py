@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
+import yaml
 
 import brtel_notify
+from brtel_notify import shipped
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.capture import Capture
 from brtel_notify.sources import event, parse
-from brtel_notify.sources.text import clean, html_to_text, one_line, web_url
+from brtel_notify.sources.html_text import html_to_text
+from brtel_notify.sources.text import clean, one_line, web_url
+from brtel_notify.sources.zabbix import FREE_TEXT
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
 TRUNK = 'CRITICAL: trunk "down" $(id) <b>é</b> it\'s'
@@ -260,7 +264,9 @@ def test_capture(name: str) -> None:
     variables = fields.pop("vars")
     empty = Alert(source="", kind="", host="", time=0.0)._asdict()
     assert fields == {**{key: empty[key] for key in fields}, **EXPECTED[name]}
-    assert variables[ACCOUNT_VARIABLE.get(alert.source, "CUSTOMER_ACCOUNT")] == "CL2385"
+    # A test is of no device, so that device's notes are not heard.
+    account = "" if alert.kind == "test" else "CL2385"
+    assert variables[ACCOUNT_VARIABLE.get(alert.source, "CUSTOMER_ACCOUNT")] == account
     assert variables["NO_SUCH_NAME"] == ""
 
 
@@ -340,7 +346,7 @@ def test_an_unknown_state_is_kept_rather_than_the_alert_lost() -> None:
 
 
 def test_no_host_names_the_cure() -> None:
-    with pytest.raises(Unintelligible, match="enable_environment_macros=1"):
+    with pytest.raises(Unintelligible, match=r"macros=1 .* brtel-notify-arguments"):
         parse(Capture("nagios", {"NAGIOS_NOTIFICATIONTYPE": "PROBLEM"}, [], "", 0.0))
     with pytest.raises(Unintelligible, match="ICINGA_HOSTNAME"):
         parse(Capture("icinga", {}, [], "", 0.0))
@@ -362,6 +368,19 @@ def test_names_on_the_command_line_are_enough() -> None:
         "DOWN",
         CAPTURED_AT,
     )
+
+
+def test_custom_variables_that_a_host_has_not_are_absent() -> None:
+    argv = [
+        *("--var", "HOSTNAME=web1", "--var", "NOTIFICATIONTYPE=PROBLEM", "--var", "HOSTSTATE=DOWN"),
+        *("--var", "HOSTGROUPNAMES=", "--var", "_HOSTTICKET_TAGS=$_HOSTTICKET_TAGS$"),
+        *("--var", "_HOSTCUSTOMER_ACCOUNT=CL1"),
+        *("--var", "_SERVICECUSTOMER_ACCOUNT=$_SERVICECUSTOMER_ACCOUNT$"),
+    ]
+    alert = parse(Capture("nagios", {}, argv, "", CAPTURED_AT))
+    assert alert.vars["CUSTOMER_ACCOUNT"] == "CL1"
+    assert "TICKET_TAGS" not in alert.vars
+    assert "$" not in "".join(alert.vars.values())
 
 
 def test_var_flags_override_and_take_away() -> None:
@@ -430,7 +449,8 @@ def test_only_web_addresses_are_urls(address: str, url: str) -> None:
         ("unacknowledged and commented", "acknowledgement", "removed"),
         ("commented", "comment", ""),
         ("closed", "comment", ""),
-        ("suppressed until 2026.11.22 08:00:00", "comment", ""),
+        ("suppressed until 2026.11.22 08:00:00", "downtime", "start"),
+        ("commented and unsuppressed", "downtime", "end"),
         ("changed severity from High to Warning", "problem", ""),
         ("changed severity from High to Warning and closed", "comment", ""),
         ("commented and changed severity from High to Warning", "comment", ""),
@@ -439,6 +459,12 @@ def test_only_web_addresses_are_urls(address: str, url: str) -> None:
 def test_zabbix_updates(done: str, kind: str, action: str) -> None:
     alert = zabbix("EVENT.UPDATE.STATUS: 1", f"EVENT.UPDATE.ACTION: {done}")
     assert (alert.kind, alert.action) == (kind, action)
+
+
+def test_an_update_without_a_word_says_what_was_done() -> None:
+    done = ("EVENT.UPDATE.STATUS: 1", "EVENT.UPDATE.ACTION: closed")
+    assert zabbix(*done).comment == "closed"
+    assert zabbix(*done, "EVENT.UPDATE.MESSAGE: enough").comment == "enough"
 
 
 def test_an_update_of_a_resolved_problem_opens_nothing() -> None:
@@ -523,6 +549,179 @@ def test_the_test_button_of_zabbix_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        "Ceci est un message de test de Zabbix",
+        "Это тестовое сообщение от Zabbix",
+        "{ALERT.MESSAGE}",
+    ],
+)
+def test_the_test_button_in_other_languages_and_versions(message: str) -> None:
+    assert parse(Capture("zabbix", {}, ["CL1", "sujet", message], "", 0.0)).kind == "test"
+
+
+def shipped_messages(name: str) -> Dict[Any, str]:
+    """The messages of a shipped media type, by event source and mode of operation."""
+    text = (Path(shipped.folder("zabbix")) / name).read_text(encoding="utf-8")
+    (media_type,) = yaml.safe_load(text)["zabbix_export"]["media_types"]
+    assert (media_type["type"], media_type["script_name"]) == ("SCRIPT", "brtel-notify")
+    return {
+        (one["event_source"], one["operation_mode"]): one["message"]
+        for one in media_type["message_templates"]
+    }
+
+
+MEDIA_TYPES = ("media_brtel_notify.yaml", "media_brtel_notify_7.0.yaml")
+
+
+def filled(source: str, values: Dict[str, str], name: str = MEDIA_TYPES[0]) -> Alert:
+    """What the shipped message says, its macros replaced as Zabbix replaces them."""
+    message = shipped_messages(name)[source, "PROBLEM"]
+    for macro, value in values.items():
+        message = message.replace(f"{{{macro}}}", value)
+    return parse(Capture("zabbix", {}, ["CL1", "s", message], "", CAPTURED_AT))
+
+
+TRIGGER = {
+    "EVENT.SOURCE": "0",
+    "EVENT.VALUE": "1",
+    "EVENT.UPDATE.STATUS": "0",
+    "TRIGGER.ID": "7",
+    "HOST.HOST": "web1",
+    "EVENT.NAME": "Disk full",
+}
+INTERNAL = {
+    "EVENT.SOURCE": "3",
+    "EVENT.OBJECT": "4",
+    "EVENT.VALUE": "1",
+    "HOST.HOST": "web1",
+    "ITEM.ID": "9",
+    "ITEM.NAME": "Disk",
+    "ITEM.STATE": "Not supported",
+    "EVENT.NAME": "no such key",
+}
+SERVICE = {
+    "EVENT.SOURCE": "4",
+    "EVENT.VALUE": "1",
+    "EVENT.UPDATE.STATUS": "0",
+    "SERVICE.NAME": "Telephony",
+    "EVENT.SEVERITY": "Warning",
+    "EVENT.NSEVERITY": "2",
+    "SERVICE.ROOTCAUSE": "SIP trunk down\nand more",
+}
+
+
+@pytest.mark.parametrize("name", MEDIA_TYPES)
+def test_the_shipped_messages(name: str) -> None:
+    messages = shipped_messages(name)
+    assert len(messages) == 10
+    for message in messages.values():
+        first, *lines = message.split("\n")
+        assert first == "BRTEL.NOTIFY: 1"
+        macros = [line.partition(": ")[0] for line in lines]
+        assert lines == [f"{macro}: {{{macro}}}" for macro in macros]
+        free = [macro for macro in macros if macro in FREE_TEXT]
+        assert macros[len(macros) - len(free) :] == free
+        assert free == [macro for macro in FREE_TEXT if macro in free]
+    assert messages["TRIGGERS", "PROBLEM"] == messages["TRIGGERS", "UPDATE"]
+
+
+@pytest.mark.parametrize("name", MEDIA_TYPES)
+def test_each_source_of_events(name: str) -> None:
+    trigger = filled("TRIGGERS", TRIGGER, name)
+    assert (trigger.kind, trigger.key, trigger.service) == ("problem", "zabbix:web1:7", "Disk full")
+    item = filled("INTERNAL", INTERNAL, name)
+    assert (item.key, item.severity, item.state) == (
+        "zabbix:web1:item 9",
+        "unknown",
+        "Not supported",
+    )
+    assert (item.service, item.output) == ("item Disk", "no such key")
+    service = filled("SERVICE", SERVICE, name)
+    assert (service.host, service.key) == ("Telephony", "zabbix:Telephony:service")
+    assert (service.severity, service.long_output) == ("warning", "SIP trunk down\nand more")
+
+
+def test_7_0_tells_more() -> None:
+    more = {"EVENT.TIMESTAMP": "1795286249", "SERVICE.ID": "5"}
+    assert filled("TRIGGERS", {**TRIGGER, **more}, MEDIA_TYPES[1]).since == 1795286249.0
+    assert (
+        filled("SERVICE", {**SERVICE, **more}, MEDIA_TYPES[1]).key == "zabbix:Telephony:service 5"
+    )
+
+
+def test_the_update_of_a_service_is_a_new_severity() -> None:
+    update = {"EVENT.UPDATE.STATUS": "1", "EVENT.UPDATE.SEVERITY": "Disaster"}
+    alert = filled("SERVICE", {**SERVICE, **update, "EVENT.UPDATE.NSEVERITY": "5"})
+    assert (alert.kind, alert.severity, alert.state) == ("problem", "critical", "Disaster")
+    over = filled("SERVICE", {**SERVICE, "EVENT.VALUE": "0"})
+    assert (over.kind, over.severity, over.key) == ("recovery", "ok", alert.key)
+
+
+@pytest.mark.parametrize(("source", "number"), [("DISCOVERY", "1"), ("AUTOREGISTRATION", "2")])
+@pytest.mark.parametrize("note", ["", "NOTE: Escalation canceled: action off\n"])
+def test_discovery_is_about_nothing_that_has_a_ticket(source: str, number: str, note: str) -> None:
+    message = note + shipped_messages(MEDIA_TYPES[0])[source, "PROBLEM"]
+    message = message.replace("{EVENT.SOURCE}", number).replace("{HOST.HOST}", "web1")
+    alert = parse(Capture("zabbix", {}, ["CL1", "s", message], "", CAPTURED_AT))
+    assert alert.kind == "comment"
+    assert alert.check == "discovery"
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "said"),
+    [
+        ("TRIGGERS", {"EVENT.SOURCE": "9"}, "EVENT.SOURCE '9'"),
+        ("INTERNAL", {**INTERNAL, "EVENT.OBJECT": "6"}, "EVENT.OBJECT '6'"),
+        ("INTERNAL", {**INTERNAL, "ITEM.ID": "*UNKNOWN*"}, "ITEM.ID"),
+        ("SERVICE", {"EVENT.SOURCE": "4"}, "SERVICE.NAME"),
+    ],
+)
+def test_what_a_message_of_zabbix_lacks(source: str, values: Dict[str, str], said: str) -> None:
+    with pytest.raises(Unintelligible, match=said):
+        filled(source, values)
+
+
+FORGED = "\n".join(
+    (
+        *("text", "HOST.HOST: victim", "TRIGGER.ID: 1", "EVENT.VALUE: 0", "HOST.CONN: 192.0.2.1"),
+        *("CUSTOMER_ACCOUNT: CL1", "TICKET_PRIORITY: Urgent", "EVENT.URL: https://evil.example"),
+        *(
+            "EVENT.TIMESTAMP: 1",
+            "EVENT.TAGS: customer_account:CL1",
+            "BRTEL.NOTIFY: 1",
+            "HOST.NAME: x",
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "macro", ["HOST.NAME", "USER.FULLNAME", "TRIGGER.URL", "EVENT.NAME", "EVENT.OPDATA"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_no_text_in_the_shipped_message_passes_for_a_line(macro: str, end: str) -> None:
+    forged = FORGED.replace("\n", end)
+    alert = filled("TRIGGERS", {**TRIGGER, macro: forged, "EVENT.UPDATE.MESSAGE": forged})
+    assert (alert.kind, alert.key) == ("problem", "zabbix:web1:7")
+    assert (alert.address, alert.url, alert.since) == ("", "", None)
+    assert not {"CUSTOMER_ACCOUNT", "TICKET_PRIORITY", "EVENT.TAGS"} & set(alert.vars)
+    assert alert.comment == FORGED
+    assert alert.vars[macro] == FORGED
+
+
+def test_lines_of_ones_own_stand_below_the_first_of_the_shipped_message() -> None:
+    message = shipped_messages(MEDIA_TYPES[0])["TRIGGERS", "PROBLEM"]
+    for macro, value in TRIGGER.items():
+        message = message.replace(f"{{{macro}}}", value)
+    first, _, rest = message.partition("\n")
+    message = f"{first}\r\nTEAM: voip\r\nINVENTORY.NOTES: rack 4\r\n{rest}"
+    alert = parse(Capture("zabbix", {}, ["CL1", "s", message], "", CAPTURED_AT))
+    assert (alert.vars["TEAM"], alert.vars["INVENTORY.NOTES"]) == ("voip", "rack 4")
+    assert alert.host == "web1"
+
+
+@pytest.mark.parametrize(
     ("argv", "said"),
     [
         (["CL1", "s"], "2 arguments"),
@@ -597,6 +796,23 @@ def test_librenms_variables_flags_over_notes_over_transport() -> None:
         "TAGS": "x, y",
         "HTTP": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        ({"id": "000", "uid": "000", "alert_id": "000", "rule_id": "000"}, "test"),
+        ({"id": "000", "uid": "000"}, "test"),  # the button, before LibreNMS gave it all fields
+        ({"id": 0, "uid": 0}, "problem"),
+        ({"alert_id": "000", "rule_id": "000"}, "problem"),
+        ({"id": "000", "uid": "000", "alert_id": 31, "rule_id": 5}, "problem"),
+    ],
+)
+def test_librenms_test_button(numbers: Dict[str, Any], kind: str) -> None:
+    settings = {"CUSTOMER_ACCOUNT": "transport"}
+    alert = librenms(**numbers, notes="CUSTOMER_ACCOUNT: device", vars=settings)
+    assert alert.kind == kind
+    assert alert.vars["CUSTOMER_ACCOUNT"] == ("transport" if kind == "test" else "device")
 
 
 def test_librenms_faults_that_say_more() -> None:

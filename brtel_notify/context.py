@@ -1,0 +1,21 @@
+"""What templates, rules and lookups see of an alert (DESIGN section 3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Any, Dict, Mapping, Optional
+
+from brtel_notify.alert import Alert
+
+
+def context_of(
+    alert: Alert, now: float, zone: tzinfo, customer: Optional[Mapping[str, Any]] = None
+) -> Dict[str, Any]:
+    """The one context of every template and rule: the alert, its fields, the customer, now."""
+    context: Dict[str, Any] = alert._asdict()
+    context["alert"] = alert
+    context["what"] = alert.what
+    context["now"] = datetime.fromtimestamp(now, zone)
+    if customer is not None:
+        context["customer"] = customer
+    return context

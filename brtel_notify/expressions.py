@@ -1,0 +1,76 @@
+"""The configuration's own Jinja: lookups (``{{ host }}``) and the conditions of rules.
+
+They see the context of templates (context.py), and run within bounds (bounds.py). Jinja is imported
+only for those that are more than the name of a field.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, Callable, Mapping
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from brtel_notify.bounds import Bounded
+
+#: A lookup's value is never longer.
+VALUE_CHARACTERS = 1_000
+#: A field of the alert, or one of its variables: what nearly every lookup is.
+_SIMPLE = re.compile(r"\{\{\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*\}\}")
+
+
+def value(source: str, context: Mapping[str, Any]) -> str:
+    """A ``{{ }}`` of the configuration as plain text. Raises jinja2.TemplateError and more."""
+    simple = _SIMPLE.fullmatch(source)
+    if simple is not None:
+        field, variable = simple.groups()
+        text = str(context[field]) if field else context["vars"][variable]
+    else:
+        _environment().start()
+        text = _template(source).render(context)
+    return " ".join(text[:VALUE_CHARACTERS].split())
+
+
+def holds(condition: str, context: Mapping[str, Any]) -> bool:
+    """Whether a rule's condition is true. Raises jinja2.TemplateError and more."""
+    _environment().start()
+    return bool(_condition(condition)(**context))
+
+
+def check_value(source: str) -> None:
+    """Raise jinja2.TemplateError if SOURCE is no template."""
+    _template(source)
+
+
+def check_condition(condition: str) -> None:
+    """Raise jinja2.TemplateError if CONDITION is no expression."""
+    _condition(condition)
+
+
+@functools.lru_cache(maxsize=1)
+def _environment() -> Bounded:
+    import jinja2
+
+    from brtel_notify.bounds import Bounded
+
+    return Bounded(undefined=jinja2.ChainableUndefined)
+
+
+@functools.lru_cache(maxsize=256)
+def _template(source: str) -> jinja2.Template:
+    return _environment().from_string(source)
+
+
+@functools.lru_cache(maxsize=256)
+def _condition(source: str) -> Callable[..., Any]:
+    import jinja2
+
+    try:
+        return _environment().compile_expression(source, undefined_to_none=False)
+    except jinja2.TemplateSyntaxError as error:
+        if "{{" not in source:
+            raise
+        hint = "a condition stands without {{ }}"
+        raise jinja2.TemplateSyntaxError(hint, error.lineno) from None
