@@ -23,14 +23,12 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.queue import Queue
+from brtel_notify.queue import SETTLING, Queue
 from brtel_notify.yamltree import ConfigError
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 900.0
-#: Seconds that a call without an answer may still take at the server.
-SETTLING = 60.0
 #: A longer wish of the server's (seconds) is a mistake.
 LONGEST_RETRY_AFTER = 3600.0
 #: Seconds for which a drainer leaves an event alone that the token's user may not deliver.

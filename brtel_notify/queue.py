@@ -25,6 +25,8 @@ CLOCK_GRAIN = 20_000_000
 VERSION = 1
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
+#: Seconds that a call without an answer may still take at the server.
+SETTLING = 60.0
 #: No failure makes an event wait for longer (seconds).
 LONGEST_WAIT = 7200.0
 #: A queue file larger than this (bytes) is none of ours.
@@ -109,13 +111,19 @@ class Event:
 
     @property
     def retry_at(self) -> float:
-        """The earliest time, in seconds since the epoch, of the next attempt."""
-        for record in reversed(self.journal):
-            if "failed" in record:
-                return float(record.get("retry_at", 0.0))
-            if "requeued" in record:
-                return 0.0
-        return 0.0
+        """The earliest time, in seconds since the epoch, of the next attempt.
+
+        A step that was begun, and of which nobody lived to tell, may still be under way.
+        """
+        retry_at, under_way = 0.0, {}
+        for record in self.journal:
+            if "begin" in record:
+                under_way[record["begin"]] = float(record.get("at", 0.0)) + SETTLING
+            elif "step" in record:
+                under_way.pop(record["step"], None)
+            elif "failed" in record or "requeued" in record:
+                retry_at, under_way = float(record.get("retry_at", 0.0)), {}
+        return max(retry_at, *under_way.values(), 0.0)
 
     def waits(self, now: float) -> bool:
         """Whether it is too early for the next attempt.
@@ -338,6 +346,8 @@ def _is_sound(record: Dict[str, Any]) -> bool:
     """Whether an entry says what its readers ask of it; a disk's or an editor's slip may not."""
     if "step" in record:
         return isinstance(record["step"], str) and "result" in record
+    if "begin" in record:
+        return isinstance(record["begin"], str) and type(record.get("at", 0.0)) in (int, float)
     if "failed" in record:
         retry_at = record.get("retry_at", 0.0)
         return "maybe_done" in record and type(retry_at) in (int, float)

@@ -152,7 +152,7 @@ class Steps:
         subject = self.desk.renderer.subject(self._context(s, story))
         self._complain(subject.problems)
         body = self._html("body", s, story, s.reference)
-        self.event.enter(begin=plan.CREATE)
+        self._begin(plan.CREATE)
         ticket = self.desk.client.create_ticket(
             customer["id"],
             subject=subject.text,
@@ -255,7 +255,7 @@ class Steps:
                     return {"reply": reply.id}
         options = self.desk.config.replies
         body = self._html(template, s, story, self.reply_reference)
-        self.event.enter(begin=step)
+        self._begin(step)
         reply = self.desk.client.create_reply(
             ticket_id,
             body,
@@ -279,6 +279,10 @@ class Steps:
     def _record_of(self, customer: Optional[Mapping[str, Any]]) -> CustomerRecord:
         owner = Owner.from_dict(customer) if customer else None
         return self.desk.record(lambda: owner)
+
+    def _begin(self, step: str) -> None:
+        """Journal that STEP is on its way; whether it arrived may never be known."""
+        self.event.enter(begin=step, at=self.desk.clock())
 
     def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
         context = self.desk.context(self.alert, self._customer_record(s))

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import pytest
 from inprocess import capture, deliver, drain, in_child
-from support import Site
+from support import Site, load_capture, start
 
 from brtel_notify import transport
 
@@ -145,3 +145,24 @@ def outcome(site: Site) -> Dict[str, Any]:
         "queued": len(site.queued()),
         "dead": len(site.queued("dead")),
     }
+
+
+def test_what_a_killed_process_had_under_way_is_given_time_to_arrive(site: Site) -> None:
+    """A slow server must not be asked too soon whether it has the ticket, and told again."""
+    first = load_capture("nagios4-host-problem")["env"]
+    site.sandbox.faults(hang={"method": "POST", "path": "*/tickets", "next": 1, "seconds": 600})
+    command = start(site.words("nagios"), first)
+    while not any(call["method"] == "POST" for call in site.sandbox.requests()):
+        assert command.poll() is None
+    command.kill()
+    command.communicate()
+    # The next notification, of a service, drains the queue: it leaves the first one alone.
+    site.sandbox.clear_requests()
+    site.notify("nagios4-service-problem")
+    assert len(site.calls()) <= 6
+    assert len(site.queued()) == 1
+    assert len(site.tickets) == 1
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    assert len(site.tickets) == 2
+    assert site.queued() == []

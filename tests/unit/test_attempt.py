@@ -26,7 +26,7 @@ from brtel_notify.api_errors import (
     Unreachable,
     refusal,
 )
-from brtel_notify.attempt import FORBIDDEN_PAUSE, SETTLING, attempt, pause
+from brtel_notify.attempt import FORBIDDEN_PAUSE, attempt, pause
 from brtel_notify.capture import Capture
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
@@ -44,7 +44,7 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.queue import Event, Queue
+from brtel_notify.queue import SETTLING, Event, Queue
 from brtel_notify.sources import parse
 from brtel_notify.yamltree import ConfigError
 

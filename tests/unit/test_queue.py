@@ -290,6 +290,26 @@ def test_an_event_waits_for_its_time_unless_a_wrong_clock_set_it(
     assert journalled(ATTEMPT, {**SURE, "retry_at": retry_at}).waits(NOW) is waits
 
 
+@pytest.mark.parametrize(
+    ("records", "waits"),
+    [
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}], True),  # killed in its call
+        ([ATTEMPT, {"begin": "create", "at": NOW - 61}], False),
+        ([ATTEMPT, {"begin": "create", "at": NOW + 1e6}], False),  # by a clock that was wrong
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, CREATED], False),
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, FOUND], True),  # another step's result
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, SURE], False),  # it lived to tell
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, REQUEUED], False),
+        ([ATTEMPT, {"begin": "create", "at": "noon"}], False),
+    ],
+)
+def test_what_may_be_under_way_is_given_the_time_to_arrive(
+    records: List[Dict[str, Any]], waits: bool
+) -> None:
+    event = Event("queue/1.jsonl", capture(), [r for r in records if queue._is_sound(r)])
+    assert event.waits(NOW) is waits
+
+
 def test_a_clock_set_back_between_processes_does_not_change_the_order(
     waiting: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
