@@ -339,6 +339,9 @@ def _noted(s: Situation, wanted: str) -> Plan:
     entry = s.entry
     if entry is None or not entry.is_open or s.member is None:
         return Plan(f"{s.alert.kind}: no ticket of ours is open")
+    if s.alert.severity == "ok" and s.alert.action in ("end", "cancelled"):
+        # What recovers in a downtime, or while it flaps, has no other word for it.
+        return _recovery(s)
     if s.gone:
         return Plan(f"{s.alert.kind}: its ticket is not there any more", forget=True)
     if s.closed_by_hand:

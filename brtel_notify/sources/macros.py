@@ -148,8 +148,8 @@ def _no_host(source: str) -> str:
             " (or give --var HOSTNAME=…)"
         )
     return (
-        "no HOSTNAME: set enable_environment_macros=1 in nagios.cfg"
-        ' (or give --var HOSTNAME="$HOSTNAME$" and the like in command_line)'
+        "no HOSTNAME: set enable_environment_macros=1 in nagios.cfg, or use the contact group"
+        " brtel-notify-arguments (Naemon has no environment macros)"
     )
 
 

@@ -327,8 +327,30 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         ("update",),
     ),
     "acknowledgement, ticket deleted": (alert("acknowledgement"), entry(), {"gone": 7}, {}, ()),
-    "downtime ends while the host is well": (
-        *(alert("downtime", severity="ok", state="UP"), entry(), {}, {}),
+    # Nagios sends no RECOVERY of what recovers in a downtime, or while it flaps.
+    **{
+        f"{kind} {how} while the host is well": (
+            *(alert(kind, severity="ok", state="UP", action=how), entry(), {}, {}),
+            ("resolve",),
+        )
+        for kind, how in (("downtime", "end"), ("downtime", "cancelled"), ("flapping", "end"))
+    },
+    "downtime ends while the host is well, and downtimes are ignored": (
+        alert("downtime", severity="ok", state="UP", action="end"),
+        *(entry(), {}, {"on_downtime": "ignore"}),
+        ("resolve",),
+    ),
+    "downtime ends while the host is well, another alert is not": (
+        alert("downtime", severity="ok", state="UP", action="end"),
+        *(entry(members={KEY: member(), OTHER: member()}), {}, {}),
+        ("note",),
+    ),
+    "downtime starts while the host is well again": (
+        *(alert("downtime", severity="ok", state="UP", action="start"), entry(), {}, {}),
+        ("note",),
+    ),
+    "downtime ends, the problem goes on": (
+        *(alert("downtime", action="end"), entry(), {}, {}),
         ("note",),
     ),
 }
