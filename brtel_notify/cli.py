@@ -26,6 +26,7 @@ COMMANDS = {
     "discover": "the instance's priorities, categories, teams and statuses",
     "test": "prove configuration, credentials and names; opens no ticket",
     "render": "show what would be sent for an input, and call nothing",
+    "install": "put the drop-in file of a monitoring system where that reads it",
     "sandbox": "a local BlueRockTEL to try against",
     "demo": "real captured notifications, played on the sandbox",
 }

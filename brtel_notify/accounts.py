@@ -1,0 +1,290 @@
+"""Whom monitoring systems run as, and what they need of this machine: the state folder, and to
+read configuration and token.
+
+One user: the state folder is that user's alone (0700). Several: they share a group, and the folder
+is the group's (2770), which :mod:`brtel_notify.files` follows in all that it makes inside.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import stat
+import subprocess
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from brtel_notify.config import SYSTEM_FILE
+from brtel_notify.dropins import below
+
+#: The group of users who share a state folder.
+GROUP = "brtel-notify"
+#: A folder of the cache that is one user's own (see brtel_notify/private.py).
+_PRIVATE = re.compile(r"cache/[a-z]+-[0-9]+")
+
+
+class Accounts:
+    """The users and groups of the machine; with another root, those in its etc/passwd and group."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+
+    def user(self, name: str) -> Optional[Tuple[int, int]]:
+        """The ids of a user and of its group; None if there is none."""
+        if self.root == "/":
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                return None
+            return entry.pw_uid, entry.pw_gid
+        found = self._lines("etc/passwd").get(name)
+        return (int(found[2]), int(found[3])) if found else None
+
+    def name_of(self, uid: int) -> Optional[str]:
+        """The name of the user with the id UID."""
+        if self.root == "/":
+            try:
+                return pwd.getpwuid(uid).pw_name
+            except KeyError:
+                return None
+        entries = self._lines("etc/passwd").items()
+        return next((name for name, entry in entries if entry[2] == str(uid)), None)
+
+    def group(self, name: str) -> Optional[int]:
+        """The id of a group."""
+        if self.root == "/":
+            try:
+                return grp.getgrnam(name).gr_gid
+            except KeyError:
+                return None
+        found = self._lines("etc/group").get(name)
+        return int(found[2]) if found else None
+
+    def group_name(self, gid: int) -> str:
+        """The name of the group with the id GID, else the id itself."""
+        if self.root == "/":
+            try:
+                return grp.getgrgid(gid).gr_name
+            except KeyError:
+                return str(gid)
+        entries = self._lines("etc/group").items()
+        return next((name for name, entry in entries if entry[2] == str(gid)), str(gid))
+
+    def is_member(self, user: str, group: str) -> bool:
+        """Whether GROUP is one of USER's groups."""
+        ids, gid = self.user(user), self.group(group)
+        if ids is None or gid is None:
+            return False
+        if self.root == "/":
+            return gid in os.getgrouplist(user, ids[1])
+        members = self._lines("etc/group")[group][3].split(",")
+        return gid == ids[1] or user in members
+
+    def _lines(self, path: str) -> Dict[str, List[str]]:
+        try:
+            with open(os.path.join(self.root, path), encoding="utf-8") as file:
+                entries = [line.rstrip("\n").split(":") for line in file]
+        except FileNotFoundError:
+            return {}
+        return {entry[0]: entry for entry in entries if len(entry) >= 4 and entry[2].isdigit()}
+
+
+class CannotChange(Exception):
+    """A change to the machine could not be made; the text says which and why."""
+
+
+class Sharing(NamedTuple):
+    """Who works with the state folder: some users, the group through which they do."""
+
+    users: Tuple[str, ...]
+    group: str
+    shared: bool
+
+
+class Action(NamedTuple):
+    """One change to the machine: the command that makes it, in words, and how it is made here.
+
+    ``on_accounts``: it changes users or groups, which is done on the running machine only.
+    """
+
+    text: str
+    perform: Callable[[], None]
+    on_accounts: bool = False
+
+
+def sharing(accounts: Accounts, users: Sequence[str], group: str = "") -> Sharing:
+    """How USERS, at least one, work together; GROUP is the wanted one, if any."""
+    unique = tuple(dict.fromkeys(users))
+    if group or len(unique) > 1:
+        return Sharing(unique, group or GROUP, True)
+    ids = accounts.user(unique[0])
+    return Sharing(unique, accounts.group_name(ids[1]) if ids else unique[0], False)
+
+
+def actions(
+    accounts: Accounts, wanted: Sharing, state_dir: str, config: str, secrets: Sequence[str]
+) -> List[Action]:
+    """What has to be changed for the users to work with STATE_DIR, CONFIG and SECRETS, in order.
+
+    The paths are the machine's own. What is right already is left out.
+    """
+    found = [*_membership(accounts, wanted), *_state_folder(accounts, wanted, state_dir)]
+    for path in dict.fromkeys((config, *secrets)):
+        found += _readable(accounts, wanted, path, is_secret=path in secrets)
+    return found
+
+
+def newcomers(accounts: Accounts, wanted: Sharing) -> List[str]:
+    """The users whose running daemons do not have the group yet."""
+    if not wanted.shared:
+        return []
+    return [user for user in wanted.users if not accounts.is_member(user, wanted.group)]
+
+
+def _membership(accounts: Accounts, wanted: Sharing) -> List[Action]:
+    found = []
+    if wanted.shared and accounts.group(wanted.group) is None:
+        found.append(_command("groupadd", "--system", wanted.group))
+    for user in newcomers(accounts, wanted):
+        found.append(_command("usermod", "-aG", wanted.group, user))
+    return found
+
+
+def _command(*words: str) -> Action:
+    def perform() -> None:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotChange(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
+
+    return Action(" ".join(words), perform, on_accounts=True)
+
+
+def _state_folder(accounts: Accounts, wanted: Sharing, state_dir: str) -> List[Action]:
+    path = below(accounts.root, state_dir)
+    owner = "root" if wanted.shared else wanted.users[0]
+    mode = 0o2770 if wanted.shared else 0o700
+    try:
+        status: Optional[os.stat_result] = os.stat(path)
+    except FileNotFoundError:
+        status = None
+    if status is not None and _fits(accounts, wanted, status):
+        return []
+    text = f"install -d -o {owner} -g {wanted.group} -m {mode:04o} {state_dir}"
+    if status is not None and wanted.shared:
+        text = f"chown root {state_dir} && chgrp -R {wanted.group} {state_dir}"
+        text += f" && chmod -R g+rwX,o= {state_dir} && chmod 2770 {state_dir}"
+    elif status is not None:
+        text = f"chown -R {owner}:{wanted.group} {state_dir} && chmod 0700 {state_dir}"
+
+    def perform() -> None:
+        os.makedirs(path, 0o700, exist_ok=True)
+        _hand_over(os.path.realpath(path), *_ids(accounts, owner, wanted.group), wanted.shared)
+
+    return [Action(text, perform)]
+
+
+def _fits(accounts: Accounts, wanted: Sharing, status: os.stat_result) -> bool:
+    """Whether a state folder is as it should be: then its contents are, too."""
+    if wanted.shared:
+        return stat.S_IMODE(status.st_mode) == 0o2770 and status.st_gid == accounts.group(
+            wanted.group
+        )
+    ids = accounts.user(wanted.users[0])
+    return ids is not None and status.st_uid == ids[0] and status.st_mode & 0o707 == 0o700
+
+
+def _ids(accounts: Accounts, user: str, group: str) -> Tuple[int, int]:
+    ids, gid = accounts.user(user), accounts.group(group)
+    if user == "root":
+        ids = (0, 0)
+    if ids is None or gid is None:
+        raise CannotChange(
+            f"there is no user {user}" if ids is None else f"there is no group {group}"
+        )
+    return ids[0], gid
+
+
+def _hand_over(path: str, uid: int, gid: int, shared: bool) -> None:
+    """Give the state folder PATH, and what is in it, to a user or to a group.
+
+    A group's members keep the files that they made, and each the private part of the cache.
+    """
+    for folder, folders, names, descriptor in os.fwalk(path, follow_symlinks=False):
+        inside = os.path.relpath(folder, path)
+        folders[:] = [name for name in folders if not _PRIVATE.fullmatch(f"{inside}/{name}")]
+        keeps = shared and inside != "."
+        os.fchown(descriptor, -1 if keeps else uid, gid)
+        os.fchmod(descriptor, 0o2770 if shared else 0o700)
+        for name in names:
+            _hand_over_file(
+                name, descriptor, -1 if shared else uid, gid, 0o660 if shared else 0o600
+            )
+
+
+def _hand_over_file(name: str, folder: int, uid: int, gid: int, mode: int) -> None:
+    # The folder's users may have planted links there, for root to give away what they lead to.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError:  # gone by now, or a link
+        return
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def _readable(accounts: Accounts, wanted: Sharing, path: str, is_secret: bool) -> List[Action]:
+    """Let the users read a file, if it is there and they cannot; others never read a secret."""
+    own = below(accounts.root, path)
+    try:
+        status = os.lstat(own)
+    except OSError:
+        return []
+    found = _passable(accounts, wanted, os.path.dirname(path))
+    mode = stat.S_IMODE(status.st_mode)
+    ids = accounts.user(wanted.users[0])
+    owns = not wanted.shared and ids is not None and status.st_uid == ids[0] and mode & 0o400
+    by_group = status.st_gid == accounts.group(wanted.group) and mode & 0o040
+    if (owns or by_group or mode & 0o004) and not (is_secret and mode & 0o007):
+        return found
+    return [*found, _open_to_group(accounts, wanted.group, path, 0o640)]
+
+
+def _passable(accounts: Accounts, wanted: Sharing, folder: str) -> List[Action]:
+    """Let the users into /etc/brtel-notify; no other folder is ours to open."""
+    if folder != os.path.dirname(SYSTEM_FILE):
+        return []
+    try:
+        status = os.lstat(below(accounts.root, folder))
+    except OSError:
+        return []
+    ids = accounts.user(wanted.users[0])
+    owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
+    by_group = status.st_gid == accounts.group(wanted.group) and status.st_mode & 0o010
+    if owns or by_group or status.st_mode & 0o001:
+        return []
+    return [_open_to_group(accounts, wanted.group, folder, 0o750)]
+
+
+def _open_to_group(accounts: Accounts, group: str, path: str, mode: int) -> Action:
+    def perform() -> None:
+        gid = accounts.group(group)
+        if gid is None:
+            raise CannotChange(f"there is no group {group}")
+        own = below(accounts.root, path)
+        try:
+            descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotChange(f"{path}: {error.strerror}: is it a link?") from None
+        try:
+            os.fchown(descriptor, -1, gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
+    return Action(f"chgrp {group} {path} && chmod {mode:04o} {path}", perform)
