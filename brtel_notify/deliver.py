@@ -242,6 +242,8 @@ class Delivery:
 
     def _begin(self, key: str, missing: List[str]) -> None:
         if not self.begun:
+            # A new ticket's search, contacts and note go two by two.
+            self.desk.reach_out(2 if steps.FIND in missing else 1)
             self.event.enter(
                 attempt=self.event.attempts + 1,
                 at=times.iso(self.desk.clock()),
@@ -249,8 +251,6 @@ class Delivery:
                 companions=[event.id for event, _ in self.companions],
             )
             self.begun = True
-            # A new ticket's search, contacts and note go two by two.
-            self.desk.reach_out(2 if steps.FIND in missing else 1)
 
     def _take_both(self, situation: Situation, story: Plan) -> Mapping[str, Any]:
         """Attach and note at the same time: neither needs the other.

@@ -105,8 +105,14 @@ class Names:
         )
 
     def _known_id(self, name: str, wanted: int, key: str) -> int:
-        """An id of the configuration, unless what was once fetched shows that there is none."""
-        rows = self.cache.get("names", LISTS[name], self.config.customer.cache)
+        """An id of the configuration, unless what was once fetched shows that there is none.
+
+        What an alert says is looked up all the same: nobody has proved it.
+        """
+        if key.startswith("vars."):
+            rows: Any = self._rows(LISTS[name], refresh=False)
+        else:
+            rows = self.cache.get("names", LISTS[name], self.config.customer.cache)
         if rows and _is_list_of_names(rows) and wanted not in {row["id"] for row in rows}:
             place = self.config.place(key)
             raise ConfigError(f"{place}: {key}: BlueRockTEL has none with the id {wanted}")

@@ -26,6 +26,7 @@ from brtel_notify.names import LISTS
 from brtel_notify.outcome import Outcome
 from brtel_notify.plan import Situation
 from brtel_notify.queue import Event, Queue
+from brtel_notify.settings import settings_for
 from brtel_notify.state import State
 
 #: What stands where only BlueRockTEL knows the number.
@@ -42,11 +43,17 @@ class Sent:
 
 
 class RecordingTransport:
-    """Writes calls down in ``sent``; ``real`` answers those that only read, if it is given."""
+    """Writes calls down in ``sent``; ``real`` answers those that only read, if it is given.
 
-    def __init__(self, config: Config, real: Optional[Sender]) -> None:
+    ``said`` are the settings that the alert itself asks for.
+    """
+
+    def __init__(
+        self, config: Config, real: Optional[Sender], said: Optional[Mapping[str, Any]] = None
+    ) -> None:
         self.config = config
         self.real = real
+        self.said = said or {}
         self.sent: List[Sent] = []
 
     def send(self, call: Call, seconds: float) -> Tuple[int, Mapping[str, str], bytes]:
@@ -70,7 +77,12 @@ class RecordingTransport:
         """What BlueRockTEL might answer: the customer is found, the ticket is new."""
         last = path.rpartition("/")[2]
         if path in _LISTS:
-            return [{"id": 0, "name": name} for name in self._names(_LISTS[path])]
+            names = dict.fromkeys(self._names(_LISTS[path]))
+            # The client keeps one record an id; no real id is below 1.
+            return [
+                {"id": int(name) if name.isdecimal() else -number, "name": name}
+                for number, name in enumerate(names)
+            ]
         if path == "/v1/customers/lookup":
             return {"found": True, "data": _customer(params["customer_account"])}
         if path == "/v1/customers/search":
@@ -88,10 +100,10 @@ class RecordingTransport:
         return [] if method == "GET" else {"response": ""}
 
     def _names(self, setting: str) -> List[str]:
-        """The names that the configuration uses for a setting: offline, they are taken to exist."""
+        """The names used for a setting by configuration and alert: offline, they do exist."""
         config = self.config
         places: List[Mapping[str, Any]] = [vars(config.ticket), *config.severities.values()]
-        places += [rule.set for rule in config.rules]
+        places += [*(rule.set for rule in config.rules), self.said]
         return [str(place[setting]) for place in places if place.get(setting) is not None]
 
 
@@ -108,10 +120,11 @@ class RehearsalDesk(Desk):
 
     transport: RecordingTransport
 
-    def rehearse(self, real: Optional[Sender]) -> None:
+    def rehearse(self, alert: Alert, real: Optional[Sender]) -> None:
         """Put the recording transport in place."""
+        said = settings_for(alert, self.config, lambda condition: False).values
         self.cache = _ReadOnlyCache(self.state_dir, self.config.api.url, self.clock)
-        self.transport = RecordingTransport(self.config, real)
+        self.transport = RecordingTransport(self.config, real, said)
 
     def _client(self) -> Client:
         if self.transport.real is not None:
@@ -174,7 +187,7 @@ def rehearse(
 
     Raises what Delivery.run raises.
     """
-    desk.rehearse(real() if real is not None else None)
+    desk.rehearse(alert, real() if real is not None else None)
     event = _Unwritten("0-rehearsal.jsonl", capture, [])
     queue = _Unchanged(desk.state_dir)
     rehearsal = Rehearsal(event, alert, desk, state, threading.Lock(), queue)
