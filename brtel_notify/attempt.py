@@ -29,6 +29,8 @@ from brtel_notify.yamltree import ConfigError
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 900.0
+#: …up to this one, where it was BlueRockTEL as a whole that failed: the event is late enough.
+LONGEST_RETRY_AFTER_OUTAGE = 300.0
 #: A longer wish of the server's (seconds) is a mistake.
 LONGEST_RETRY_AFTER = 3600.0
 #: Seconds for which a drainer leaves an event alone that the token's user may not deliver.
@@ -90,11 +92,13 @@ def _refused(delivery: Delivery, queue: Queue, now: float, error: ApiError) -> V
         delivery.failed(str(error), error.maybe_done)
         return _buried(delivery, queue, f"{delivery.alert.key}: {error}")
     widely = is_outage(error)
-    retry_at = now + pause(delivery.event.attempts, error.retry_after, error.maybe_done)
+    longest = LONGEST_RETRY_AFTER_OUTAGE if widely else LONGEST_RETRY
+    attempts = delivery.event.attempts
+    retry_at = now + pause(attempts, error.retry_after, error.maybe_done, longest)
     halts = API if widely else None
     delivery.failed(str(error), error.maybe_done, retry_at, widely)
     outcome = Outcome(QUEUED, f"{delivery.alert.key}: {error}; it will be tried again")
-    return Verdict(outcome, True, retry_at, halts, error.retry_after)
+    return Verdict(outcome, True, retry_at, halts, error.retry_after, attempts=attempts)
 
 
 def is_outage(error: ApiError) -> bool:
@@ -129,12 +133,17 @@ def _unforeseen(delivery: Delivery, log: Log, now: float, error: Exception) -> V
     return Verdict(outcome, stays=True, retry_at=retry_at)
 
 
-def pause(attempts: int, retry_after: Optional[float] = None, maybe_done: bool = False) -> float:
+def pause(
+    attempts: int,
+    retry_after: Optional[float] = None,
+    maybe_done: bool = False,
+    longest: float = LONGEST_RETRY,
+) -> float:
     """Seconds until the next attempt: longer each time, never all events at one moment.
 
     What may still be under way at a slow server gets the time to arrive before it is looked for.
     """
-    backoff = min(FIRST_RETRY * 2.0 ** min(max(0, attempts - 1), 10), LONGEST_RETRY)
+    backoff = min(FIRST_RETRY * 2.0 ** min(max(0, attempts - 1), 10), longest)
     least = SETTLING if maybe_done else 0.0
     return max(backoff * jitter(), least, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 

@@ -19,6 +19,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Set,
     Tuple,
 )
 
@@ -96,6 +97,7 @@ class Drain:
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
         self._looked = 0.0
+        self._halts_told: Set[str] = set()
         #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
         self.inline = True
 
@@ -146,7 +148,7 @@ class Drain:
         if not ready and not self._running:
             return False
         if len(ready) == 1 and not self._running and self.inline:
-            self._conclude(ready[0], self._head(self.lanes.take(ready[0]), ready[0]))
+            self._conclude(ready[0], self._head(*self._taken(ready[0])))
             return True
         self._start(ready)
         self._collect()
@@ -341,8 +343,7 @@ class Drain:
             self._pool = ThreadPoolExecutor(self.threads)
         at_most = 1 if self.breaker.is_open else self.threads
         for lane in ready[: max(0, at_most - self.lanes.busy)]:
-            event_id = self.lanes.take(lane)
-            self._running[self._pool.submit(self._head, event_id, lane)] = lane
+            self._running[self._pool.submit(self._head, *self._taken(lane))] = lane
 
     def _collect(self, timeout: Optional[float] = LOOK_EVERY) -> None:
         """Take in what threads have finished."""
@@ -359,8 +360,13 @@ class Drain:
         self._collect(timeout=None)
         return bool(self._running)
 
-    def _head(self, event_id: str, lane: str) -> Verdict:
-        """Deliver the first event of a lane; never raises."""
+    def _taken(self, lane: str) -> Tuple[str, List[str]]:
+        """The first event of a lane, which is begun with, and those behind it."""
+        event_id = self.lanes.take(lane)
+        return event_id, self.lanes.behind(event_id, lane)
+
+    def _head(self, event_id: str, behind: List[str]) -> Verdict:
+        """Deliver the first event of a lane, BEHIND which others wait; never raises."""
         if not self._ready():
             assert self.halt is not None  # noqa: S101 - _ready() said so
             return self.halt
@@ -384,7 +390,7 @@ class Drain:
             self._state,
             self._state_lock,
             self.queue,
-            self._followers(self.lanes.behind(event_id, lane)),
+            self._followers(behind),
         )
         return attempt(delivery, self.queue, self.log, self.place.clock())
 
@@ -400,13 +406,13 @@ class Drain:
     def _conclude(self, lane: str, verdict: Verdict) -> None:
         """Act on a verdict."""
         event_id = self.lanes.head(lane)
-        self.log.say(verdict.outcome.text)
+        self._tell(verdict)
         if verdict.halts is None or verdict.halts == API:
             self.outcomes[event_id] = verdict.outcome
         if verdict.stays:
             self.lanes.stays(lane)
             if verdict.retry_at:
-                lightly = verdict.halts == API and self._is_little_tried(event_id)
+                lightly = verdict.halts == API and verdict.attempts <= LIGHT_ATTEMPTS
                 self.lanes.sleep(lane, verdict.retry_at, lightly)
         else:
             self.lanes.done(lane, verdict.also_done)
@@ -414,11 +420,16 @@ class Drain:
         if verdict.halts is not None:
             self.halt = self.halt or verdict
 
-    def _is_little_tried(self, event_id: str) -> bool:
-        try:
-            return self.queue.load(event_id).attempts <= LIGHT_ATTEMPTS
-        except (OSError, Damaged):
-            return False
+    def _tell(self, verdict: Verdict) -> None:
+        """Log an outcome. What stands in every event's way is told once, until it is over."""
+        text = verdict.outcome.text
+        if verdict.halts is None:
+            self._halts_told.clear()
+        elif text in self._halts_told:
+            return
+        else:
+            self._halts_told.add(text)
+        self.log.say(text)
 
     def _mind_the_breaker(self, verdict: Verdict) -> None:
         now = self.place.clock()

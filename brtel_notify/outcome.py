@@ -32,6 +32,7 @@ class Verdict(NamedTuple):
     seconds since the epoch. ``halts``: other events would fare the same, so nothing more is to be
     tried for now; None when only this event is concerned. ``retry_after`` is the server's own wish,
     in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
+    ``attempts`` is how often the event was tried, where that matters.
     """
 
     outcome: Outcome
@@ -40,6 +41,7 @@ class Verdict(NamedTuple):
     halts: Optional[str] = None
     retry_after: Optional[float] = None
     also_done: Tuple[str, ...] = ()
+    attempts: int = 0
 
 
 #: Why nothing more can be delivered for now.

@@ -58,7 +58,7 @@ _HELP = {
 usage: brtel-notify zabbix [--var NAME=VALUE]... SENDTO SUBJECT MESSAGE
 
 A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT} {ALERT.MESSAGE}.
-MESSAGE has one "NAME: value" a line, as the README shows.
+MESSAGE has one "NAME: value" a line, as the media type file zabbix/media_brtel_notify.yaml has it.
 
 example:
   brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
@@ -179,7 +179,9 @@ def _may_be_test(capture: Capture) -> bool:
     """Whether it is worth parsing the capture here, to see if it is a test."""
     if capture.source == "librenms":
         return '"000"' in capture.stdin
-    if capture.source in ("zabbix", "event"):
+    if capture.source == "zabbix":  # the texts of its Test button are in the user's language
+        return "EVENT." not in capture.argv[-1] or "test" in capture.argv[-2].lower()
+    if capture.source == "event":
         return any("test" in word.lower() for word in (*capture.argv, capture.stdin))
     return False
 

@@ -333,6 +333,23 @@ def test_a_damaged_queue_file_goes_to_dead(site: Site) -> None:
     assert len(site.queued("dead")) == 1
 
 
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        ("Test subject", "This is the test message from Zabbix"),
+        ("{ALERT.SUBJECT}", "{ALERT.MESSAGE}"),  # 7.0 passes these as they stand
+        ("Тема", "Це тестове повідомлення від Zabbix"),
+    ],
+)
+def test_the_test_button_of_zabbix_proves_the_way(site: Site, subject: str, message: str) -> None:
+    words = ("zabbix", "CL2385", subject, message)
+    assert "the test passed" in site.run(*words).stdout
+    site.token_file.write_text("wrong")
+    assert "401" in site.run(*words, code=78).stderr
+    assert site.tickets == []
+    assert site.queued() == []
+
+
 # --- secrets --------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,12 @@ from brtel_notify.api_errors import (
     Unreachable,
     refusal,
 )
-from brtel_notify.attempt import FORBIDDEN_PAUSE, attempt, pause
+from brtel_notify.attempt import (
+    FORBIDDEN_PAUSE,
+    LONGEST_RETRY_AFTER_OUTAGE,
+    attempt,
+    pause,
+)
 from brtel_notify.capture import Capture
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
@@ -271,6 +276,10 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
     assert pauses[:3] == [15.0, 30.0, 60.0]
     assert pauses == sorted(pauses)
     assert pauses[-1] == 900.0
+
+
+def test_an_outage_that_is_over_holds_an_event_up_for_minutes_at_most() -> None:
+    assert pause(29, longest=LONGEST_RETRY_AFTER_OUTAGE) == 300.0
 
 
 def test_a_call_that_may_be_under_way_gets_the_time_to_arrive() -> None:

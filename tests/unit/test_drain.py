@@ -1,0 +1,24 @@
+"""What a drain says of what stands in its way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from brtel_notify.drain import Drain, Place
+from brtel_notify.log import Log
+from brtel_notify.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
+
+FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
+DONE = Verdict(Outcome(DELIVERED, "opened"))
+
+
+def test_what_stands_in_the_way_is_told_once_until_it_is_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
+    for verdict in (FULL, FULL, FULL, DONE, DONE, FULL):
+        drain._tell(verdict)
+    said = capsys.readouterr().err.splitlines()
+    assert ["No space left" in line for line in said] == [True, False, False, True]
