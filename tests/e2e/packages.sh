@@ -5,9 +5,11 @@ set -eu
 
 packages="
     nagios4-core
-    icinga2-bin
+    icinga2-bin icingacli icingaweb2-module-director
     zabbix-server-pgsql zabbix-frontend-php zabbix-sender postgresql
     php-cli php-pgsql php-gd php-bcmath php-mbstring php-xml php-curl
+    php-codesniffer
+    python3 python3-requests python3-jinja2 python3-yaml
 "
 
 # A package that starts its service on installation is told not to.
