@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# One process a core; those of one server together.
+PYTEST_ARGS ?= -n auto --dist loadgroup
 
 .PHONY: help demo test e2e lint types bench sandbox dist clean
 

@@ -14,10 +14,14 @@ E2E = Path(__file__).parent / "e2e"
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out."""
+    """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out.
+
+    The tests of a file share its server, so they stay in one process.
+    """
     for item in items:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
