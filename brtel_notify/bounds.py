@@ -176,6 +176,8 @@ def describe(error: BaseException, template: str = "") -> str:
         text = f"there is no template '{error.name}'"
     elif isinstance(error, (jinja2.TemplateError, TooMuch, NotADirectoryError)):
         text = getattr(error, "message", None) or str(error)
+    elif isinstance(error, RecursionError):
+        text = "it nests too deeply: does it include or call itself?"
     else:
         text = f"{type(error).__name__}: {error}"
     shown = "".join(char if char.isprintable() else " " for char in text)

@@ -20,19 +20,31 @@ SYSTEM_FILE = "/etc/brtel-notify/config.yml"
 
 
 class Option:
-    """A key of the file: what it is when absent, how it is read, what it means."""
+    """A key of the file: what it is when absent, how it is read, what it means.
 
-    __slots__ = ("default", "description", "reader")
+    ``description`` is English for people, literal words of the file in backticks; ``choices`` are
+    the words that the value is one of, if it is.
+    """
 
-    def __init__(self, default: Any, reader: Reader, description: str) -> None:
+    __slots__ = ("choices", "default", "description", "reader")
+
+    def __init__(
+        self, default: Any, reader: Reader, description: str, choices: Tuple[str, ...] = ()
+    ) -> None:
         self.default = default
         self.reader = reader
         self.description = description
+        self.choices = choices
 
 
 def option(default: Any, reader: Reader, description: str) -> Any:
     """An Option, as an attribute of a Section; REQUIRED has no default."""
     return Option(default, reader, description)
+
+
+def choice(default: str, words: Tuple[str, ...], description: str) -> Any:
+    """An Option whose value is one of WORDS."""
+    return Option(default, readers.choice(*words), description, words)
 
 
 #: The default of a key that must be given.
@@ -82,18 +94,52 @@ def sections(kind: Any) -> Reader:
 
 
 class Api(Section):
-    """How to reach BlueRockTEL."""
+    """How to reach BlueRockTEL, and as whom: with a token, or an e-mail address and a password."""
 
-    url: str = option(REQUIRED, readers.url, "address of the API: https://INSTANCE/api")
-    token: Optional[str] = option(None, readers.secret, "the API token itself")
-    token_file: Optional[str] = option(None, readers.path, "a file that holds the token")
-    email: Optional[str] = option(None, readers.email, "log in as this user…")
-    password_file: Optional[str] = option(None, readers.path, "…with the password in this file")
-    timeout: float = option(10.0, readers.seconds, "seconds a call may take")
-    ca_file: Optional[str] = option(None, readers.path, "certificates to trust instead")
-    proxy: Optional[str] = option(None, readers.proxy, "the HTTP proxy to go through")
+    url: str = option(
+        REQUIRED,
+        readers.url,
+        "The address of the API, `https://INSTANCE/api`. `http://` only where the host is this"
+        " machine itself, as with a sandbox.",
+    )
+    token: Optional[str] = option(
+        None,
+        readers.secret,
+        "The API token itself. Better is `token_file`: this file is then no secret.",
+    )
+    token_file: Optional[str] = option(
+        None,
+        readers.path,
+        "A file that holds the API token and nothing else. Without it and `token`, the environment"
+        " variable `BRTEL_TOKEN` is used, then `email`.",
+    )
+    email: Optional[str] = option(
+        None,
+        readers.email,
+        "The user to log in as, where there is no token; needs `password_file`.",
+    )
+    password_file: Optional[str] = option(
+        None, readers.path, "A file that holds that user's password and nothing else."
+    )
+    timeout: float = option(
+        10.0, readers.seconds, "How long one call may take, connecting included; more than 0."
+    )
+    ca_file: Optional[str] = option(
+        None,
+        readers.path,
+        "A file (PEM) or folder of the certificate authorities to trust, instead of the usual.",
+    )
+    proxy: Optional[str] = option(
+        None,
+        readers.proxy,
+        "The HTTP proxy to go through, `http://proxy.example.net:3128`. Proxy variables of the"
+        " environment are not used; an API on this machine is called directly.",
+    )
     requests_per_minute: Optional[int] = option(
-        None, readers.number_or_null, "a ceiling on the calls of one process; null: none"
+        None,
+        readers.number_or_null,
+        "The most calls that one process makes in any minute; what is over waits its turn, or stays"
+        " queued. `null`: no ceiling.",
     )
 
     def __repr__(self) -> str:
@@ -101,7 +147,7 @@ class Api(Section):
 
 
 class CustomerOptions(Section):
-    """Who owns the host of an alert."""
+    """Who owns the host of an alert, and so gets the ticket."""
 
     lookup: List[Tuple[str, str]] = option(
         [
@@ -111,34 +157,66 @@ class CustomerOptions(Section):
             ("search", "{{ host }}"),
         ],
         readers.lookup,
-        "the ways to find the customer, in order, until one gives one",
+        "The ways to find the customer, tried in order until one gives one. `hosts`: the table"
+        " `customer.hosts`; `account`: the customer with this account; `pbx`: the customer to whom"
+        " BlueRockTEL links the PBX of this host name; `search`: the full-text search, believed"
+        " only when it is unambiguous. The values of the last three are Jinja; an empty one is"
+        " passed over.",
     )
-    hosts: Dict[str, str] = option({}, readers.accounts, "customer account by host name")
+    hosts: Dict[str, str] = option(
+        {}, readers.accounts, "Customer accounts by host name; capitals do not matter in the names."
+    )
     fallback: Optional[str] = option(
-        None, readers.account, "account that gets the ticket when nobody matches"
+        None,
+        readers.account,
+        "The account that gets the ticket when no lookup gives a customer. `null`: such an alert"
+        " goes to `dead/`.",
     )
-    cache: float = option(86400.0, readers.duration, "how long an answer is believed")
+    cache: float = option(
+        86400.0,
+        readers.duration,
+        "How long an answer about customers, their contacts and the names of priorities,"
+        " categories, teams and statuses is believed; `0`: not at all.",
+    )
 
 
 class TicketOptions(Section):
-    """What a ticket is opened with."""
+    """What a ticket is opened with, unless `severities`, the alert itself or `rules` say otherwise.
 
-    priority: Any = option(REQUIRED, readers.name_or_id, "priority")
-    category: Any = option(REQUIRED, readers.name_or_id, "category")
-    sub_category: Any = option(REQUIRED, readers.name_or_id, "sub-category of that category")
-    team: Any = option(None, readers.name_or_id_or_null, "support team")
-    status: Any = option(None, readers.name_or_id_or_null, "status")
-    tags: List[str] = option(["monitoring", "auto"], readers.or_none(readers.texts), "tags")
+    Names are compared without regard to capitals; `brtel-notify discover` lists them.
+    """
+
+    priority: Any = option(REQUIRED, readers.name_or_id, "The priority.")
+    category: Any = option(REQUIRED, readers.name_or_id, "The category.")
+    sub_category: Any = option(
+        REQUIRED, readers.name_or_id, "The sub-category; one that belongs to `category`."
+    )
+    team: Any = option(
+        None, readers.name_or_id_or_null, "The support team. `null`: left to BlueRockTEL."
+    )
+    status: Any = option(
+        None, readers.name_or_id_or_null, "The status. `null`: left to BlueRockTEL."
+    )
+    tags: List[str] = option(
+        ["monitoring", "auto"], readers.or_none(readers.texts), "The tags; `[]` for none."
+    )
     resolve_within: Optional[float] = option(
-        14400.0, readers.duration_or_null, "time until the estimated resolution date"
+        14400.0,
+        readers.duration_or_null,
+        "The estimated resolution date, counted from the alert. `null`: left to BlueRockTEL.",
     )
-    group_by: str = option(
-        "alert", readers.choice("alert", "host", "customer"), "what shares one ticket"
+    group_by: str = choice(
+        "alert",
+        ("alert", "host", "customer"),
+        "What shares one ticket. `alert`: nothing, each alert has its own; `host`: a host and all"
+        " its services; `customer`: all alerts of a customer.",
     )
-    adopt: str = option(
+    adopt: str = choice(
         "ours",
-        readers.choice("ours", "any"),
-        "which open tickets are reused: those with our reference, or any of the customer",
+        ("ours", "any"),
+        "Which open ticket is used instead of a new one. `ours`: the one that carries this alert's"
+        " reference; `any`: without such a one, whichever the customer has open. A ticket that a"
+        " person opened is only noted, never closed.",
     )
 
 
@@ -151,59 +229,103 @@ SETTABLE: Dict[str, Reader] = {
 
 
 class Rule(Section):
-    """A rule: when its condition holds, some settings of the ticket are others."""
+    """One rule. All rules whose conditions hold apply, the later over the earlier."""
 
-    when: str = option(REQUIRED, readers.text, "the condition, a Jinja expression")
-    set: Dict[str, Any] = option({}, readers.settings(SETTABLE), "what the ticket gets")
+    when: str = option(
+        REQUIRED,
+        readers.text,
+        "The condition: a Jinja expression, without braces, over the fields of the alert.",
+    )
+    set: Dict[str, Any] = option(
+        {}, readers.settings(SETTABLE), "What the ticket gets then, as in `ticket`."
+    )
     ignore: Optional[bool] = option(
-        None, readers.boolean, "leave the alert alone, or not after all"
+        None,
+        readers.boolean,
+        "`true`: such an alert opens no ticket, nor joins one; one that has a ticket already is"
+        " followed to its end. `false`: it does after all, whatever an earlier rule says.",
     )
 
 
 class ContactOptions(Section):
-    """Who of the customer is attached to the ticket."""
+    """Who of the customer is attached to a new ticket."""
 
     role: Optional[str] = option(
-        "technical|technique", readers.regex_or_null, "regular expression on the contact's role"
+        "technical|technique",
+        readers.regex_or_null,
+        "Attaches contacts in whose role this is found; capitals do not matter. `null`: attach"
+        " nobody.",
     )
-    attach: str = option("first", readers.choice("first", "all"), "the first that fits, or all")
+    attach: str = choice(
+        "first", ("first", "all"), "`first`: only the first contact that fits; `all`: every one."
+    )
 
 
 class ReplyOptions(Section):
-    """The notes that we add to a ticket."""
+    """The notes that brtel-notify adds to a ticket."""
 
-    details: bool = option(True, readers.boolean, "a note with the alert's details at opening")
-    customer_visible: bool = option(False, readers.boolean, "whether customers see our notes")
-    send_to_assignee: bool = option(True, readers.boolean, "whether the assignee is told")
-    send_to_contacts: bool = option(False, readers.boolean, "whether the contacts are told")
+    details: bool = option(
+        True, readers.boolean, "Whether a new ticket gets a note with the alert's details."
+    )
+    customer_visible: bool = option(
+        False, readers.boolean, "Whether customers see the notes; else they are internal."
+    )
+    send_to_assignee: bool = option(
+        True, readers.boolean, "Whether BlueRockTEL sends them to the ticket's assignee."
+    )
+    send_to_contacts: bool = option(
+        False, readers.boolean, "Whether BlueRockTEL sends them to the ticket's contacts."
+    )
 
 
-_NOTE = readers.choice("note", "ignore")
+_NOTE = ("note", "ignore")
 
 
 class Lifecycle(Section):
     """What becomes of the ticket as the alert goes on."""
 
-    on_repeat: str = option("ignore", readers.choice("ignore", "note"), "the same problem again")
-    on_recovery: str = option(
-        "close", readers.choice("close", "note", "ignore"), "the problem is over"
+    on_repeat: str = choice(
+        "ignore",
+        ("ignore", "note"),
+        "The same problem is reported again. `ignore`: the ticket stays as it is; `note`: each"
+        " time a note.",
     )
-    on_acknowledgement: str = option("note", _NOTE, "somebody acknowledged the problem")
-    on_comment: str = option("note", _NOTE, "somebody commented")
-    on_downtime: str = option("note", _NOTE, "a downtime starts or ends")
-    on_flapping: str = option("note", _NOTE, "the state begins or ends to flap")
+    on_recovery: str = choice(
+        "close",
+        ("close", "note", "ignore"),
+        "The ticket's last problem is over. `close`: a note, and the ticket is closed; `note`: only"
+        " the note; `ignore`: neither. A ticket that a person opened is never closed.",
+    )
+    on_acknowledgement: str = choice(
+        "note",
+        _NOTE,
+        "Somebody acknowledged the problem. `note`: a note with author and text; `ignore`: none.",
+    )
+    on_comment: str = choice("note", _NOTE, "Somebody commented: `note` or `ignore`, as above.")
+    on_downtime: str = choice(
+        "note", _NOTE, "A downtime starts, ends or is cancelled: `note` or `ignore`, as above."
+    )
+    on_flapping: str = choice(
+        "note", _NOTE, "The state begins or ends to flap: `note` or `ignore`, as above."
+    )
     reopen_within: float = option(
-        3600.0, readers.duration, "a problem that returns within this time reopens its ticket"
+        3600.0,
+        readers.duration,
+        "A problem that returns within this time of its ticket's closing reopens that ticket,"
+        " instead of opening a new one; `0`: never.",
     )
-    resolved_in_queue: str = option(
+    resolved_in_queue: str = choice(
         "deliver",
-        readers.choice("deliver", "skip"),
-        "a problem that recovered before it could be delivered",
+        ("deliver", "skip"),
+        "A problem that was over before it could be delivered, after an outage for instance."
+        " `deliver`: it becomes a ticket all the same, opened and closed; `skip`: nothing.",
     )
-    on_closed_by_hand: str = option(
+    on_closed_by_hand: str = choice(
         "new",
-        readers.choice("new", "reopen", "ignore"),
-        "the problem repeats, but a person closed its ticket",
+        ("new", "reopen", "ignore"),
+        "The problem goes on, but a person closed its ticket. `new`: a new ticket; `reopen`: the"
+        " same one again; `ignore`: nothing until the problem is over. Whether that is so is looked"
+        " up when the alert changes, and otherwise at most once an hour.",
     )
 
 
@@ -211,7 +333,10 @@ class Source(Section):
     """One monitoring system."""
 
     url: Optional[str] = option(
-        None, readers.page, "address of its web pages, to which tickets link; null: no link"
+        None,
+        readers.page,
+        "The address of its web pages, as a browser has it before the path of any one page."
+        " `null`: no link.",
     )
 
 
@@ -219,22 +344,23 @@ class IcingaSource(Section):
     """Icinga 2, whose pages are Icinga Web's."""
 
     url: Optional[str] = option(
-        None, readers.page, "address of Icinga Web, to which tickets link; null: no link"
+        None, readers.page, "The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."
     )
-    module: str = option(
+    module: str = choice(
         "icingadb",
-        readers.choice("icingadb", "monitoring"),
-        "the module that shows hosts and services: Icinga DB Web, or the older one",
+        ("icingadb", "monitoring"),
+        "The module of Icinga Web that shows hosts and services. `icingadb`: Icinga DB Web;"
+        " `monitoring`: the older one.",
     )
 
 
 class Sources(Section):
-    """The monitoring systems that alerts come from."""
+    """The monitoring systems that alerts come from, so that tickets link to their pages."""
 
-    nagios: Source = option(Source(), section(Source), "Nagios, Naemon")
-    icinga: IcingaSource = option(IcingaSource(), section(IcingaSource), "Icinga 2")
-    zabbix: Source = option(Source(), section(Source), "Zabbix")
-    librenms: Source = option(Source(), section(Source), "LibreNMS")
+    nagios: Source = option(Source(), section(Source), "Nagios, Naemon.")
+    icinga: IcingaSource = option(IcingaSource(), section(IcingaSource), "Icinga 2.")
+    zabbix: Source = option(Source(), section(Source), "Zabbix.")
+    librenms: Source = option(Source(), section(Source), "LibreNMS.")
 
 
 class Config(Section):
@@ -244,17 +370,38 @@ class Config(Section):
     ticket: TicketOptions = option(REQUIRED, section(TicketOptions), "")
     customer: CustomerOptions = option(CustomerOptions(), section(CustomerOptions), "")
     severities: Dict[str, Dict[str, Any]] = option(
-        {}, readers.severities(SETTABLE), "settings of the ticket by severity or state"
+        {},
+        readers.severities(SETTABLE),
+        "Keys of `ticket` that are others at some severity. The name is a severity (`critical`,"
+        " `warning`, `unknown`, `info`) or the source's own word for the state (`DOWN`,"
+        " `Disaster`), which wins; capitals do not matter.",
     )
-    rules: List[Rule] = option([], sections(Rule), "settings of the ticket by condition")
+    rules: List[Rule] = option(
+        [], sections(Rule), "Keys of `ticket` that are others where a condition holds."
+    )
     contact: ContactOptions = option(ContactOptions(), section(ContactOptions), "")
     replies: ReplyOptions = option(ReplyOptions(), section(ReplyOptions), "")
     lifecycle: Lifecycle = option(Lifecycle(), section(Lifecycle), "")
     sources: Sources = option(Sources(), section(Sources), "")
-    language: str = option("en", readers.choice("en", "fr"), "of the built-in templates")
-    templates: Optional[str] = option(None, readers.path, "a folder of your own templates")
-    timezone: tzinfo = option(timezone.utc, readers.zone, "of the dates shown in tickets")
-    log: str = option("stderr", readers.log, "stderr, syslog, or a file")
+    language: str = choice(
+        "en", ("en", "fr"), "The language of the built-in templates: `en` English, `fr` French."
+    )
+    templates: Optional[str] = option(
+        None,
+        readers.path,
+        "A folder of your own templates; each of its files stands for the built-in one of the same"
+        " name. `null`: none.",
+    )
+    timezone: tzinfo = option(
+        timezone.utc,
+        readers.zone,
+        "The time zone of the dates shown in tickets, by its IANA name: `Europe/Paris`.",
+    )
+    log: str = option(
+        "stderr",
+        readers.log,
+        "Where the log goes: `stderr`, `syslog` (facility daemon), or the path of a file.",
+    )
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)

@@ -221,7 +221,7 @@ def proxy(tree: Tree) -> Optional[str]:
     """A proxy's address."""
     if tree.is_null:
         return None
-    return _web_address(tree, ("socks5", "https", "http"), "http://proxy.example.net:3128")
+    return _web_address(tree, ("https", "http"), "http://proxy.example.net:3128")
 
 
 def number_or_null(tree: Tree) -> Optional[int]:

@@ -128,7 +128,7 @@ def _holds_a_token(node: Node) -> bool:
     if node.kind == LIST:
         return any(_holds_a_token(item) for item in node.value)
     if node.kind == MAPPING:
-        return any(key.value == "token" or _holds_a_token(item) for key, item in node.value)
+        return any((key.value == "token" and not item.is_null) or _holds_a_token(item) for key, item in node.value)
     return False
 
 
@@ -139,8 +139,7 @@ def _read(path: str) -> str:
             content = file.read()
     except FileNotFoundError:
         raise ConfigError(
-            f"{path}: there is no such file; write one (the README shows ten lines that"
-            " will do), or name it with --config"
+            f"{path}: there is no such file; `brtel-notify init` writes one, --config names another"
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None

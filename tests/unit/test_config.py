@@ -546,6 +546,7 @@ def test_addresses_that_are_none(file: Path, address: str, said: str) -> None:
     [
         ("timeout", "0", "must be more than 0"),
         ("timeout", "soon", "must be a length of time"),
+        ("proxy", "socks5://p.example.net", "must be an address such as http://"),
         ("proxy", "proxy.example.net", "must be an address such as http://proxy.example.net:3128"),
         ("token_file", "[a]", "must be a single value, not a list"),
         ("token_file", "''", "must not be empty"),
@@ -592,7 +593,7 @@ def test_files_that_are_no_configuration(file: Path, tmp_path: Path) -> None:
     file.write_bytes(MINIMAL.encode("utf-16"))
     assert complaint_about(file).startswith("config.yml:1: is not")
     file.unlink()
-    assert complaint_about(file).startswith("config.yml: there is no such file; write one")
+    assert complaint_about(file).startswith("config.yml: there is no such file; `brtel-notify init`")
     file.mkdir()
     assert complaint_about(file) == "config.yml: cannot be read: Is a directory"
 
@@ -740,3 +741,6 @@ def test_a_file_with_a_token_in_it_is_not_kept(tmp_path: Path) -> None:
     path.write_text("api: {token: s3cr3t}\n")
     yamltree.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
     assert list(tmp_path.rglob("config.json")) == []
+    path.write_text("api: {token: null}\n")
+    yamltree.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
+    assert len(list(tmp_path.rglob("config.json"))) == 1
