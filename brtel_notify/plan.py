@@ -192,7 +192,8 @@ def _first(s: Situation) -> Plan:
 def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]) -> Plan:
     """FIND found an open ticket; when a milder alert opened it, it is raised."""
     steps = (*before, UPDATE, NOTE) if found["milder"] else (*before, NOTE)
-    entry = _with_members(_entry_of(s, found), s)
+    # Another monitoring server, or a map that was lost, may know of more alerts in a group ticket.
+    entry = _with_members(_entry_of(s, found)._replace(others_unknown=s.policy.grouped), s)
     return Plan("joined the open ticket", steps, _seen(s, entry), note="problem")
 
 
@@ -308,7 +309,7 @@ def _last_recovery(s: Situation, entry: Entry) -> Plan:
     left = _seen(s, entry._replace(members={}, recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
-    if wanted == "note" or not entry.ours or s.shared:
+    if wanted == "note" or not entry.ours or entry.others_unknown or s.shared:
         return Plan("recovered: noted, ticket left open", (NOTE,), left, note="recovery")
     closed = left._replace(recovered_at=None, closed_at=times.iso(s.now))
     return Plan("closed", (RESOLVE,), closed, note="recovery")

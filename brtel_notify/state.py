@@ -30,7 +30,9 @@ class Entry(NamedTuple):
     ``priority_id`` is what we last gave the ticket. ``closed_at`` is when we closed it,
     ``recovered_at`` when its last alert recovered and it was left open. ``ours`` is False for a
     ticket that a person opened and ``adopt: any`` made us use. ``muted``: a person closed it and
-    the configuration says to leave it at that. Times are ISO 8601, UTC.
+    the configuration says to leave it at that. ``others_unknown``: it is a group's ticket that was
+    found open, so it may stand for alerts that only somebody else knows of. Times are ISO 8601,
+    UTC.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Entry(NamedTuple):
     muted: bool = False
     checked_at: Optional[str] = None
     noted: Dict[str, str] = {}  # noqa: RUF012 - never changed
+    others_unknown: bool = False
     last_event: str = ""
 
     @property
@@ -299,5 +302,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "muted": _flag,
     "checked_at": _time_or_null,
     "noted": _noted,
+    "others_unknown": _flag,
     "last_event": _text,
 }

@@ -290,6 +290,10 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
         *(alert("recovery"), None, found(FOUND), {"group_by": "host"}),
         ("find", "note"),
     ),
+    "recovery of a group ticket that was found open: others may still be down": (
+        *(alert("recovery"), entry(others_unknown=True), {}, {"group_by": "host"}),
+        ("note",),
+    ),
     "recovery, map lost, ignored": (
         *(alert("recovery"), None, {}, {"on_recovery": "ignore"}),
         (),
@@ -499,3 +503,11 @@ def test_the_new_ticket_after_one_closed_by_hand_replaces_it_in_the_map() -> Non
 def test_every_row_ends() -> None:
     for event, known, _, settings, _ in ROWS.values():
         story(event, known, **settings)
+
+
+@pytest.mark.parametrize(("group_by", "unknown"), [("host", True), ("alert", False)])
+def test_who_else_is_in_a_found_group_ticket_is_not_known(group_by: str, unknown: bool) -> None:
+    facts = {**found(FOUND), "note": {"reply": 1}}
+    joined = plan(situation(alert(), None, facts, group_by=group_by)).entry
+    assert joined is not None
+    assert joined.others_unknown is unknown
