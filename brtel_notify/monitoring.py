@@ -1,0 +1,44 @@
+"""Which monitoring systems this machine has, and whom they run as."""
+
+from __future__ import annotations
+
+import os
+from typing import List, NamedTuple, Optional
+
+from brtel_notify import dropins
+from brtel_notify.accounts import Accounts
+
+#: What people call the systems of :data:`brtel_notify.dropins.SYSTEMS`.
+TITLES = {"librenms": "LibreNMS", "nagios": "Nagios", "icinga": "Icinga 2", "zabbix": "Zabbix"}
+
+
+class Found(NamedTuple):
+    """A monitoring system on this machine; ``user`` is empty where none of its usual ones is."""
+
+    name: str
+    title: str
+    user: str
+
+    def __str__(self) -> str:
+        return f"{self.title} (runs as {self.user})" if self.user else self.title
+
+
+def systems(accounts: Accounts) -> List[Found]:
+    """The monitoring systems that are installed."""
+    found = []
+    for name, title in TITLES.items():
+        place = dropins.find(name, accounts.root)
+        if place is not None:
+            shown = "Naemon" if place.service == "naemon" else title
+            user = next((user for user in place.users if accounts.user(user)), "")
+            found.append(Found(name, shown, user))
+    return found
+
+
+def owner_of(accounts: Accounts, state_dir: str) -> Optional[str]:
+    """The user whose state folder there is already, unless it is root's."""
+    try:
+        owner = os.stat(dropins.below(accounts.root, state_dir)).st_uid
+    except OSError:
+        return None
+    return accounts.name_of(owner) if owner else None
