@@ -1,0 +1,205 @@
+"""Plays a page of documentation: its commands and configurations, on a machine made for it.
+
+A page is played section by section (``##``), each on a fresh machine with a sandbox:
+
+    yaml    is added to the configuration; a block with ``api`` is the whole of it
+    sh      is run by ``bash -e``; /etc, /var and /opt are folders of the test
+    text    is what the commands before it print, … standing for anything
+
+Words behind the language of a ``sh`` block: ``syntax``, it is only parsed; ``exit=N``, the exit
+code; ``@name``, the function of that name in HOOKS goes first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple
+
+import yaml
+from blocks import Block, blocks
+from support import Site
+
+from brtel_notify import config
+from brtel_notify.sandbox.testing import SandboxProcess
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DOCS = CHECKOUT / "docs"
+
+CONFIG = """\
+api:
+  url: https://acme.bluerocktel.net/api
+  token_file: /etc/brtel-notify/token
+customer:
+  fallback: CL000001
+ticket:
+  priority: High
+  category: Infrastructure
+  sub_category: PBX / 3CX
+log: syslog
+"""
+_URL = re.compile(r"(?:https://)?acme\.bluerocktel\.net(?:/api)?")
+_SYSTEM_PATH = re.compile(r"(?<![\w.~/-])/(?=(?:etc|var|opt)/)")
+
+#: Commands that would change the machine, or that it may not have. ``sudo -u NAME`` and ``runuser
+#: -u NAME --`` run what stands behind them.
+_STUBS = {
+    "brtel-notify": 'exec "{python}" -m brtel_notify "$@"',
+    "sudo": 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
+    "runuser": '[ "$1" = -u ] && shift 2\n[ "$1" = -- ] && shift\nexec "$@"',
+    "install": 'words=()\nwhile [ $# -gt 0 ]; do case "$1" in -o|-g) shift 2;; '
+    '*) words+=("$1"); shift;; esac; done\nexec /usr/bin/install "${{words[@]}}"',
+}
+_SILENT = ("systemctl", "journalctl", "chown", "chgrp", "usermod", "groupadd", "apt-get", "scp")
+
+
+class Section(NamedTuple):
+    """A part of a page below one ``##`` (the title is empty above the first), and its blocks."""
+
+    page: str
+    title: str
+    blocks: List[Block]
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.title}"
+
+
+def sections(page: str) -> List[Section]:
+    """The sections of docs/PAGE.md, in order."""
+    path = DOCS / f"{page}.md"
+    found, titles, fenced = [], [(1, "")], False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        if line.startswith("## ") and not fenced:
+            titles.append((number, line[3:].strip()))
+    ends = [start for start, _ in titles[1:]] + [sys.maxsize]
+    for (start, title), end in zip(titles, ends):
+        inside = [block for block in blocks(path) if start <= block.line < end]
+        found.append(Section(page, title, inside))
+    return found
+
+
+class Machine:
+    """A machine whose root folder is a folder of the test: what a page's commands are run on."""
+
+    def __init__(self, root: Path, sandbox: SandboxProcess) -> None:
+        self.root = root
+        self.sandbox = sandbox
+        self.printed = ""
+        for folder in ("bin", "etc/brtel-notify", "var/lib", "var/log", "var/backups", "home"):
+            (root / folder).mkdir(parents=True)
+        self.site = Site(root / "home", sandbox)
+        self.site.state_dir = root / "var/lib/brtel-notify"
+        self.site.state_dir.mkdir(mode=0o700)
+        self.site.config_file = root / "etc/brtel-notify/config.yml"
+        self.log = root / "var/log/brtel-notify.log"
+        (root / "etc/brtel-notify/token").write_text(sandbox.token)
+        self.settings: Dict[str, Any] = {}
+        self.configure(CONFIG)
+        for name in _SILENT:
+            self.stub(name, "exit 0")
+        for name, script in _STUBS.items():
+            self.stub(name, script.format(python=sys.executable))
+
+    def stub(self, name: str, script: str) -> None:
+        """Put a command of that NAME where it is found first."""
+        path = self.root / "bin" / name
+        path.write_text(f"#!/bin/bash\n{script}\n")
+        path.chmod(0o755)
+
+    def give_root_option(self) -> None:
+        """From now on ``init`` and ``install`` work below this machine's root."""
+        option = f"--root {self.root}"
+        self.stub(
+            "brtel-notify",
+            f'case "$1" in init|install) set -- "$@" {option};; esac\n'
+            f'exec "{sys.executable}" -m brtel_notify "$@"',
+        )
+
+    def here(self, text: str) -> str:
+        """TEXT with the paths and addresses of this machine."""
+        log = re.sub(r"^log: syslog$", f"log: {self.log}", text, flags=re.MULTILINE)
+        return _URL.sub(self.sandbox.url, _SYSTEM_PATH.sub(f"{self.root}/", log))
+
+    def configure(self, text: str) -> None:
+        """Add the keys of TEXT to the configuration, as a reader does; and load it."""
+        added = yaml.safe_load(self.here(text))
+        if "api" in added:
+            self.settings = {}
+        for name, value in added.items():
+            old = self.settings.get(name)
+            if isinstance(old, dict) and isinstance(value, dict):
+                value = {**old, **value}
+            self.settings[name] = value
+        self.site.config_file.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+        config.load(str(self.site.config_file), {})
+
+    def environment(self) -> Mapping[str, str]:
+        """What the commands of a page see."""
+        return {
+            **os.environ,
+            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(CHECKOUT),
+            "HOME": str(self.root / "home"),
+            "BRTEL_NOTIFY_CONFIG": str(self.site.config_file),
+            "BRTEL_NOTIFY_STATE_DIR": str(self.site.state_dir),
+        }
+
+    def run(self, script: str, code: int = 0) -> str:
+        """Run a shell SCRIPT; what it printed on stdout and stderr."""
+        done = subprocess.run(
+            ["bash", "-e", "-c", self.here(script)],
+            env=self.environment(),
+            cwd=self.root / "home",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+            check=False,
+        )
+        self.printed = done.stdout.decode()
+        assert done.returncode == code, f"{script}\n{self.printed}"
+        return self.printed
+
+
+def play(
+    section: Section, machine: Machine, hooks: Mapping[str, Callable[[Machine], None]]
+) -> None:
+    """Do what the section says, block by block."""
+    for block in section.blocks:
+        where = f"docs/{section.page}.md:{block.line}"
+        if block.language == "yaml":
+            machine.configure(block.text)
+        elif block.language == "sh":
+            _play_commands(block, machine, hooks)
+        elif block.language == "text":
+            assert fits(machine.here(block.text), machine.printed), (
+                f"{where}: it printed\n{machine.printed}"
+            )
+
+
+def _play_commands(
+    block: Block, machine: Machine, hooks: Mapping[str, Callable[[Machine], None]]
+) -> None:
+    code = 0
+    for word in block.info:
+        if word.startswith("@"):
+            hooks[word[1:]](machine)
+        elif word.startswith("exit="):
+            code = int(word[5:])
+        else:
+            assert word == "syntax", word
+    if "syntax" in block.info:
+        done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    else:
+        machine.run(block.text, code)
+
+
+def fits(shown: str, printed: str) -> bool:
+    """Whether a page's text SHOWN is what was PRINTED; … stands for anything, or nothing."""
+    parts = [re.escape(part) for part in shown.strip().split("…")]
+    return re.fullmatch(".*?".join(parts), printed.strip(), re.DOTALL) is not None
