@@ -8,18 +8,19 @@ import shlex
 import sys
 from typing import List, NamedTuple, Optional, Sequence
 
-from brtel_notify import accounts, config, dropins, monitoring, newconfig
+from brtel_notify import accounts, config, dropins
 from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.answers import Answers
-from brtel_notify.choices import Choice, pick
 from brtel_notify.commands import common
 from brtel_notify.dropins import below
-from brtel_notify.interview import NONE, Interview
-from brtel_notify.monitoring import Found
-from brtel_notify.newconfig import File
+from brtel_notify.init import monitoring, newconfig
+from brtel_notify.init.answers import Answers
+from brtel_notify.init.choices import Choice, pick
+from brtel_notify.init.interview import NONE, Interview
+from brtel_notify.init.monitoring import Found
+from brtel_notify.init.newconfig import File
+from brtel_notify.init.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
 from brtel_notify.options import Options
 from brtel_notify.reasons import because
-from brtel_notify.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
 
 #: A person left by Ctrl-C, or Ctrl-D.
 LEFT = 130
@@ -94,6 +95,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     made = common.parser("init", _ABOUT, _EXAMPLE)
+    made.usage = "brtel-notify init [OPTION]..."
     add = made.add_argument_group("answers").add_argument
     add("--url", metavar="ADDRESS", help="where BlueRockTEL is: acme.bluerocktel.net")
     add("--token-file", metavar="FILE", help="the file that holds the API token; -: stdin does")

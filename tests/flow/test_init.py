@@ -26,13 +26,13 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 import pytest
 
 from brtel_notify import config as configuration
-from brtel_notify import instance, newconfig
-from brtel_notify.answers import Answers, Filed, Owner, Secret
-from brtel_notify.choices import Choice, pick, shown
 from brtel_notify.config import Config
+from brtel_notify.init import instance, newconfig
+from brtel_notify.init.answers import Answers, Filed, Owner, Secret
+from brtel_notify.init.choices import Choice, pick, shown
+from brtel_notify.init.terminal import Wrong
 from brtel_notify.sandbox.seed import EMAIL, PASSWORD
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.terminal import Wrong
 
 IS_ROOT = os.geteuid() == 0
 #: Seconds that a test waits for what the program says.

@@ -8,12 +8,20 @@ import os
 import sys
 from typing import Mapping, NamedTuple, Optional, Tuple
 
-from brtel_notify import credentials, instance, newconfig
-from brtel_notify.answers import Secret
+from brtel_notify import credentials
 from brtel_notify.bluerocktel import Client, Credentials, CredentialsError
 from brtel_notify.dropins import below
-from brtel_notify.instance import Lists, TypedLogin
-from brtel_notify.terminal import MISCONFIGURED, NOT_WRITTEN, UNREACHABLE, Stop, Terminal, Wrong
+from brtel_notify.init import instance, newconfig
+from brtel_notify.init.answers import Secret
+from brtel_notify.init.instance import Lists, TypedLogin
+from brtel_notify.init.terminal import (
+    MISCONFIGURED,
+    NOT_WRITTEN,
+    UNREACHABLE,
+    Stop,
+    Terminal,
+    Wrong,
+)
 
 #: The name of a file that stands for stdin.
 STDIN = "-"

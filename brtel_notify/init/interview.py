@@ -6,13 +6,13 @@ import argparse
 import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from brtel_notify import choices, instance
-from brtel_notify.answers import Answers, Filed, Owner
 from brtel_notify.bluerocktel import ApiError, Client, Customer, Named, SubCategory
-from brtel_notify.choices import Choice
-from brtel_notify.instance import Lists, Way
-from brtel_notify.signin import SignIn
-from brtel_notify.terminal import MISCONFIGURED, Question, Stop, Terminal, Wrong
+from brtel_notify.init import choices, instance
+from brtel_notify.init.answers import Answers, Filed, Owner
+from brtel_notify.init.choices import Choice
+from brtel_notify.init.instance import Lists, Way
+from brtel_notify.init.signin import SignIn
+from brtel_notify.init.terminal import MISCONFIGURED, Question, Stop, Terminal, Wrong
 
 LANGUAGES = ("en", "fr")
 NONE = "none"
