@@ -122,6 +122,17 @@ def sharing(accounts: Accounts, users: Sequence[str], group: str = "") -> Sharin
     return Sharing(unique, accounts.group_name(ids[1]) if ids else unique[0], False)
 
 
+def sharer(accounts: Accounts, state_dir: str) -> str:
+    """The group that shares the state folder already; empty where none does, or it has no name."""
+    try:
+        status = os.stat(below(accounts.root, state_dir))
+    except OSError:
+        return ""
+    name = accounts.group_name(status.st_gid)
+    by_group = stat.S_IMODE(status.st_mode) & 0o070 == 0o070 and status.st_gid != 0
+    return name if by_group and accounts.group(name) is not None else ""
+
+
 def actions(
     accounts: Accounts, wanted: Sharing, state_dir: str, config: str, secrets: Sequence[str]
 ) -> List[Action]:

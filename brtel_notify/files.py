@@ -30,25 +30,41 @@ def make_folder(path: PathLike, parent: PathLike | None = None) -> None:
     A state folder shared by a group has mode 2770; what is made inside follows it, whatever the
     umask. Raises OSError.
     """
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
+    if os.path.lexists(path):
         # The state folder itself may be a link, if its operator says so; what lies in it may not.
         if parent is not None and not is_folder(path):
-            raise _not_a_folder(path) from None
+            raise _not_a_folder(path)
         return
+    # Under its name it is never seen with another mode: the group's other users are waiting for it.
+    temporary = _temporary(path)
+    try:
+        os.mkdir(temporary, 0o700)
+        try:
+            _open_to(temporary, parent)
+            os.rename(temporary, path)
+        except BaseException:
+            os.rmdir(temporary)
+            raise
+    except OSError as error:
+        if not is_folder(path):  # else somebody was faster
+            _name(error, path)
+            raise
+    try:
+        sync_folder(_folder_of(path))
+    except PermissionError:  # one may be allowed to make folders there, and not to look
+        pass
+
+
+def _open_to(folder: PathLike, parent: PathLike | None) -> None:
+    """Give a FOLDER that was just made owner and mode, as its PARENT has them."""
     mode = 0o2770 if parent is not None and _shared(parent) else 0o700
-    descriptor = _open_folder(path)
+    descriptor = _open_folder(folder)
     try:
         if parent is not None:
             _give_to_owner_of(parent, descriptor)
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
-    try:
-        sync_folder(_folder_of(path))
-    except PermissionError:  # one may be allowed to make folders there, and not to look
-        pass
 
 
 def is_folder(path: PathLike) -> bool:
@@ -88,7 +104,19 @@ def _open_folder(path: PathLike) -> int:
 
 
 def _folder_of(path: PathLike) -> str:
-    return os.path.dirname(os.fspath(path)) or os.curdir
+    return os.path.dirname(_plain(path)) or os.curdir
+
+
+def _plain(path: PathLike) -> str:
+    """PATH without a slash at its end."""
+    text = os.fspath(path)
+    return text.rstrip("/") or text
+
+
+def _temporary(path: PathLike) -> str:
+    """A name beside PATH that nobody else uses; the queue's sweep knows such names."""
+    name = os.path.basename(_plain(path))
+    return os.path.join(_folder_of(path), f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _shared(folder: PathLike) -> bool:
@@ -131,6 +159,26 @@ def create(path: PathLike, flags: int) -> int:
     return descriptor
 
 
+def create_at_once(path: PathLike, flags: int) -> int:
+    """As :func:`create`, but nobody ever sees the file without its mode, or cannot open it.
+
+    For a file that several users open under its own name. Raises FileExistsError, OSError.
+    """
+    temporary = _temporary(path)
+    descriptor = create(temporary, flags)
+    try:
+        os.link(temporary, path)
+    except BaseException as error:
+        os.close(descriptor)
+        # ENOTSUP and the like: a file system without hard links.
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
+            return create(path, flags)
+        raise
+    finally:
+        remove_quietly(temporary)
+    return descriptor
+
+
 def write_whole(path: PathLike, data: bytes, *, durable: bool = True) -> None:
     """Replace the file PATH by DATA in one step, so that no reader ever sees a part of it.
 
@@ -138,8 +186,7 @@ def write_whole(path: PathLike, data: bytes, *, durable: bool = True) -> None:
     A link in the file's place is replaced, not followed. Raises OSError that names PATH; then the
     old file is as it was, unless only the last step, the fsync of the folder, went wrong.
     """
-    folder, name = _folder_of(path), os.path.basename(os.fspath(path))
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    folder, temporary = _folder_of(path), _temporary(path)
     try:
         descriptor = create(temporary, os.O_WRONLY)
         try:

@@ -50,8 +50,12 @@ class DrainLock:
 
     def _open(self) -> int:
         try:
-            return files.create(self.path, os.O_RDWR)
-        except FileExistsError:
+            return files.open_own(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            pass
+        try:
+            return files.create_at_once(self.path, os.O_RDWR)
+        except FileExistsError:  # somebody was faster
             return files.open_own(self.path, os.O_RDWR)
 
     def is_current(self) -> bool:

@@ -203,9 +203,11 @@ def _sharing(given: argparse.Namespace, known: Accounts, state_dir: str) -> Opti
             raise _Stop("whom shall it run as? --user NAME says so", common.USAGE)
     elif not given.dest:
         users = users or _users_of(dropins.find(given.system, known.root), known)
-    if users and not given.user:
-        users = [*users, *_earlier(known, state_dir)]
-    return accounts.sharing(known, users, given.group) if users else None
+    if not users:
+        return None
+    # Whoever works with the state folder already is not locked out of it.
+    users = [*users, *(_owner(known, state_dir) if given.user else _earlier(known, state_dir))]
+    return accounts.sharing(known, users, given.group or accounts.sharer(known, state_dir))
 
 
 def _users_of(place: Optional[Place], known: Accounts) -> List[str]:
@@ -225,12 +227,17 @@ def _earlier(known: Accounts, state_dir: str) -> List[str]:
             drop_in = os.path.join(place.folder, system.files[0])
             if os.path.exists(below(known.root, drop_in)):
                 users += _users_of(place, known)
+    return [*users, *_owner(known, state_dir)]
+
+
+def _owner(known: Accounts, state_dir: str) -> List[str]:
+    """The user whose the state folder is; none where it is root's, and a group's."""
     try:
         owner = os.stat(below(known.root, state_dir)).st_uid
     except OSError:
-        return users
-    name_of_owner = known.name_of(owner) if owner else None
-    return [*users, name_of_owner] if name_of_owner else users
+        return []
+    name = known.name_of(owner) if owner else None
+    return [name] if name else []
 
 
 def _only_one(known: Accounts) -> List[str]:

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
@@ -133,22 +134,36 @@ class Nagios:
     """``with Nagios(folder, site, objects, macros=True) as nagios:`` runs a daemon for SITE.
 
     OBJECTS are its hosts and services, MACROS is enable_environment_macros. Everything it reads
-    and writes is in FOLDER. As root it stays root, else it is whoever runs the tests.
+    and writes is in FOLDER. DROP_IN is the text of one that needs no other program. USER is whom it
+    becomes, if root starts it; else it stays whoever runs the tests.
     """
 
-    def __init__(self, folder: Path, site: Site, objects: str, macros: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        site: Site,
+        objects: str,
+        macros: bool,
+        drop_in: str = "",
+        user: Optional[str] = None,
+    ) -> None:
         self.site = site
         self.main = folder / "nagios.cfg"
         self._folder = folder
         self._running = ExitStack()
         for name in ("conf.d", "results"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        drop_in = give_program(DROP_IN.read_text(), folder / "brtel-notify", site)
+        if not drop_in:
+            drop_in = give_program(DROP_IN.read_text(), folder / "brtel-notify", site)
         (folder / "conf.d" / "brtel-notify.cfg").write_text(drop_in)
         (folder / "conf.d" / "objects.cfg").write_text(TIMEPERIOD + objects)
-        user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
-        text = MAIN.format(folder=folder, user=user, group=group, macros=macros)
+        account = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+        group = grp.getgrgid(account.pw_gid if user else os.getgid()).gr_name
+        text = MAIN.format(folder=folder, user=account.pw_name, group=group, macros=macros)
         self.main.write_text(text)
+        if user:
+            for path in (folder, *folder.rglob("*")):
+                shutil.chown(path, user, group)
 
     def __enter__(self) -> Nagios:
         self._running.enter_context(

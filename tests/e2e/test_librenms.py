@@ -108,9 +108,19 @@ def librenms(php: str, site: Site) -> LibreNMS:
     return LibreNMS(php, site)
 
 
-def run_php(php: str, order: Dict[str, Any]) -> Dict[str, Any]:
-    """Carry out an order of deliver.php; nothing but its answer may be printed."""
-    words = [php, "-d", "display_errors=stderr", str(HARNESS / "deliver.php"), str(TRANSPORT)]
+def run_php(
+    php: str,
+    order: Dict[str, Any],
+    transport: Path = TRANSPORT,
+    harness: Path = HARNESS,
+    before: Sequence[str] = (),
+) -> Dict[str, Any]:
+    """Carry out an order of deliver.php; nothing but its answer may be printed.
+
+    HARNESS is the folder of deliver.php; BEFORE are words that stand before the whole command line.
+    """
+    words = [php, "-d", "display_errors=stderr", str(harness / "deliver.php"), str(transport)]
+    words = [*before, *words]
     done = subprocess.run(
         words, input=json.dumps(order).encode(), capture_output=True, check=False, timeout=120
     )

@@ -103,15 +103,18 @@ class Zabbix:
 
     Everything it reads and writes is in FOLDER, a short path (it holds a socket) that any user may
     enter. As root, PostgreSQL runs as ``postgres``, and the server as ``zabbix`` if that user may
-    run this Python, else as root; otherwise both run as whoever runs the tests.
+    run this Python, else as root; otherwise both run as whoever runs the tests. SCRIPTS is a folder
+    that holds the alert script already: then the server is started by root, and becomes ``zabbix``
+    itself, with all groups of that user.
     """
 
-    def __init__(self, folder: Path, site: Site) -> None:
+    def __init__(self, folder: Path, site: Site, scripts: Optional[Path] = None) -> None:
         self.site = site
         self.folder = folder
-        self.user = server_user()
+        self.user = "zabbix" if scripts else server_user()
         self.port = low_port()
-        self.scripts = folder / "alertscripts"
+        self.scripts = scripts or folder / "alertscripts"
+        self._installed = scripts is not None
         self._web_port = free_port()
         self._stack = ExitStack()
         self._token: Optional[str] = None
@@ -122,7 +125,8 @@ class Zabbix:
         with ExitStack() as stack:
             stack.enter_context(self._api)
             self._start_database(stack)
-            self._install_script()
+            if not self._installed:
+                self._install_script()
             self._start_frontend(stack)
             self._start_server(stack)
             self._token = self.api("user.login", username="Admin", password="zabbix")
@@ -258,7 +262,7 @@ class Zabbix:
             [program, "-f", "-c", str(conf)],
             self.folder / "zabbix_server.log",
             env={"TZ": "UTC"},
-            user=self.user if os.getuid() == 0 else None,
+            user=self.user if os.getuid() == 0 and not self._installed else None,
             cwd=self.folder,
         )
         stack.enter_context(daemon)

@@ -577,6 +577,24 @@ def test_a_user_without_a_system_is_nobodys_business(machine: Machine) -> None:
     assert "usermod" not in machine.install("nagios")
 
 
+@root_only
+def test_one_user_more_locks_nobody_out(machine: Machine) -> None:
+    """Also where --user names that one alone, and no group is said."""
+    machine.has("librenms", "nagios", "zabbix")
+    machine.group("watchers", 960, "nagios", "librenms", "zabbix")
+    folder = machine.root / "var/lib/brtel-notify"
+    machine.install("nagios")
+    assert (mode_of(folder), owner_of(folder)) == (0o700, (902, 902))
+    said = machine.install("zabbix", "--user", "zabbix", "--dry-run")
+    assert "usermod -aG brtel-notify nagios" in said
+    machine.install("zabbix", "--user", "zabbix", "--group", "watchers")
+    assert (mode_of(folder), owner_of(folder)) == (0o2770, (0, 960))
+    for words in (["librenms", "--user", "librenms"], ["librenms"], ["nagios"]):
+        said = machine.install(*words)
+        assert (mode_of(folder), owner_of(folder)) == (0o2770, (0, 960))
+        assert "usermod" not in said
+
+
 def test_whom_the_system_runs_as_can_be_said(machine: Machine) -> None:
     machine.has("librenms", "nagios")
     said = machine.install("librenms", "--user", "librenms", "--user", "nagios", "--dry-run")

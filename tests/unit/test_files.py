@@ -81,6 +81,60 @@ def test_folder_is_as_private_as_its_parent(folder: Path, umask: int) -> None:
     assert mode(folder / "shared") == 0o2770
 
 
+@pytest.mark.parametrize(
+    "make", [files.make_folder, files.create_at_once], ids=lambda f: f.__name__
+)
+def test_nobody_sees_it_before_it_is_open_to_the_group(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any]
+) -> None:
+    """A group's other users look for it under its name, and may not come too early."""
+    folder.chmod(0o2770)
+    seen: List[bool] = []
+    real = os.fchmod
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        seen.append(os.path.lexists(folder / "new"))
+        real(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    made = make(folder / "new", folder if make is files.make_folder else os.O_RDWR)
+    if made is not None:
+        os.close(made)
+    assert seen == [False]
+    assert mode(folder / "new") == (0o2770 if made is None else 0o660)
+    assert os.listdir(folder) == ["new"]
+
+
+def test_who_is_faster_wins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_fchmod = os.fchmod
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        """Somebody else does the same, and uses it, just before us."""
+        monkeypatch.setattr(os, "fchmod", real_fchmod)
+        (folder / "d").mkdir()
+        (folder / "d" / "event").write_text("x")
+        (folder / "f").write_text("x")
+        real_fchmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    files.make_folder(folder / "d", folder)
+    assert (folder / "d" / "event").read_text() == "x"
+    with pytest.raises(FileExistsError):
+        files.create_at_once(folder / "f", os.O_RDWR)
+    assert sorted(os.listdir(folder)) == ["d", "f"]
+
+
+def test_a_file_system_without_hard_links_will_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: Any, target: Any) -> None:
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(os, "link", link)
+    os.close(files.create_at_once(folder / "f", os.O_RDWR))
+    assert os.listdir(folder) == ["f"]
+
+
 def test_what_root_writes_belongs_to_the_folders_owner(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +207,7 @@ def test_data_is_on_disk_before_the_rename_and_the_name_after(
     assert happened == ["rename"]
     happened.clear()
     files.make_folder(folder / "d")
-    assert happened == ["fsync folder"]
+    assert happened == ["rename", "fsync folder"]
 
 
 @pytest.mark.parametrize("written", [0, 3])
