@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import plaintext, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
@@ -24,8 +25,8 @@ from brtel_notify.transport import Transport
 from brtel_notify.yamltree import ConfigError
 
 HELP = """\
-usage: brtel-notify render [--json] [-v] SOURCE [what SOURCE takes]
-       brtel-notify render [--json] [-v] --capture FILE
+usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]
+       brtel-notify render [OPTION]... --capture FILE
 
 Shows the ticket that an input would give: subject, body as text and as HTML, the steps and the
 calls. SOURCE is nagios, icinga, zabbix, librenms or event, with the arguments, variables and
@@ -35,33 +36,88 @@ such as `queue show --json` has.
 Nothing is called: what only BlueRockTEL knows is made up, or comes from the cache. With -v, the
 calls that only read are really made, to show the true customer and its PBX hosts.
 
+  --json       for programs
+  --open       as a page that looks like the ticket, in a browser; says where the page is
+  --watch      the same, and again at every save of the templates or the configuration
+  --html FILE  the page in this file, opened only with --open or --watch
+
 example:
   brtel-notify render event --host acme.3cx.fr --state DOWN --output "no answer to ping"
+  brtel-notify render --watch --capture alert.json
 """
+
+
+#: What can be wrong with an input, the configuration, or BlueRockTEL.
+ERRORS = (Unintelligible, NoOwner, ConfigError, CredentialsError, LaterVersion, ApiError)
+
+
+class Form(NamedTuple):
+    """In what form the ticket is wanted; ``html`` is the path of a page."""
+
+    json: bool = False
+    opens: bool = False
+    watches: bool = False
+    html: Optional[str] = None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is to be a page for a browser."""
+        return self.opens or self.watches or self.html is not None
+
+
+class Look(NamedTuple):
+    """What a rehearsal showed: as ``--json`` has it, and what it complained of."""
+
+    data: Dict[str, Any]
+    problems: List[str]
+    config: Config
 
 
 def run(arguments: List[str], options: Options) -> int:
     """Show what would be sent."""
     words = list(arguments)
-    as_json = False
-    while words and words[0].startswith("-"):
-        if words[0] in ("-h", "--help"):
-            print(HELP, end="")
-            return 0
-        if words[0] == "--json":
-            as_json = True
-            del words[0]
-        elif words[0] == "--capture" and len(words) > 1:
-            return show(_from_file(words[1], words[2:], options), options, as_json)
-        elif not options.take(words):
-            raise UsageError(f"render: unknown option '{words[0]}'")
+    if any(word in ("-h", "--help") for word in words[:1]):
+        print(HELP, end="")
+        return 0
+    form = _form(words, options)
+    if words and words[0] == "--capture":
+        if len(words) < 2:
+            raise UsageError("--capture needs a file")
+        return _show(_from_file(words[1], words[2:], options), options, form)
+    if words and words[0].startswith("-"):
+        raise UsageError(f"render: unknown option '{words[0]}'")
     if not words or words[0] not in ENVIRONMENT:
         raise UsageError(f"render needs a source: {', '.join(ENVIRONMENT)}, or --capture FILE")
     source = words.pop(0)
     if source != "zabbix" and source != "event" and "--json" in words:
         words.remove("--json")
-        as_json = True
-    return show(notify.captured(source, words, options), options, as_json)
+        form = form._replace(json=True)
+    return _show(notify.captured(source, words, options), options, form)
+
+
+def _form(words: List[str], options: Options) -> Form:
+    """Take the options of `render` itself, and the global ones, from the head of WORDS."""
+    form = Form()
+    while words:
+        name, _, value = words[0].partition("=")
+        if words[0] == "--json":
+            form = form._replace(json=True)
+            del words[0]
+        elif words[0] == "--open":
+            form = form._replace(opens=True)
+            del words[0]
+        elif words[0] == "--watch":
+            form = form._replace(watches=True)
+            del words[0]
+        elif name == "--html":
+            del words[0]
+            value = value or (words.pop(0) if words else "")
+            if not value:
+                raise UsageError("--html needs a file")
+            form = form._replace(html=value)
+        elif not options.take(words):
+            break
+    return form
 
 
 def _from_file(path: str, rest: List[str], options: Options) -> Capture:
@@ -87,34 +143,56 @@ def _from_file(path: str, rest: List[str], options: Options) -> Capture:
         raise UsageError(f"--capture {path}: is no capture") from None
 
 
-def show(capture: Capture, options: Options, as_json: bool = False) -> int:
+def show(capture: Capture, options: Options) -> int:
     """Show what CAPTURE would give; the exit code that the notification command would have."""
+    return _show(capture, options, Form())
+
+
+def _show(capture: Capture, options: Options, form: Form) -> int:
+    if form.json and form.is_page:
+        raise UsageError("render: either --json or a page")
     try:
-        alert = sources.parse(capture)
-        if alert.kind == TEST:
+        if sources.parse(capture).kind == TEST:
             print("a test: proves the configuration and the API, opens nothing")
             return 0
-        config = common.load_config(options)
-        shown = _rehearsed(capture, alert, config, options)
-    except (Unintelligible, NoOwner) as error:
-        return common.fail(str(error), common.NOT_UNDERSTOOD)
-    except (ConfigError, CredentialsError, LaterVersion) as error:
-        return common.fail(str(error), common.MISCONFIGURED)
-    except ApiError as error:
-        return common.fail(f"api: {error}", common.UNAVAILABLE)
-    data = _data(alert, shown)
-    if options.verbose and shown.rehearsal.steps.owner is not None:
-        data["pbx_hosts"] = _pbx_hosts(shown)
-    if as_json:
+        if form.is_page:
+            from brtel_notify.commands import render_page
+
+            opens = form.opens or form.watches
+            return render_page.run(capture, options, form.html, opens, form.watches)
+        data = look(capture, options).data
+    except ERRORS as error:
+        return common.fail(*explained(error))
+    if form.json:
         common.print_json(data)
     else:
         _print(data)
     return 0
 
 
-def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options) -> Shown:
-    state_dir = options.state_dir(os.environ)
+def look(capture: Capture, options: Options) -> Look:
+    """What CAPTURE, which is no test, would give. Raises one of ERRORS."""
+    alert = sources.parse(capture)
+    config = common.load_config(options)
     log = Log()
+    shown = _rehearsed(capture, alert, config, options, log)
+    data = _data(alert, shown)
+    if options.verbose and shown.rehearsal.steps.owner is not None:
+        data["pbx_hosts"] = _pbx_hosts(shown)
+    return Look(data, list(log.shown), config)
+
+
+def explained(error: Exception) -> Tuple[str, int]:
+    """One of ERRORS as one line, and the exit code that goes with it."""
+    if isinstance(error, (Unintelligible, NoOwner)):
+        return str(error), common.NOT_UNDERSTOOD
+    if isinstance(error, ApiError):
+        return f"api: {error}", common.UNAVAILABLE
+    return str(error), common.MISCONFIGURED
+
+
+def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options, log: Log) -> Shown:
+    state_dir = options.state_dir(os.environ)
     state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
     if damage:
         log.error(damage)
@@ -143,7 +221,7 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
         "alert": {**alert._asdict(), "key": alert.key},
         "reference": done.reference if done else reference(alert.key),
         "outcome": shown.outcome.status,
-        "decision": shown.outcome.text.rpartition(", ")[0],
+        "decision": re.sub(r", \d+ calls?$", "", shown.outcome.text),
         "customer": shown.rehearsal.steps.owner,
         "settings": shown.rehearsal.steps.settings.values,
         "ticket": created,

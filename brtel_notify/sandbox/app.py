@@ -1,4 +1,7 @@
-"""The documented API as a Flask application: addresses, the token, and the form of the answers."""
+"""The documented API as a Flask application: addresses, the token, and the form of the answers.
+
+The web page (web.py) and the handles for tests (control.py) are part of the same application.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,9 @@ from .search import search
 from .store import Store
 from .tickets import Tickets
 from .validation import Field, check, clean_input
+from .web import web
 
 api = Blueprint("api", __name__, url_prefix="/api")
-
-WELCOME = """This is the brtel-notify sandbox, a local BlueRockTEL to try against.
-
-The API is at {root}api and takes the documented calls with a token, for example:
-
-    curl -H 'Authorization: Bearer sandbox-token' -H 'Accept: application/json' {root}api/v1/tickets
-
-The calls it got are at {root}__sandbox__/requests, its data at {root}__sandbox__/data,
-its faults at {root}__sandbox__/faults.
-"""
 
 _PUBLIC = ("api.login", "api.version")
 
@@ -56,9 +50,9 @@ def create_app(
     }
     app.register_blueprint(api)
     app.register_blueprint(control)
+    app.register_blueprint(web)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
-    app.add_url_rule("/", "welcome", _welcome)
     app.add_url_rule("/login", "login_page", _login_page)
     app.wsgi_app = Gate(app.wsgi_app, faults, journal)  # type: ignore[method-assign]
     return app
@@ -221,10 +215,6 @@ def _html_error(status: int, text: str) -> AnyResponse:
 
 
 # -- outside the API ---------------------------------------------------------------------------
-
-
-def _welcome() -> AnyResponse:
-    return Response(WELCOME.format(root=request.host_url), mimetype="text/plain")
 
 
 def _login_page() -> AnyResponse:

@@ -59,7 +59,12 @@ def run(arguments: List[str]) -> int:
 
 def _announce(host: str, port: int, token: str) -> None:
     shown = f"[{host}]" if ":" in host else host
-    print(f"sandbox: http://{shown}:{port}/api (token {token})", flush=True)
+    # The first line is for programs, which read no more; both leave in one piece.
+    print(
+        f"sandbox: http://{shown}:{port}/api (token {token})\n"
+        f"sandbox: its tickets, for a browser: http://{shown}:{port}/",
+        flush=True,
+    )
     if not _is_loopback(host):
         _say(0, f"warning: {host} is no loopback address: anybody who reaches it can use this")
 
@@ -122,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="brtel-notify sandbox",
         usage="%(prog)s [options]",
-        description="Serve a local BlueRockTEL to try against, until Ctrl-C.",
+        description="Serve a local BlueRockTEL to try against, with a web page, until Ctrl-C.",
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=24

@@ -5,10 +5,11 @@ No token, no faults, no entry in the list of calls.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
+from . import origin
 from .errors import Refused
 from .faults import Faults
 from .journal import Journal
@@ -41,6 +42,14 @@ def _posted() -> Any:
     if data is None:
         raise Refused(400, "The body is not JSON.")
     return data
+
+
+@control.before_request
+def _refuse_other_sites() -> Optional[Response]:
+    # A page of another site, open in the same browser as the sandbox's, has no business here.
+    if request.method not in ("GET", "HEAD") and origin.is_foreign(request):
+        raise Refused(403, "This came from another web site.")
+    return None
 
 
 @control.get("/faults")

@@ -206,6 +206,13 @@ class Faults:
             )
             return shown
 
+    def switch(self, kind: str, settings: Mapping[str, Any], on: bool) -> None:
+        """Add the rule that `settings` describe, or take it out; other rules keep their counts."""
+        rule = Rule.read(kind, settings)
+        with self._lock:
+            others = [each for each in self._rules[kind] if each.show() != rule.show()]
+            self._rules[kind] = [*others, rule] if on else others
+
     def decide(self, method: str, path: str) -> Verdict:
         """Say what happens to this call, and count it against the limits that concern it."""
         with self._lock:

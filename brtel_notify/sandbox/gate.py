@@ -33,6 +33,10 @@ _PAGE = (
 )
 
 
+#: What belongs to the sandbox itself: neither noted down nor spoilt.
+_NOT_THE_API = ("/__sandbox__", "/web/", "/tickets/", "/calls")
+
+
 class Dropped(ConnectionAbortedError):
     """The connection is to be closed now, without (more of) an answer."""
 
@@ -54,7 +58,7 @@ class Gate:
         # The whole body is read, also where nobody asks for it: what is left unread would be taken
         # for the next call of a kept connection.
         body = _read_body(environ)
-        if path.startswith("/__sandbox__"):
+        if path.startswith(_NOT_THE_API) or _is_page(environ, path):
             return self._inner(environ, start_response)
         method = environ["REQUEST_METHOD"]
         entry = self._journal.open(method, path, environ.get("QUERY_STRING", ""), body)
@@ -128,6 +132,11 @@ class Gate:
 def _half_of(data: bytes) -> Iterator[bytes]:
     yield data[: len(data) // 2]
     raise Dropped
+
+
+def _is_page(environ: WSGIEnvironment, path: str) -> bool:
+    # A program that calls / has a wrong address in its configuration; that shall be seen.
+    return path == "/" and "text/html" in environ.get("HTTP_ACCEPT", "")
 
 
 def _read_body(environ: WSGIEnvironment) -> bytes:

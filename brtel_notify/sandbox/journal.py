@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Union
 from urllib.parse import parse_qsl
@@ -57,6 +57,11 @@ class Journal:
         """Return the calls as JSON objects."""
         with self._lock:
             return [dict(vars(entry)) for entry in self._entries]
+
+    def latest(self, most: int) -> List[Entry]:
+        """Return copies of the last calls, the newest first, no more than `most`."""
+        with self._lock:
+            return [replace(entry) for entry in reversed(self._entries[-most:])]
 
     def clear(self) -> None:
         """Forget the calls; the sequence number goes on."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from .errors import not_found
+from .history import History
 from .seed import CUSTOMER_TYPE, TOKEN, Record, seed
 from .validation import DATE_FORMAT
 
@@ -113,6 +114,7 @@ class Store:
         self.tables = read_collections(seed())
         if path is not None and path.exists():
             self.tables.update(read_file(path))
+        self.history = History()
         self._last_ids: Dict[str, int] = {}
         self._complete_tickets()
         self._start = copy.deepcopy(self.tables)
@@ -219,7 +221,11 @@ class Store:
             for name, records in new.items():
                 if replace:
                     self.tables[name] = {}
+                    if name == "tickets":
+                        self.history.clear()
                 self.tables[name].update(records)
+            for number in new.get("tickets", ()):
+                self.history.forget(number)
             self._complete_tickets()
             return {name: len(self.tables[name]) for name in new}
 
@@ -227,6 +233,7 @@ class Store:
         """Go back to the data of the start, and to the first token alone."""
         with self.changing():
             self.tables = copy.deepcopy(self._start)
+            self.history.clear()
             self._last_ids = {}
             self._tokens = {self._default_token: 1}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Dict, List, Mapping, Optional
 
+from . import history
 from .errors import bad_request, invalid, not_found, server_error
 from .html import clean_body, clean_subject
 from .seed import CUSTOMER_TYPE, Record
@@ -162,6 +163,7 @@ class Tickets:
             values = self._values(data, _CREATE, cut_subject)
             ticket = self._new(user, entity_type, entity_id, values)
             tables["tickets"][ticket["id"]] = ticket
+            self._happened(ticket, history.OPENED)
             if values.get("close"):
                 self._close(ticket)
             return self.columns(ticket)
@@ -177,7 +179,7 @@ class Tickets:
             if entity_id is not None and entity_id not in tables["customers"]:
                 raise not_found("Customer", entity_id)
             close = values.pop("close", None)
-            ticket.update(values)
+            self._change(ticket, values)
             if close:
                 self._close(ticket)
             self._touch(ticket)
@@ -189,6 +191,7 @@ class Tickets:
             self.find(number)
             self.store.next_id("tickets")  # remembers the highest id before it can vanish
             del tables["tickets"][number]
+            self.store.history.forget(number)
             return {"response": "element deleted"}
 
     def close(self, number: int) -> Record:
@@ -203,7 +206,7 @@ class Tickets:
         """Open a ticket again, or cancel its pending closure."""
         with self.store.changing():
             ticket = self.find(number)
-            ticket.update(open=True, closure=False, closed_at=None)
+            self._open(ticket)
             self._touch(ticket)
             return {"response": "ticket open"}
 
@@ -216,7 +219,7 @@ class Tickets:
         with self.store.changing():
             ticket = self.find(number)
             if ticket["closure"]:
-                ticket.update(open=True, closure=False, closed_at=None)
+                self._open(ticket)
                 self._touch(ticket)
             return self.columns(ticket)
 
@@ -228,9 +231,8 @@ class Tickets:
                 raise bad_request("Bad request: missing assignee_id.")
             assignee = check(data, {"assignee_id": Field("integer")})["assignee_id"]
             self.store.find("users", "User", assignee)
-            ticket.update(
-                assignee_id=assignee, assigned_by=user["id"], assigned_at=self.store.date()
-            )
+            self._change(ticket, {"assignee_id": assignee})
+            ticket.update(assigned_by=user["id"], assigned_at=self.store.date())
             self._touch(ticket)
             return self.user(assignee)
 
@@ -238,7 +240,8 @@ class Tickets:
         """Take the assignee off a ticket."""
         with self.store.changing():
             ticket = self.find(number)
-            ticket.update(assignee_id=None, assigned_by=None, assigned_at=None)
+            self._change(ticket, {"assignee_id": None})
+            ticket.update(assigned_by=None, assigned_at=None)
             self._touch(ticket)
             return {"response": "ticket freed"}
 
@@ -247,7 +250,7 @@ class Tickets:
         with self.store.changing():
             ticket = self.find(number)
             minutes = check(data, {"time": Field("numeric", required=True)})["time"]
-            ticket["time"] = round(ticket["time"] + minutes)
+            self._change(ticket, {"time": round(ticket["time"] + minutes)})
             self._touch(ticket)
             return {"response": "ticket time amended"}
 
@@ -267,11 +270,13 @@ class Tickets:
                 contact = tables["contacts"].get(each)
                 if contact and each not in attached and self._fits(contact, attached):
                     attached.append(each)
+                    self._happened(ticket, history.ATTACHED, each)
             added = len(attached) - before
             removed = 0
             for each in values["unassociated"]:
                 if each in attached and len(attached) > 1:
                     attached.remove(each)
+                    self._happened(ticket, history.DETACHED, each)
                     removed += 1
             self._touch(ticket)
             return {"response": f"{added} associated and {removed} unassociated"}
@@ -304,9 +309,10 @@ class Tickets:
             }
             ticket["replies"].append(reply)
             ticket["exchanges"] += 1
+            self._happened(ticket, history.REPLIED, reply["id"])
             for status in tables["statuses"].values():
                 if status["auto_for"] == "on_admin_reply":
-                    ticket["status_id"] = status["id"]
+                    self._change(ticket, {"status_id": status["id"]})
             if values["close"]:
                 self._close(ticket)
             self._touch(ticket)
@@ -398,7 +404,25 @@ class Tickets:
         return next((s["id"] for s in statuses if s["auto_for"] == "default"), None)
 
     def _close(self, ticket: Record) -> None:
+        if ticket["open"]:
+            self._happened(ticket, history.CLOSED)
         ticket.update(open=False, closure=False, closed_at=self.store.date())
+
+    def _open(self, ticket: Record) -> None:
+        if not ticket["open"]:
+            self._happened(ticket, history.REOPENED)
+        ticket.update(open=True, closure=False, closed_at=None)
+
+    def _change(self, ticket: Record, values: Mapping[str, Any]) -> None:
+        for name in history.WATCHED:
+            if name in values and values[name] != ticket[name]:
+                event = history.Event(self.store.timestamp(), name, ticket[name], values[name])
+                self.store.history.add(ticket["id"], event)
+        ticket.update(values)
+
+    def _happened(self, ticket: Record, what: str, number: Optional[int] = None) -> None:
+        event = history.Event(self.store.timestamp(), what, after=number)
+        self.store.history.add(ticket["id"], event)
 
     def _touch(self, ticket: Record) -> None:
         ticket["updated_at"] = self.store.timestamp()

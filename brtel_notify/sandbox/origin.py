@@ -1,0 +1,23 @@
+"""Whether a call was made by a page of another web site, in the browser of somebody who can reach
+this one. What changes something here is refused then."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Request
+
+
+def is_foreign(request: Request) -> bool:
+    """Say whether a browser says that the call comes from elsewhere. Programs say nothing."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def is_own(request: Request) -> bool:
+    """Say whether a browser vouches for it that the call comes from a page of this very site."""
+    said = "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return said and not is_foreign(request)
