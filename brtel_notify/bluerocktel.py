@@ -139,6 +139,14 @@ class _Answer(NamedTuple):
     data: Any
 
 
+class RawAnswer(NamedTuple):
+    """An answer as it came: its status and body (the token blotted out); error: if refused."""
+
+    status: int
+    content: bytes
+    error: Optional[ApiError]
+
+
 class Client:
     """BlueRockTEL's API over one keep-alive session; threads may share it.
 
@@ -234,6 +242,32 @@ class Client:
         whole URL or METHOD is no method.
         """
         return self._authorized(self._prepared(method, path, params, json)).data
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+    ) -> RawAnswer:
+        """Any call, like :meth:`request`, but a refusal is an answer as well, with its body.
+
+        Raises Unreachable, TlsError, BadAnswer where there is no whole answer at all.
+        """
+        call = self._prepared(method, path, params, json)
+        token = self._tokens.current()
+        status, headers, content = self._sent(call.with_token(token))
+        if status == 401:
+            fresh = self._tokens.renew(token)
+            if fresh is not None:
+                token = fresh
+                status, headers, content = self._sent(call.with_token(token))
+        error = None
+        if not 200 <= status < 300:
+            source = self._credentials.source
+            error = refusal(call.with_token(token), status, headers, content, source)
+        return RawAnswer(status, _without_token(content, token), error)
 
     # -- what tickets are filed under
 
@@ -559,6 +593,13 @@ class Client:
         """Send CALL once: its JSON answer, or an ApiError."""
         if token is not None:
             call = call.with_token(token)
+        status, headers, content = self._sent(call)
+        if 200 <= status < 300:
+            return _Answer(status, json_answer(call, status, content))
+        raise refusal(call, status, headers, content, self._credentials.source)
+
+    def _sent(self, call: Call) -> Tuple[int, Mapping[str, str], bytes]:
+        """Send CALL once: status, headers and body of whatever the answer is."""
         if self._pace is not None and not self._pace.wait(self._time_left()):
             raise OutOfTime(f"{call.method} {call.shown_path}: not sent, it is not its turn yet")
         seconds = self._time_allowed(call)
@@ -569,9 +610,7 @@ class Client:
         finally:
             if self._on_call:
                 self._on_call(call.method, call.shown_path, status, self._clock() - started)
-        if 200 <= status < 300:
-            return _Answer(status, json_answer(call, status, content))
-        raise refusal(call, status, headers, content, self._credentials.source)
+        return status, headers, content
 
     def _time_left(self) -> float:
         return math.inf if self.deadline is None else self.deadline - self._clock()
@@ -583,6 +622,14 @@ class Client:
         if left < LEAST_TIME:
             raise OutOfTime(f"{call.method} {call.shown_path}: not sent, no time is left for it")
         return min(self.timeout, left)
+
+
+def _without_token(content: bytes, token: str) -> bytes:
+    """CONTENT without TOKEN, should the server repeat it: plain, or as JSON or PHP writes it."""
+    as_json = jsonlib.dumps(token)[1:-1]
+    for form in (token, as_json, as_json.replace("/", "\\/")):
+        content = content.replace(form.encode("utf-8"), b"***")
+    return content
 
 
 def _id(value: int) -> int:

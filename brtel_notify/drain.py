@@ -28,7 +28,7 @@ from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.breaker import Breaker
 from brtel_notify.lanes import Lanes
 from brtel_notify.lock import DrainLock
-from brtel_notify.log import Log
+from brtel_notify.log import ERROR, WARNING, Log
 from brtel_notify.outcome import API, DISK, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
 from brtel_notify.private import PrivateFolder
 from brtel_notify.queue import Damaged, Event, Queue
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from brtel_notify.config import Config
+    from brtel_notify.deliver import Delivery
     from brtel_notify.desk import Desk
 
 #: Seconds that a notification command may spend; monitoring servers kill it at about 30.
@@ -97,6 +98,7 @@ class Drain:
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
         self._looked = 0.0
+        self._told: Dict[str, Dict[str, Any]] = {}  # what the log will say of events just tried
         self._halts_told: Set[str] = set()
         #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
         self.inline = True
@@ -220,7 +222,7 @@ class Drain:
         except OSError as error:
             text = f"{event_id} cannot be read: {error.strerror}; it stays queued"
             self.outcomes[event_id] = Outcome(QUEUED, text)
-            self.log.say(text)
+            self.log.say(text, WARNING, event=event_id, outcome=QUEUED)
         except Damaged as error:
             self._bury(event_id, str(error))
         except Unintelligible as error:
@@ -228,7 +230,7 @@ class Drain:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
             text = f"unforeseen {type(error).__name__}: {error}; the event is queued"
             self.outcomes[event_id] = Outcome(FAILED, text)
-            self.log.say(text)
+            self.log.say(text, ERROR, event=event_id, outcome=FAILED)
         else:
             if alert.kind == TEST:  # answered by the command that was given it
                 self.queue.remove(event)
@@ -248,7 +250,7 @@ class Drain:
     def _bury(self, event_id: str, reason: str) -> None:
         self.queue.bury(event_id, reason)
         outcome = Outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}")
-        self.log.say(outcome.text)
+        self.log.say(outcome.text, ERROR, event=event_id, outcome=REFUSED)
         self.outcomes[event_id] = outcome
 
     def _lane(self, alert: Alert) -> Optional[str]:
@@ -303,7 +305,7 @@ class Drain:
         from brtel_notify.attempt import misconfigured
 
         self.halt = misconfigured(text)
-        self.log.say(self.halt.outcome.text)
+        self.log.say(self.halt.outcome.text, ERROR)
 
     def _ready(self) -> bool:
         """Whether everything is at hand to deliver with; else there is a halt."""
@@ -392,7 +394,18 @@ class Drain:
             self.queue,
             self._followers(behind),
         )
-        return attempt(delivery, self.queue, self.log, self.place.clock())
+        began = time.monotonic()
+        verdict = attempt(delivery, self.queue, self.log, self.place.clock())
+        self._told[event_id] = self._fields(delivery, verdict, time.monotonic() - began)
+        return verdict
+
+    def _fields(self, delivery: Delivery, verdict: Verdict, seconds: float) -> Dict[str, Any]:
+        from brtel_notify import logfields
+
+        event, alert = delivery.event, delivery.alert
+        with self._state_lock:
+            entry = delivery.state.get(event.key or alert.key)
+        return logfields.fields(event, alert, entry, verdict, seconds)
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
         """The events behind one in its lane; each is read only when somebody asks for it."""
@@ -406,7 +419,7 @@ class Drain:
     def _conclude(self, lane: str, verdict: Verdict) -> None:
         """Act on a verdict."""
         event_id = self.lanes.head(lane)
-        self._tell(verdict)
+        self._tell(verdict, event_id)
         if verdict.halts is None or verdict.halts == API:
             self.outcomes[event_id] = verdict.outcome
         if verdict.stays:
@@ -420,16 +433,19 @@ class Drain:
         if verdict.halts is not None:
             self.halt = self.halt or verdict
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _tell(self, verdict: Verdict, event_id: str = "") -> None:
         """Log an outcome. What stands in every event's way is told once, until it is over."""
-        text = verdict.outcome.text
+        from brtel_notify.logfields import LEVELS
+
+        status, text = verdict.outcome
+        told = self._told.pop(event_id, {"event": event_id, "outcome": status})
         if verdict.halts is None:
             self._halts_told.clear()
         elif text in self._halts_told:
             return
         else:
             self._halts_told.add(text)
-        self.log.say(text)
+        self.log.say(text, LEVELS[status], **told)
 
     def _mind_the_breaker(self, verdict: Verdict) -> None:
         now = self.place.clock()

@@ -1,4 +1,9 @@
-"""The log: one line at a time, to stderr, syslog or a file, as the configuration says."""
+"""The log: one line at a time, to stderr, syslog or a file, as the configuration says.
+
+A line is text for people or, with ``--log-format json`` (or $BRTEL_NOTIFY_LOG_FORMAT=json), one
+JSON object for programs: ``time``, ``level``, ``message``, ``pid``, and for an event's line what
+logfields.py tells of it. Every alert imports this module: nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +13,48 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List
+    from typing import Any, Callable, Dict, List, Optional
 
 PROGRAM = "brtel-notify"
 #: How many of the last lines are remembered; a worker says many.
 REMEMBERED = 50
 
+INFO, WARNING, ERROR = "info", "warning", "error"
+#: The priorities of syslog.h, which also stand in the ``<N>`` that journald takes off a line.
+PRIORITIES = {INFO: 6, WARNING: 4, ERROR: 3}
+
+FORMATS = ("text", "json")
+FORMAT_VARIABLE = "BRTEL_NOTIFY_LOG_FORMAT"
+
 
 class Log:
-    """Says lines. Until the configuration is read they go to stderr."""
+    """Says lines. Until the configuration is read they go to stderr.
 
-    def __init__(self, verbose: bool = False) -> None:
+    ``form`` is one of FORMATS; without it the variable decides. A variable that names no format is
+    no reason to fail: then it is text.
+    """
+
+    def __init__(self, verbose: bool = False, form: Optional[str] = None) -> None:
         self.verbose = verbose
+        self.json = (form or os.environ.get(FORMAT_VARIABLE)) == "json"
         self.shown: List[str] = []  # what stderr had last, so that no error stands there twice
-        self._write: Callable[[str], None] = self._show
+        self._write: Callable[[str, str, Dict[str, Any]], None] = self._show
 
     def send_to(self, target: str) -> None:
         """Where lines go from now on: stderr, syslog, or the path of a file."""
         if target == "syslog":
-            self._write = _to_syslog
+            self._write = self._to_syslog
         elif target != "stderr":
-            self._write = lambda line: _to_file(target, line)
+            self._write = lambda text, level, fields: self._to_file(target, text, level, fields)
+        _take_warnings(self)
 
-    def say(self, text: str) -> None:
-        """One line, whatever TEXT holds."""
-        self._write(one_line(text))
+    def say(self, text: str, level: str = INFO, **fields: Any) -> None:
+        """One line, whatever TEXT holds.
+
+        LEVEL is INFO, WARNING or ERROR; FIELDS are what a program wants to know of it. Text shows
+        of them only ``duration`` (seconds).
+        """
+        self._write(one_line(text), level, fields)
 
     def detail(self, text: str) -> None:
         """One line that only ``-v`` shows."""
@@ -42,11 +64,38 @@ class Log:
     def error(self, text: str) -> None:
         """One line on stderr, wherever the log goes: the last one, and there once."""
         if self.shown[-1:] != [one_line(text)]:
-            self._show(one_line(text))
+            self._show(one_line(text), ERROR, {})
 
-    def _show(self, line: str) -> None:
-        self.shown = [*self.shown[-REMEMBERED:], line]
-        _to_stderr(line)
+    def _line(self, text: str, level: str, fields: Dict[str, Any]) -> str:
+        if self.json:
+            return _json_line(text, level, fields)
+        duration = fields.get("duration")
+        return text if duration is None else f"{text}, {duration:.2f} s"
+
+    def _show(self, text: str, level: str, fields: Dict[str, Any]) -> None:
+        self.shown = [*self.shown[-REMEMBERED:], text]
+        line = self._line(text, level, fields)
+        if _journal_reads_stderr():
+            _to_stderr(f"<{PRIORITIES[level]}>{line}")
+        else:
+            _to_stderr(line if self.json else f"{PROGRAM}: {line}")
+
+    def _to_syslog(self, text: str, level: str, fields: Dict[str, Any]) -> None:
+        import syslog
+
+        syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
+        syslog.syslog(PRIORITIES[level], self._line(text, level, fields))
+
+    def _to_file(self, path: str, text: str, level: str, fields: Dict[str, Any]) -> None:
+        line = self._line(text, level, fields)
+        if not self.json:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            line = f"{stamp} {PROGRAM}[{os.getpid()}]: {line}"
+        try:
+            with open(path, "a", encoding="utf-8", errors="replace", opener=_open_log) as file:
+                file.write(f"{line}\n")
+        except OSError as error:
+            self._show(f"{path}: {error.strerror}: {text}", level, fields)
 
 
 def one_line(text: str) -> str:
@@ -54,28 +103,54 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def _json_line(text: str, level: str, fields: Dict[str, Any]) -> str:
+    import json
+
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    record = {
+        "time": f"{stamp}.{int(now * 1000) % 1000:03d}Z",
+        "level": level,
+        "message": text,
+        "pid": os.getpid(),
+        **fields,
+    }
+    return json.dumps(record)  # ASCII: whatever an alert says, a line stays a line
+
+
+def _take_warnings(log: Log) -> None:
+    """What a module warns of by way of ``logging`` goes where the log goes."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            log.say(record.getMessage(), WARNING)
+
+    logging.getLogger("brtel_notify").handlers = [Handler(logging.WARNING)]
+
+
+def _journal_reads_stderr() -> bool:
+    """Whether stderr is systemd's journal, as $JOURNAL_STREAM (device:inode) says.
+
+    A monitoring server that systemd started hands the variable down to its notification commands,
+    whose stderr it reads itself: only the same device and inode are the journal (systemd.exec).
+    """
+    named = os.environ.get("JOURNAL_STREAM")
+    if not named:
+        return False
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return named == f"{status.st_dev}:{status.st_ino}"
+
+
 def _to_stderr(line: str) -> None:
     try:
-        sys.stderr.write(f"{PROGRAM}: {line}\n")
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except (OSError, ValueError):  # nobody listens; that must not stop a delivery
         pass
-
-
-def _to_syslog(line: str) -> None:
-    import syslog
-
-    syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
-    syslog.syslog(line)
-
-
-def _to_file(path: str, line: str) -> None:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    try:
-        with open(path, "a", encoding="utf-8", errors="replace", opener=_open_log) as file:
-            file.write(f"{stamp} {PROGRAM}[{os.getpid()}]: {line}\n")
-    except OSError as error:
-        _to_stderr(f"{path}: {error.strerror}: {line}")
 
 
 def _open_log(path: str, flags: int) -> int:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 DEFAULT_STATE_DIR = "/var/lib/brtel-notify"
 
 #: Options with a value, by the attribute they set.
-_VALUED = {"--config": "config", "--state-dir": "state_dir_option"}
+_VALUED = {
+    "--config": "config",
+    "--state-dir": "state_dir_option",
+    "--log-format": "log_format",
+}
 _FLAGS = {"-v": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
 
 
@@ -25,6 +29,7 @@ class Options:
     def __init__(self) -> None:
         self.config: Optional[str] = None
         self.state_dir_option: Optional[str] = None
+        self.log_format: Optional[str] = None
         self.verbose = False
         self.dry_run = False
 
@@ -44,6 +49,8 @@ class Options:
             value, taken = words[1], 2
         if not value:  # an unset variable of a script, most likely: no default is what is meant
             raise UsageError(f"{name} needs a value")
+        if name == "--log-format" and value not in ("text", "json"):
+            raise UsageError(f"--log-format is text or json, not '{value}'")
         del words[:taken]
         setattr(self, _VALUED[name], value)
         return True

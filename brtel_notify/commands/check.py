@@ -2,7 +2,8 @@
 
 Output, ranges and exit codes follow the Monitoring Plugins Development Guidelines: one line with
 performance data behind a bar, thresholds as ranges, 0 to 3. So even a wrong command line is
-UNKNOWN here, where the other commands exit 2, which a monitoring server would take for CRITICAL.
+UNKNOWN here, where the other commands exit 2, which a monitoring server would take for CRITICAL;
+and --help and --version exit with UNKNOWN, lest a service that is set up wrongly looks well.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import os
 import re
 import signal
 import time
+from argparse import ArgumentParser
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
 from brtel_notify import files, times
 from brtel_notify.breaker import Breaker
-from brtel_notify.commands import common
+from brtel_notify.commands import common, looking
 from brtel_notify.config import Config
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.queue import Damaged, Queue
+from brtel_notify.queue import Queue
 from brtel_notify.state import LaterVersion, State
 from brtel_notify.yamltree import ConfigError
 
@@ -88,34 +90,49 @@ class Findings:
 
 def run(arguments: List[str], options: Options) -> int:
     """Look, print one line; the exit code of a monitoring plugin."""
+    made = _parser()
+    try:
+        given = common.parse(made, arguments, options)
+    except SystemExit as leaving:
+        if not leaving.code:  # --help
+            return UNKNOWN
+        return _unknown("the command line is wrong (brtel-notify check --help shows how)")
+    if given.version:
+        from brtel_notify import __version__
+
+        print(f"brtel-notify {__version__}")
+        return UNKNOWN
+    return _check(given, options)
+
+
+def _parser() -> ArgumentParser:
     made = common.parser(
         "check",
-        "A monitoring plugin that watches brtel-notify itself: the queue, dead events, whether\n"
-        "BlueRockTEL can be reached. Prints one line with performance data; exits 0 (OK),\n"
-        "1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).",
+        "A monitoring plugin that watches brtel-notify itself: one line, performance\n"
+        "data; exits 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).",
         "brtel-notify check --api -w 300 -c 1800",
     )
-    ages = "range of the age of the oldest waiting event"
+    made.usage = "brtel-notify check [-w RANGE] [-c RANGE] [--api] [-t SECONDS]"
     made.add_argument(
-        *("-w", "--warning"), type=Range, default=Range("300"), help=f"{ages}, seconds (300)"
+        *("-w", "--warning"),
+        type=Range,
+        default=Range("300"),
+        metavar="RANGE",
+        help="age of the oldest event, seconds (300)",
     )
     made.add_argument(
         *("-c", "--critical"),
         type=Range,
         default=Range("1800"),
-        help="the same; it also holds for how long BlueRockTEL was out of reach (1800)",
+        metavar="RANGE",
+        help="the same; also of an outage (1800)",
     )
     made.add_argument("--api", action="store_true", help="also call the API (GET /version)")
     made.add_argument(
         *("-t", "--timeout"), type=_seconds, default=10.0, metavar="SECONDS", help="give up (10)"
     )
-    try:
-        given = common.parse(made, arguments, options)
-    except SystemExit as leaving:
-        if not leaving.code:
-            raise
-        return _unknown("the command line is wrong (brtel-notify check --help shows how)")
-    return _check(given, options)
+    made.add_argument("-V", "--version", action="store_true", help="show the version")
+    return made
 
 
 def _seconds(text: str) -> float:
@@ -181,7 +198,7 @@ def _look(given: Any, options: Options) -> Findings:
 
 def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> None:
     waiting, dead = len(queue.pending()), len(queue.dead())
-    oldest = _oldest(queue, now)
+    oldest = looking.oldest(queue, now)
     for status, limit in ((CRITICAL, given.critical), (WARNING, given.warning)):
         if waiting and limit.alerts(oldest):
             age = times.span(oldest)
@@ -195,23 +212,11 @@ def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> 
     findings.perfdata.append(f"oldest={oldest:.0f}s;{limits};0")
 
 
-def _oldest(queue: Queue, now: float) -> float:
-    """The age in seconds of the oldest waiting event; 0 when none waits."""
-    for event_id in queue.pending():
-        try:
-            return max(0.0, now - queue.load(event_id).capture.time)
-        except FileNotFoundError:  # it has just been delivered
-            continue
-        except Damaged:  # the next drain moves it to dead/
-            continue
-    return 0.0
-
-
 def _look_at_tickets(findings: Findings, state_dir: str) -> None:
     state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
     if damage:
         findings.problem(WARNING, damage)
-    tickets = sum(entry.is_open for entry in state.entries())
+    tickets = sum(looking.is_open(entry) for entry in state.entries())
     findings.summary.append(f"{tickets} open tickets")
     findings.perfdata.append(f"open_tickets={tickets};;;0")
 

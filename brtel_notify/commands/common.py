@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from typing import Any, Iterable, List, Optional, Sequence
 
 from brtel_notify import config
 from brtel_notify.commands.place import place
 from brtel_notify.config import Config
-from brtel_notify.log import Log, one_line
+from brtel_notify.log import FORMATS, Log, one_line
 from brtel_notify.options import Options
 
 __all__ = ["place"]
@@ -25,13 +26,28 @@ UNFORESEEN = 70
 MISCONFIGURED = 78
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that fits a screen: an option and what it means stand on one line where they can."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        # argparse's own name. What is indented is a list or an example, and stays as it is.
+        lines = (
+            line if line.startswith(" ") else textwrap.fill(line, width)
+            for line in text.splitlines()
+        )
+        return "\n".join(lines)
+
+
 def parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
     """The parser of one command, with the global options and an example."""
     made = argparse.ArgumentParser(
         prog=f"brtel-notify {command}",
         description=about,
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     add_globals(made)
@@ -43,6 +59,7 @@ def add_globals(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("global options")
     group.add_argument("--config", metavar="FILE", help="the configuration file")
     group.add_argument("--state-dir", metavar="DIR", help="the state folder")
+    group.add_argument("--log-format", metavar="FORM", choices=FORMATS, help="text or json")
     group.add_argument("-v", "--verbose", action="store_true", help="say more")
 
 
@@ -50,6 +67,7 @@ def adopt_globals(options: Options, given: argparse.Namespace) -> None:
     """Take the global options that stood after the command."""
     options.config = given.config or options.config
     options.state_dir_option = given.state_dir or options.state_dir_option
+    options.log_format = given.log_format or options.log_format
     options.verbose = given.verbose or options.verbose
 
 

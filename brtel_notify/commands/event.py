@@ -24,7 +24,7 @@ def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
 
 
 _GLOBAL_FLAGS = ("-v", "--verbose", "--dry-run")
-_GLOBAL_VALUES = ("--config", "--state-dir")
+_GLOBAL_VALUES = ("--config", "--state-dir", "--log-format")
 
 
 def _own(arguments: List[str]) -> List[str]:

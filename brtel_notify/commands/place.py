@@ -16,5 +16,5 @@ def place(options: Options) -> Place:
         state_dir=options.state_dir(os.environ),
         config_file=config.find(options.config, os.environ),
         environ=os.environ,
-        log=Log(options.verbose),
+        log=Log(options.verbose, options.log_format),
     )

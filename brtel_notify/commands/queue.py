@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from typing import Any, Dict, List, Optional
 
 from brtel_notify import sources, times
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.commands import common
+from brtel_notify.commands import common, eventtext, redrive, tables
+from brtel_notify.commands.tables import Painted
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.reasons import because
+
+#: How many events drop names before it asks.
+MOST_NAMED = 10
+#: On a screen an event goes by the end of its id, as short as it can be told from the others.
+SHORTEST_ID = 6
 
 
 def run(arguments: List[str], options: Options) -> int:
     """One of list, show, retry, drop."""
     made = common.parser(
         "queue",
-        "Events that wait to be delivered, and dead ones, which BlueRockTEL refused for good.",
+        "Events that wait to be delivered, and dead ones, which were refused for good:\n"
+        "list them, show one in full, retry (put back and deliver now), or drop.",
         "brtel-notify queue retry --all",
     )
+    made.usage = "brtel-notify queue [list | show | retry | drop] [EVENT]... [--all]"
     made.add_argument(
-        "action", nargs="?", default="list", choices=("list", "show", "retry", "drop")
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "show", "retry", "drop"),
+        help=argparse.SUPPRESS,
     )
     made.add_argument("events", nargs="*", metavar="EVENT", help="an id, or its beginning or end")
     made.add_argument("--all", action="store_true", help="every dead event (retry, drop)")
+    made.add_argument("--later", action="store_true", help="retry: put back, and no more")
     made.add_argument("--yes", action="store_true", help="drop without asking")
-    made.add_argument("--json", action="store_true", help="for programs")
+    made.add_argument("--json", action="store_true", help="for programs (list, show)")
     given = common.parse(made, arguments, options, intermixed=True)
-    queue = Queue(common.place(options).state_dir)
+    place = common.place(options)
+    queue = Queue(place.state_dir)
     try:
         if given.action == "list":
             return _list(queue, given.json)
@@ -38,7 +53,7 @@ def run(arguments: List[str], options: Options) -> int:
         if given.action == "show":
             return _show(queue, chosen, given.json)
         if given.action == "retry":
-            return _retry(queue, chosen)
+            return redrive.retry(queue, chosen, None if given.later else place)
         return _drop(queue, chosen, given.yes)
     except LookupError as error:
         return common.fail(str(error.args[0]), common.NOT_UNDERSTOOD)
@@ -55,23 +70,33 @@ def _list(queue: Queue, as_json: bool) -> int:
     if not events:
         print("the queue is empty")
         return 0
-    now = time.time()
-    common.print_table(
-        ("EVENT", "WHERE", "AGE", "ALERT", "KIND", "TRIES", "ERROR"),
-        (
-            (
-                event["id"],
-                "dead" if event["dead"] else "queue",
-                times.span(now - event["time"]) if event["time"] else "",
-                event["key"],
-                event["kind"],
-                event["attempts"],
-                event["error"][:100],
-            )
-            for event in events
-        ),
-    )
+    columns = tables.screen()
+    ids = [event["id"] for event in events]
+    short = _short_ids(ids) if columns else dict(zip(ids, ids))
+    head = ("EVENT", "WHERE", "AGE", "KIND", "TRIES", "ALERT", "ERROR")
+    rows = [_row(event, short[event["id"]]) for event in events]
+    for line in tables.table(head, rows, ("ALERT", "ERROR"), columns):
+        print(line)
     return 0
+
+
+def _row(event: Dict[str, Any], name: str) -> List[Any]:
+    return [
+        name,
+        Painted("dead", "red") if event["dead"] else "queue",
+        times.span(time.time() - event["time"]) if event["time"] else "",
+        event["kind"],
+        event["attempts"],
+        event["key"],
+        event["error"][:300],
+    ]
+
+
+def _short_ids(ids: List[str]) -> Dict[str, str]:
+    length = SHORTEST_ID
+    while len({name[-length:] for name in ids}) < len(ids):
+        length += 1
+    return {name: name[-length:] for name in ids}
 
 
 def _summary(queue: Queue, event_id: str, dead: bool) -> Dict[str, Any]:
@@ -119,21 +144,27 @@ def _chosen(queue: Queue, wanted: List[str], all_dead: bool) -> List[str]:
 
 
 def _show(queue: Queue, chosen: List[str], as_json: bool) -> int:
-    shown = []
-    for event_id in chosen:
-        try:
-            event = queue.find(event_id)
-        except Damaged as error:
-            raise LookupError(str(error)) from None
-        if event is None:
-            raise LookupError(f"{event_id}: is not there any more")
-        shown.append(_whole(event))
+    dead = set(queue.dead())
+    shown = [_found(queue, event_id) for event_id in chosen]
     if as_json:
-        common.print_json(shown)
+        common.print_json([_whole(event) for event in shown])
         return 0
-    for one in shown:
-        _print_whole(one)
+    for number, event in enumerate(shown):
+        if number:
+            print()
+        where = "in dead/" if event.id in dead else "in the queue"
+        print("\n".join(eventtext.lines(event, _alert(event), where)))
     return 0
+
+
+def _found(queue: Queue, event_id: str) -> Event:
+    try:
+        event = queue.find(event_id)
+    except Damaged as error:
+        raise LookupError(str(error)) from None
+    if event is None:
+        raise LookupError(f"{event_id}: is not there any more")
+    return event
 
 
 def _whole(event: Event) -> Dict[str, Any]:
@@ -147,57 +178,33 @@ def _whole(event: Event) -> Dict[str, Any]:
     }
 
 
-def _print_whole(shown: Dict[str, Any]) -> None:
-    print(common.paint(shown["id"], "bold"))
-    if shown["error"]:
-        print(f"  error: {shown['error']}")
-    alert = shown["alert"]
-    if alert is not None:
-        print("  alert:")
-        for name, value in alert.items():
-            if value not in ("", None) and name != "vars":
-                print(f"    {name}: {one_line(str(value))}")
-    print("  journal:")
-    for record in shown["journal"]:
-        print(f"    {one_line(str(record))}")
-    print("  capture:")
-    for name, value in shown["capture"].items():
-        if isinstance(value, dict):
-            for key, text in sorted(value.items()):
-                if text:
-                    print(f"    {key}={one_line(text)}")
-        elif value:
-            print(f"    {name}: {one_line(str(value))}")
-
-
-def _retry(queue: Queue, chosen: List[str]) -> int:
-    dead = set(queue.dead())
-    revived = [event_id for event_id in chosen if event_id in dead]
-    for event_id in revived:
-        queue.revive(event_id)
-    for event_id in revived:
-        event = queue.find(event_id)
-        if event is not None:
-            age = times.span(time.time() - event.capture.time)
-            print(f"put back: {event_id}, captured {age} ago")
-    waiting = len(chosen) - len(revived)
-    if waiting:
-        print(f"{waiting} wait in the queue already: `brtel-notify flush --force` tries them now")
-    print(f"{len(revived)} put back; `brtel-notify flush` delivers them")
-    return 0
-
-
 def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
     if not chosen:
         print("nothing to drop")
         return 0
-    if not yes:
-        if not sys.stdin.isatty():
-            raise LookupError("nobody to ask whether to drop them: add --yes")
-        answer = input(f"drop {len(chosen)} events, so that no ticket hears of them? [y/N] ")
-        if answer.strip().lower() not in ("y", "yes", "o", "oui"):
-            return 1
+    if not yes and not _agreed(queue, chosen):
+        print("nothing was dropped")
+        return 1
     for event_id in chosen:
         queue.forget(event_id)
-    print(f"{len(chosen)} events dropped")
+    print(f"{len(chosen)} event{'' if len(chosen) == 1 else 's'} dropped")
     return 0
+
+
+def _agreed(queue: Queue, chosen: List[str]) -> bool:
+    """Ask whether to drop the events. Raises LookupError when there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise LookupError("nobody to ask whether to drop them: add --yes")
+    dead = set(queue.dead())
+    for event_id in chosen[:MOST_NAMED]:
+        event = _summary(queue, event_id, dead=event_id in dead)
+        print(one_line(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
+    if len(chosen) > MOST_NAMED:
+        print(f"  … and {len(chosen) - MOST_NAMED} more")
+    these = "it" if len(chosen) == 1 else f"these {len(chosen)} events"
+    try:
+        answer = input(f"drop {these}, so that no ticket hears of it? [y/N] ")
+    except EOFError:
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes", "o", "oui")

@@ -2,55 +2,144 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import shutil
+import sys
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from brtel_notify import times
 from brtel_notify.breaker import Breaker
-from brtel_notify.commands import common
+from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
-from brtel_notify.drain import STATE_FILE
+from brtel_notify.commands.looking import Sight
+from brtel_notify.commands.tables import Painted
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.queue import Queue
 from brtel_notify.reasons import because
-from brtel_notify.state import Entry, LaterVersion, State
+from brtel_notify.state import Entry, LaterVersion
+
+#: Seconds between two looks of --watch.
+EVERY = 2.0
+_COLOURS = {"critical": "red", "warning": "yellow"}
+# Terminal sequences (ECMA-48): to the first line, clear the rest of the line, of the screen.
+_HOME, _CLEAR_LINE, _CLEAR_BELOW, _CLEAR_ALL = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[2J"
 
 
 def run(arguments: List[str], options: Options) -> int:
-    """Show the open tickets."""
+    """Show the open tickets, once or again and again."""
     made = common.parser(
-        "status", "The open tickets of this machine's alerts.", "brtel-notify status --json"
+        "status",
+        "The open tickets of this machine's alerts, what waits, and who delivers.",
+        "brtel-notify status --watch",
     )
+    made.usage = "brtel-notify status [--all] [--json] [--watch [SECONDS]]"
     made.add_argument("--all", action="store_true", help="also those closed a short while ago")
-    made.add_argument("--json", action="store_true", help="for programs")
+    made.add_argument("--json", action="store_true", help="for programs; --watch: one line a look")
+    made.add_argument(
+        *("-w", "--watch"),
+        type=_interval,
+        nargs="?",
+        const=EVERY,
+        metavar="SECONDS",
+        help=f"look again every so many seconds ({EVERY:g}), until Ctrl-C",
+    )
     given = common.parse(made, arguments, options)
     here = common.place(options)
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
+    if given.watch is not None:
+        return _watch(here.state_dir, given)
     try:
-        # Only a look: a damaged file is left for the next drain to set aside.
-        state, damage = State.peek(os.path.join(here.state_dir, STATE_FILE))
-        queue = Queue(here.state_dir)
-        waiting, dead = len(queue.pending()), len(queue.dead())
+        sight = looking.look(here.state_dir, time.time())
     except LaterVersion as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except OSError as error:
         return common.fail(because(error, here.state_dir), 75)
-    if damage:
-        here.log.error(damage)
-    entries = [entry for entry in state.entries() if given.all or entry.closed_at is None]
-    breaker = Breaker(here.state_dir)
+    if sight.damage:
+        here.log.error(sight.damage)
     if given.json:
-        found = {"tickets": [_row(entry) for entry in entries], "queue": waiting, "dead": dead}
-        common.print_json({**found, "breaker": _breaker(breaker)})
-        return 0
-    _print(entries, waiting, dead)
-    if breaker.is_open:
-        text = f"BlueRockTEL is out of reach: {describe(breaker, time.time())}"
-        print(common.paint(one_line(text), "red"))
+        common.print_json(_as_data(sight, given.all))
+    else:
+        print("\n".join(_lines(sight, given.all)))
     return 0
+
+
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError("a number of seconds from 0.1 to 86400")
+    return seconds
+
+
+# --- again and again ------------------------------------------------------------------------------
+
+
+def _watch(state_dir: str, given: argparse.Namespace) -> int:
+    """Look until Ctrl-C. Each look is written in one go over the last one, so nothing flickers."""
+    on_terminal = sys.stdout.isatty() and not given.json
+    if on_terminal:
+        sys.stdout.write(_CLEAR_ALL)
+    try:
+        while True:
+            lines = _look_again(state_dir, given)
+            sys.stdout.write(_screenful(lines) if on_terminal else "\n".join([*lines, ""]))
+            sys.stdout.flush()
+            time.sleep(given.watch)
+    except KeyboardInterrupt:  # the way to end it
+        return 0
+
+
+def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
+    """The lines of one look; what stands in its way now may be gone at the next."""
+    try:
+        sight = looking.look(state_dir, time.time())
+    except (LaterVersion, OSError) as error:
+        text = because(error, state_dir) if isinstance(error, OSError) else str(error)
+        return [json.dumps({"error": text})] if given.json else [one_line(text)]
+    if given.json:
+        return [json.dumps(_as_data(sight, given.all))]
+    head = f"{times.iso(time.time())}, every {given.watch:g} s"
+    damage = [one_line(sight.damage)] if sight.damage else []
+    return [common.paint(head, "grey"), *_lines(sight, given.all, tables.screen()), *damage]
+
+
+def _screenful(lines: List[str]) -> str:
+    """LINES over those that are there; where room is short, the last ones, which sum up, stay."""
+    room = max(5, shutil.get_terminal_size().lines - 1)
+    if len(lines) > room:
+        lines = [*lines[: room - 4], "…", *lines[-3:]]
+    return _HOME + "".join(f"{line}{_CLEAR_LINE}\n" for line in lines) + _CLEAR_BELOW
+
+
+# --- one look -------------------------------------------------------------------------------------
+
+
+def _shown(sight: Sight, everything: bool) -> List[Entry]:
+    return [entry for entry in sight.entries if everything or entry.closed_at is None]
+
+
+def _as_data(sight: Sight, everything: bool) -> Dict[str, Any]:
+    """The look for programs; ``path`` is where the API has the ticket, below api.url."""
+    tickets = [
+        {
+            **entry._asdict(),
+            "open": looking.is_open(entry),
+            "path": f"/v1/tickets/{entry.ticket_id}",
+        }
+        for entry in _shown(sight, everything)
+    ]
+    holder = sight.holder
+    return {
+        "tickets": tickets,
+        "queue": sight.waiting,
+        "dead": sight.dead,
+        "oldest": round(sight.oldest, 3),
+        "breaker": _breaker(sight.breaker),
+        "delivering": holder._asdict() if holder else None,
+    }
 
 
 def _breaker(breaker: Breaker) -> Dict[str, Any]:
@@ -65,36 +154,48 @@ def _breaker(breaker: Breaker) -> Dict[str, Any]:
     }
 
 
-def _row(entry: Entry) -> Dict[str, Any]:
-    return entry._asdict()
-
-
-def _print(entries: List[Entry], waiting: int, dead: int) -> None:
+def _lines(sight: Sight, everything: bool, most: Optional[int] = None) -> List[str]:
+    """The look for people; MOST columns for the last error, which is else shown whole."""
+    lines = []
+    entries = _shown(sight, everything)
     now = time.time()
     if entries:
-        common.print_table(
-            ("TICKET", "AGE", "SEVERITY", "CUSTOMER", "ALERT", "STATE"),
-            (
-                (
-                    entry.number,
-                    times.span(now - times.from_iso(entry.opened_at)) if entry.opened_at else "",
-                    entry.severity,
-                    f"{entry.customer.get('name', '')} ({entry.customer.get('account', '')})",
-                    entry.key,
-                    _word(entry),
-                )
-                for entry in entries
-            ),
-        )
-    is_open = sum(entry.is_open for entry in entries)
-    print(f"{is_open} open, {waiting} queued, {dead} dead")
+        head = ("TICKET", "AGE", "SEVERITY", "STATE", "CUSTOMER", "ALERT")
+        rows = [_row(entry, now) for entry in entries]
+        lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
+    counts = f"{len(sight.open)} open, {sight.waiting} queued, {sight.dead} dead"
+    if sight.waiting:
+        counts += f"; the oldest waits for {times.span(sight.oldest)}"
+    lines += [counts, _who_delivers(sight)]
+    if sight.breaker.is_open:
+        text = one_line(f"BlueRockTEL is out of reach: {describe(sight.breaker, now)}")
+        lines.append(common.paint(text if most is None else tables.clip(text, most), "red"))
+    return lines
+
+
+def _row(entry: Entry, now: float) -> List[Any]:
+    customer = f"{entry.customer.get('name', '')} ({entry.customer.get('account', '')})"
+    age = times.span(now - times.from_iso(entry.opened_at)) if entry.opened_at else ""
+    severity = Painted(entry.severity, _COLOURS.get(entry.severity, ""))
+    return [entry.number, age, severity, _word(entry), customer, entry.key]
 
 
 def _word(entry: Entry) -> str:
     if entry.closed_at is not None:
         return "closed"
-    if entry.muted:
+    if not looking.is_open(entry) and entry.recovered_at is None:
         return "closed by hand"
+    if entry.recovered_at is not None:
+        return "recovered"
     if len(entry.members) > 1:
         return f"open, {len(entry.members)} alerts"
     return "open"
+
+
+def _who_delivers(sight: Sight) -> str:
+    state = "open" if sight.breaker.is_open else "closed"
+    who = sight.holder
+    if who is None:
+        return f"no worker: each notification delivers; the breaker is {state}"
+    name = f"the worker (process {who.pid})" if who.is_worker else f"process {who.pid}"
+    return f"{name} delivers; the breaker is {state}"

@@ -196,6 +196,19 @@ def test_a_wrong_command_line_is_unknown_and_not_critical(site: Site, words: Lis
     assert "command line" in check(site, *words, code=3)
 
 
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["-V"]])
+def test_help_and_version_are_unknown_so_that_a_wrong_service_shows(
+    site: Site, words: List[str]
+) -> None:
+    assert "brtel-notify" in site.run("check", *words, code=3).stdout
+
+
+def test_a_ticket_closed_by_hand_is_not_open_any_more(site: Site) -> None:
+    site.run(*DOWN)
+    site.run("ticket", site.the_ticket()["number"], "close")
+    assert perfdata(check(site, code=0))["open_tickets"] == "0"
+
+
 def test_a_disk_that_hangs_is_given_up(site: Site) -> None:
     """A configuration that never comes to an end stands for it."""
     import os
@@ -242,8 +255,9 @@ def test_what_is_no_range(text: str) -> None:
 
 def test_status_ends_with_the_open_breaker(site: Site) -> None:
     open_breaker(site, 400)
-    counts, last = site.run("status").stdout.splitlines()
+    counts, who, last = site.run("status").stdout.splitlines()
     assert counts == "0 open, 0 queued, 0 dead"
+    assert who == "no worker: each notification delivers; the breaker is open"
     assert last.startswith("BlueRockTEL is out of reach: the breaker is open since 20")
     assert "until 20" in last
     assert last.endswith(ERROR)
@@ -254,7 +268,9 @@ def test_status_ends_with_the_open_breaker(site: Site) -> None:
 
 
 def test_status_without_an_outage_says_nothing_of_it(site: Site) -> None:
-    assert site.run("status").stdout == "0 open, 0 queued, 0 dead\n"
+    counts, last = site.run("status").stdout.splitlines()
+    assert counts == "0 open, 0 queued, 0 dead"
+    assert "the breaker is closed" in last
     breaker = json.loads(site.run("status", "--json").stdout)["breaker"]
     assert breaker == {"open": False, "since": None, "until": None, "error": None}
 

@@ -1,0 +1,76 @@
+"""What the commands share that call BlueRockTEL at an operator's word: a desk, and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Callable
+
+from brtel_notify.api_errors import ApiError, NotFound, OutOfTime, Refused
+from brtel_notify.commands import common
+from brtel_notify.config import Config
+from brtel_notify.credentials import CredentialsError
+from brtel_notify.desk import Desk
+from brtel_notify.log import Log
+from brtel_notify.options import Options
+from brtel_notify.reasons import because
+from brtel_notify.state import LaterVersion
+from brtel_notify.yamltree import ConfigError
+
+
+class Wrong(Exception):
+    """What the operator asked for cannot be done; the text says why, and what to do."""
+
+
+def desk_of(options: Options) -> Desk:
+    """What calls are made with. Raises ConfigError."""
+    config: Config = common.load_config(options)
+    log = Log(options.verbose, options.log_format)
+    return Desk(config, options.state_dir(os.environ), log, time.time, os.environ)
+
+
+def answered(work: Callable[[], int]) -> int:
+    """The exit code of WORK, or what went wrong in one line and the code for that (sysexits.h)."""
+    try:
+        return work()
+    except Wrong as error:
+        return common.fail(str(error), common.NOT_UNDERSTOOD)
+    except (ConfigError, CredentialsError, LaterVersion) as error:
+        return common.fail(str(error), common.MISCONFIGURED)
+    except ApiError as error:
+        return refused(error)
+    except OutOfTime as error:
+        return common.fail(f"api: {error}", common.UNAVAILABLE)
+    except OSError as error:
+        return common.fail(because(error, ""), common.UNFORESEEN)
+
+
+def refused(error: ApiError) -> int:
+    """Say that a call failed; the exit code."""
+    doubt = "; it may have arrived all the same: look before you repeat it"
+    code = code_of(error)
+    return common.fail(f"api: {error}{doubt if error.maybe_done else ''}", code)
+
+
+def code_of(error: ApiError) -> int:
+    """65 where the call is wrong, 69 where BlueRockTEL is out of reach, 78 where a setting is."""
+    if error.retry:
+        return common.UNAVAILABLE
+    if isinstance(error, (NotFound, Refused)):
+        return common.NOT_UNDERSTOOD
+    return common.MISCONFIGURED
+
+
+def text_from(word: str) -> str:
+    """WORD, or all of stdin where it is ``-``: lines end in \\n, none of them at the end.
+
+    Raises Wrong when there is nothing in it.
+    """
+    if word == "-":
+        data = sys.stdin.buffer.read()
+        word = data.decode("utf-8", "replace")
+    text = word.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if not text.strip():
+        raise Wrong("there is no text to send")
+    return text

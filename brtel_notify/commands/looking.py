@@ -1,0 +1,119 @@
+"""What status, check and metrics look at, without changing anything."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator, List, NamedTuple, Optional
+
+from brtel_notify import times
+from brtel_notify.breaker import Breaker
+from brtel_notify.drain import STATE_FILE
+from brtel_notify.lock import NAME as LOCK
+from brtel_notify.queue import Damaged, Queue
+from brtel_notify.state import Entry, State
+
+#: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL
+#: is asked first, and then lifecycle.on_closed_by_hand applies.
+NEVER = times.iso(0.0)
+
+_LOCKS = "/proc/locks"
+
+
+class Holder(NamedTuple):
+    """The process that delivers; ``is_worker`` is None where that cannot be seen."""
+
+    pid: int
+    is_worker: Optional[bool]
+
+
+class Sight(NamedTuple):
+    """What there is to see in a state folder.
+
+    ``oldest`` is the age in seconds of the oldest waiting event, 0 when none waits; ``damage``
+    what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody.
+    """
+
+    entries: List[Entry]
+    damage: Optional[str]
+    waiting: int
+    dead: int
+    oldest: float
+    breaker: Breaker
+    holder: Optional[Holder]
+
+    @property
+    def open(self) -> List[Entry]:
+        """The tickets that are open as far as is known."""
+        return [entry for entry in self.entries if is_open(entry)]
+
+
+def look(state_dir: str, now: float) -> Sight:
+    """What there is to see at NOW (seconds since the epoch). Raises LaterVersion, OSError."""
+    # Only a look: a damaged file is left for the next drain to set aside.
+    state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
+    queue = Queue(state_dir)
+    return Sight(
+        entries=state.entries(),
+        damage=damage,
+        waiting=len(queue.pending()),
+        dead=len(queue.dead()),
+        oldest=oldest(queue, now),
+        breaker=Breaker(state_dir),
+        holder=holder(state_dir),
+    )
+
+
+def is_open(entry: Entry) -> bool:
+    """Whether a ticket is open as far as is known: neither we nor an operator closed it."""
+    return entry.is_open and entry.checked_at != NEVER
+
+
+def oldest(queue: Queue, now: float) -> float:
+    """The age in seconds of the oldest waiting event; 0 when none waits. Raises OSError."""
+    for event_id in queue.pending():
+        try:
+            return max(0.0, now - queue.load(event_id).capture.time)
+        except FileNotFoundError:  # it has just been delivered
+            continue
+        except Damaged:  # the next drain moves it to dead/
+            continue
+    return 0.0
+
+
+def holder(state_dir: str) -> Optional[Holder]:
+    """Who holds the drain lock; None when nobody does, or the kernel does not say.
+
+    The lock itself is left alone: whoever tries it, if only for a look, would for that moment
+    turn away a notification, which trusts the lock's holder to deliver.
+    """
+    try:
+        inode = os.stat(os.path.join(state_dir, LOCK)).st_ino
+        with open(_LOCKS, encoding="ascii", errors="replace") as file:
+            pids = list(_flock_pids(file, inode))
+    except OSError:
+        return None
+    for pid in pids:
+        words = _command_line(pid)
+        if words is None:
+            return Holder(pid, None)
+        if any("brtel" in word for word in words):  # else another file of the same inode number
+            return Holder(pid, "worker" in words)
+    return None
+
+
+def _flock_pids(lines: Iterator[str], inode: int) -> Iterator[int]:
+    """The processes with a flock on a file of that INODE (proc_locks(5))."""
+    for line in lines:
+        fields = line.split()  # 1: FLOCK ADVISORY WRITE 1234 08:02:4711 0 EOF
+        if fields[1:2] != ["FLOCK"] or len(fields) < 6 or not fields[4].isdigit():
+            continue
+        if fields[5].rpartition(":")[2] == str(inode):
+            yield int(fields[4])
+
+
+def _command_line(pid: int) -> Optional[List[str]]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [os.fsdecode(word) for word in file.read().split(b"\0")]
+    except OSError:
+        return None

@@ -1,0 +1,84 @@
+"""``brtel-notify queue retry``: put dead events back, and deliver them with those named."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, List, Optional, Set
+
+from brtel_notify import times
+from brtel_notify.drain import Drain, Place
+from brtel_notify.log import INFO, Log, one_line
+from brtel_notify.outcome import EXIT_CODES
+from brtel_notify.queue import Queue
+
+#: So many events are named one by one as they are put back.
+MOST_NAMED = 10
+
+
+def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
+    """Put the dead ones of CHOSEN back, and deliver from PLACE; with None, that is for others.
+
+    The exit code: 0, or the worst that became of one of them. Raises OSError.
+    """
+    dead = set(queue.dead())
+    revived = [event_id for event_id in chosen if event_id in dead]
+    for event_id in revived:
+        queue.revive(event_id)
+    _say_what_is_back(queue, revived)
+    if place is None or not chosen:
+        if revived:
+            print("`brtel-notify flush` delivers")
+        return 0
+    return _deliver(queue, chosen, place, force=len(revived) < len(chosen))
+
+
+def _say_what_is_back(queue: Queue, revived: List[str]) -> None:
+    for event_id in revived[:MOST_NAMED]:
+        event = queue.find(event_id)
+        if event is not None:
+            age = times.span(time.time() - event.capture.time)
+            print(f"put back: {event_id}, captured {age} ago")
+    print(f"{len(revived)} put back")
+
+
+def _deliver(queue: Queue, chosen: List[str], place: Place, force: bool) -> int:
+    """Deliver; FORCE: also what backs off, for one of CHOSEN may."""
+    progress = _Progress(place.log, set(chosen))
+    drain = Drain(place._replace(log=progress), budget=None, force=force)
+    if not drain.run():
+        print("another brtel-notify is delivering: it takes them")
+        return 0
+    left = set(queue.pending()).intersection(chosen)
+    again = set(queue.dead()).intersection(chosen)
+    done = len(chosen) - len(left) - len(again)
+    print(f"{done} done, {len(again)} refused again (kept in dead/), {len(left)} still queued")
+    if left and drain.halt is not None:
+        print(f"waiting because {drain.halt.outcome.text}")
+    outcomes = [drain.outcomes.get(event_id) for event_id in chosen]
+    if drain.halt is not None:
+        outcomes.append(drain.halt.outcome)
+    return max((EXIT_CODES.get(outcome.status, 0) for outcome in outcomes if outcome), default=0)
+
+
+class _Progress(Log):
+    """The log of a drain, and on stdout a line for each of the events that are retried."""
+
+    def __init__(self, log: Log, wanted: Set[str]) -> None:
+        super().__init__(log.verbose, "json" if log.json else "text")
+        self.wanted = wanted
+        self.total = len(wanted)
+        self.to_stderr = True
+
+    def send_to(self, target: str) -> None:
+        """As ever."""
+        self.to_stderr = target == "stderr"
+        super().send_to(target)
+
+    def say(self, text: str, level: str = INFO, **fields: Any) -> None:
+        """Say it; of an event that is retried rather in its place in the row, and once."""
+        told = self.wanted.intersection((fields.get("event"), *fields.get("together_with", ())))
+        if told:
+            self.wanted -= told
+            print(f"[{self.total - len(self.wanted)}/{self.total}] {one_line(text)}", flush=True)
+        if not told or not self.to_stderr:
+            super().say(text, level, **fields)

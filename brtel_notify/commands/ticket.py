@@ -1,0 +1,398 @@
+"""``brtel-notify ticket``: an operator's hand on one ticket."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from brtel_notify import markup, times
+from brtel_notify.alert import last_reference, reference
+from brtel_notify.bluerocktel import Client, NotFound, Ticket, parse_date
+from brtel_notify.commands import byhand, calling, common
+from brtel_notify.commands.calling import Wrong
+from brtel_notify.commands.looking import is_open
+from brtel_notify.desk import Desk
+from brtel_notify.drain import STATE_FILE
+from brtel_notify.log import one_line
+from brtel_notify.options import Options
+from brtel_notify.plaintext import as_text
+from brtel_notify.render import BODY_BYTES
+from brtel_notify.state import Entry, State
+
+ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
+#: What assign takes for: nobody.
+NOBODY = ("nobody", "-")
+
+
+def run(arguments: List[str], options: Options) -> int:
+    """Do one thing to one ticket."""
+    made = _parser()
+    given = common.parse(made, arguments, options, intermixed=True)
+    _check_words(made, given)
+    return calling.answered(lambda: _act(given, options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = common.parser(
+        "ticket",
+        "One ticket, by its id, number (A7KZ2F), reference (BN-...) or alert's key:\n"
+        "  show           the ticket and its replies (also without a word)\n"
+        "  note TEXT      an internal note; - takes the text from stdin\n"
+        "  close [TEXT]   closes it, with a last note\n"
+        "  reopen [TEXT]  opens it again, with a note\n"
+        "  assign USER    to the user with this id, or to nobody\n"
+        "  time MINUTES   adds to the time spent on it; a negative number takes off",
+        "brtel-notify ticket A7KZ2F note 'line replaced'",
+    )
+    made.usage = "brtel-notify ticket TICKET [ACTION] [TEXT | USER | MINUTES]"
+    made.add_argument("ticket", help=argparse.SUPPRESS)
+    made.add_argument("action", nargs="?", default="show", choices=ACTIONS, help=argparse.SUPPRESS)
+    made.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    made.add_argument("--visible", action="store_true", help="the customer sees the note")
+    made.add_argument("--json", action="store_true", help="show: for programs")
+    made.add_argument("--dry-run", action="store_true", help="find the ticket, and change nothing")
+    return made
+
+
+def _check_words(made: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Leave by SystemExit(2) when the action has not the words it needs."""
+    least = 1 if given.action in ("note", "assign", "time") else 0
+    most = 0 if given.action == "show" else 1
+    count = len(given.words)
+    if count > most:
+        hint = " (quote a text of several words)" if most else ""
+        made.error(f"{given.action} takes {most or 'no'} word{'' if most else 's'}{hint}")
+    if count < least:
+        made.error(f"{given.action} needs a word more: brtel-notify ticket --help")
+    if given.action == "time":
+        given.minutes = _minutes(made, given.words[0])
+    if given.action == "assign":
+        given.user = _user(made, given.words[0])
+
+
+def _minutes(made: argparse.ArgumentParser, word: str) -> float:
+    try:
+        minutes = float(word)
+    except ValueError:
+        minutes = 0.0
+    if not minutes or not math.isfinite(minutes):
+        made.error(f"time needs minutes, such as 30, not {word!r}")
+    return int(minutes) if minutes == int(minutes) else minutes
+
+
+def _user(made: argparse.ArgumentParser, word: str) -> Optional[int]:
+    if word.lower() in NOBODY:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", word):
+        made.error(f"assign needs a user's id, or nobody, not {word!r}")
+    return int(word)
+
+
+# --- which ticket ---------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """A ticket as BlueRockTEL has it, and what the map knows of it."""
+
+    ticket: Ticket
+    entries: List[Entry]
+
+
+def find(word: str, client: Client, state: State) -> Found:
+    """The ticket that WORD means. Raises Wrong if it means none, or several.
+
+    The map is asked first, so that a key and a number cost no search; then the server, which also
+    has the tickets of other machines and those whose alert is over.
+    """
+    entries = state.entries()
+    entry = _in_map(word, entries)
+    if entry is not None:
+        try:
+            ticket = client.ticket(entry.ticket_id)
+        except NotFound:
+            raise Wrong(f"ticket {entry.number} is not there any more") from None
+    else:
+        ticket = _on_server(word, client)
+    return Found(ticket, [entry for entry in entries if entry.ticket_id == ticket.id])
+
+
+def _in_map(word: str, entries: List[Entry]) -> Optional[Entry]:
+    number = word.lstrip("#").casefold()
+    tests: Tuple[Callable[[Entry], bool], ...] = (
+        lambda entry: word in (entry.key, entry.reference),
+        lambda entry: word in entry.members,
+        lambda entry: entry.number.casefold() == number,
+    )
+    for test in tests:
+        fitting = [entry for entry in entries if test(entry)]
+        if fitting:
+            return max(fitting, key=lambda entry: (is_open(entry), entry.ticket_id))
+    return None
+
+
+def _on_server(word: str, client: Client) -> Ticket:
+    if re.fullmatch(r"BN-[0-9a-f]{12}", word):
+        return _newest_with(word, client, f"no ticket has the reference {word}")
+    if ":" in word:
+        text = f"no ticket was opened for {word} (brtel-notify status shows the keys)"
+        return _newest_with(reference(word), client, text)
+    if word.isascii() and word.isdigit():
+        try:
+            return client.ticket(int(word))
+        except NotFound:
+            pass  # a number may be all digits
+    return _numbered(word.lstrip("#"), client)
+
+
+def _newest_with(wanted: str, client: Client, none: str) -> Ticket:
+    """The newest ticket with a reference of ours, rather an open one."""
+    found = client.search_tickets(body=wanted)
+    whole = [client.ticket(ticket.id) for ticket in found]
+    mine = [ticket for ticket in whole if last_reference(ticket.body) == wanted]
+    if not mine:
+        raise Wrong(none)
+    return max(mine, key=lambda ticket: (ticket.open, ticket.id))
+
+
+def _numbered(number: str, client: Client) -> Ticket:
+    try:
+        found = client.search_tickets(number=number) if number else []
+    except ValueError:  # a comma
+        found = []
+    fitting = [ticket for ticket in found if ticket.number.casefold() == number.casefold()]
+    if len(fitting) != 1:
+        ids = ", ".join(str(ticket.id) for ticket in fitting)
+        hint = f"several have this number, with the ids {ids}: name one" if ids else "there is none"
+        raise Wrong(f"ticket {number}: {hint}")
+    return client.ticket(fitting[0].id)
+
+
+# --- what is done ---------------------------------------------------------------------------------
+
+
+class Hand:
+    """An operator's hand on one ticket."""
+
+    def __init__(self, found: Found, desk: Desk, given: argparse.Namespace) -> None:
+        self.ticket, self.entries = found
+        self.client = desk.client
+        self.desk = desk
+        self.given = given
+        self.name = f"ticket {one_line(self.ticket.number) or self.ticket.id}"
+
+    def note(self) -> None:
+        """Add a note."""
+        self._reply(close=False)
+        print(f"noted: {self.name}{self._who_sees_it()}")
+
+    def close(self) -> None:
+        """Close it, in one call with its last note."""
+        if not self.ticket.open and not self.given.words:
+            print(f"{self.name} is closed already")
+        elif self.given.words:
+            self._reply(close=True)
+            print(f"closed: {self.name}, with a note{self._who_sees_it()}")
+        else:
+            self.client.close_ticket(self.ticket.id)
+            print(f"closed: {self.name}")
+
+    def reopen(self) -> None:
+        """Open it again."""
+        if self.ticket.open:
+            print(f"{self.name} is open already")
+        else:
+            self.client.open_ticket(self.ticket.id)
+            print(f"reopened: {self.name}")
+        if self.given.words:
+            self.note()
+
+    def assign(self) -> None:
+        """Give it to a user, or to nobody."""
+        if self.given.user is None:
+            self.client.free_ticket(self.ticket.id)
+            print(f"assigned to nobody: {self.name}")
+            return
+        try:
+            user = self.client.assign_ticket(self.ticket.id, self.given.user)
+        except NotFound:  # the ticket is there: it has just been fetched
+            raise Wrong(f"BlueRockTEL has no user with the id {self.given.user}") from None
+        print(f"assigned to {one_line(user.name) or user.id}: {self.name}")
+
+    def time(self) -> None:
+        """Add to the time spent on it."""
+        minutes = self.given.minutes
+        self.client.amend_ticket(self.ticket.id, minutes)
+        done = "added to" if minutes > 0 else "taken off"
+        unit = "minute" if abs(minutes) == 1 else "minutes"
+        print(f"{abs(minutes):g} {unit} {done} {self.name}")
+
+    def _reply(self, close: bool) -> None:
+        body, cut = markup.clean(as_html(self.given.text), BODY_BYTES)
+        if cut:
+            raise Wrong(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
+        options, visible = self.desk.config.replies, self.given.visible
+        self.client.create_reply(
+            self.ticket.id,
+            body,
+            close=close,
+            send_to_assignee=options.send_to_assignee,
+            send_to_contacts=visible and options.send_to_contacts,  # an internal note stays so
+            customer_visible=visible,
+        )
+
+    def _who_sees_it(self) -> str:
+        return ", visible to the customer" if self.given.visible else ""
+
+
+def as_html(text: str) -> str:
+    """Plain TEXT as HTML that shows it so: its paragraphs, lines and every character."""
+    paragraphs = re.split(r"\n[ \t]*\n\s*", text.strip("\n"))
+    return "".join(f"<p>{markup.escaped(part).replace(chr(10), '<br>')}</p>" for part in paragraphs)
+
+
+def _act(given: argparse.Namespace, options: Options) -> int:
+    if given.words and given.action in ("note", "close", "reopen"):
+        given.text = calling.text_from(given.words[0])
+    place = common.place(options)
+    desk = calling.desk_of(options)
+    found = find(given.ticket, desk.client, _map(place.state_dir, desk))
+    if given.action == "show":
+        return _show(found, desk, given.json)
+    if options.dry_run or given.dry_run:
+        print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
+        return 0
+    getattr(Hand(found, desk, given), given.action)()
+    changes = {"close": byhand.closed(desk.config), "reopen": byhand.reopened}
+    if given.action in changes:
+        try:
+            trouble = byhand.remember(place, found.ticket.id, changes[given.action])
+        except OSError as error:  # another user's state folder: what was asked for is done
+            trouble = f"{error.filename or place.state_dir}: {error.strerror}"
+        if trouble:
+            place.log.error(f"the open-ticket map is not changed: {trouble}")
+    return 0
+
+
+def _map(state_dir: str, desk: Desk) -> State:
+    """The open-ticket map; an empty one where it cannot be read: the server knows its tickets."""
+    path = os.path.join(state_dir, STATE_FILE)
+    try:
+        state, damage = State.peek(path)
+    except OSError as error:
+        state, damage = State(path), f"{path}: {error.strerror}"
+    if damage:
+        desk.log.say(f"{damage}; asking BlueRockTEL alone")
+    return state
+
+
+# --- show -----------------------------------------------------------------------------------------
+
+
+def _show(found: Found, desk: Desk, as_json: bool) -> int:
+    ticket = found.ticket
+    if as_json:
+        data = ticket._asdict()
+        for name in ("replies", "contacts"):
+            data[name] = [item._asdict() for item in data[name] or ()]
+        data["alerts"] = {entry.key: entry._asdict() for entry in found.entries}
+        common.print_json(data)
+        return 0
+    print(common.paint(f"{one_line(ticket.number)}  {one_line(ticket.subject)}", "bold"))
+    raw = desk.client.request("GET", f"/v1/tickets/{ticket.id}")
+    for name, value in _facts(found, desk, _object(raw)):
+        if value:
+            print(f"  {name + ':':<12}{one_line(value)}")
+    _print_text(ticket.body)
+    for reply in ticket.replies or ():
+        seen = {True: "visible to the customer", False: "internal", None: ""}
+        about = (_date(reply.created_at, desk), reply.author_name, seen[reply.customer_visible])
+        print()
+        print(common.paint(one_line(", ".join(part for part in about if part)), "blue"))
+        _print_text(reply.body)
+    return 0
+
+
+def _object(raw: Any) -> Dict[str, Any]:
+    """A record of the API, out of ``data`` where it is wrapped in it."""
+    inner = raw.get("data") if isinstance(raw, dict) and "id" not in raw else raw
+    return inner if isinstance(inner, dict) else {}
+
+
+def _facts(found: Found, desk: Desk, raw: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
+    ticket = found.ticket
+    yield "id", str(ticket.id)
+    closed_at = _date(ticket.closed_at, desk)
+    yield "state", "open" if ticket.open else f"closed {closed_at}".rstrip()
+    yield "customer", _customer(raw, found.entries)
+    yield "priority", _name(desk, "priority", ticket.priority_id)
+    yield "status", _name(desk, "status", ticket.status_id)
+    yield (
+        "category",
+        " / ".join(filter(None, (_named(raw, "category"), _named(raw, "sub_category")))),
+    )
+    yield "team", _name(desk, "team", ticket.team_id)
+    yield "assignee", _named(raw, "assignee") or (str(ticket.assignee_id or "nobody"))
+    yield "contacts", ", ".join(_person(contact) for contact in ticket.contacts or ())
+    yield "opened", _date(ticket.created_at, desk)
+    yield "due", _date(ticket.estimated_resolution_date, desk)
+    yield "time", _spent(raw)
+    yield "tags", ", ".join(ticket.tags)
+    yield "reference", last_reference(ticket.body) or ""
+    yield "alerts", ", ".join(sorted(_alerts(found.entries)))
+
+
+def _alerts(entries: List[Entry]) -> Iterator[str]:
+    for entry in entries:
+        for key, member in entry.members.items():
+            yield f"{key} ({member['severity']})"
+
+
+def _customer(raw: Dict[str, Any], entries: List[Entry]) -> str:
+    record = raw.get("ticketable") or raw.get("customer")
+    if isinstance(record, dict):
+        return f"{record.get('name') or ''} ({record.get('customer_account') or ''})"
+    return f"{entries[0].customer['name']} ({entries[0].customer['account']})" if entries else ""
+
+
+def _named(raw: Dict[str, Any], relation: str) -> str:
+    record = raw.get(relation)
+    return str(record.get("name") or "") if isinstance(record, dict) else ""
+
+
+def _name(desk: Desk, what: str, number: Optional[int]) -> str:
+    """The name of a priority, status or team, as far as it has been fetched or can be."""
+    if number is None:
+        return ""
+    rows = desk.names.rows(what)
+    return next((row["name"] for row in rows if row["id"] == number), str(number))
+
+
+def _person(contact: Any) -> str:
+    name = f"{contact.first_name} {contact.last_name}".strip()
+    return f"{name} <{contact.email}>" if contact.email else name
+
+
+def _spent(raw: Dict[str, Any]) -> str:
+    minutes = raw.get("time")
+    if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes:
+        return ""
+    return f"{minutes:g} minutes"
+
+
+def _date(text: Optional[str], desk: Desk) -> str:
+    seconds = parse_date(text)
+    if seconds is None:
+        return text or ""
+    age = times.span(time.time() - seconds) if seconds <= time.time() else ""
+    shown = times.for_people(seconds, desk.config.timezone)
+    return f"{shown} ({age} ago)" if age else shown
+
+
+def _print_text(html: str) -> None:
+    text = as_text(markup.clean(html, len(html.encode("utf-8", "replace")) + 1000)[0])
+    for line in text.split("\n"):
+        print(f"  {one_line(line)}".rstrip())

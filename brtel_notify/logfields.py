@@ -1,0 +1,66 @@
+"""What the log tells programs of one event (``--log-format json``).
+
+``event`` its id in the queue; ``source``, ``key`` and ``kind`` of its alert; ``outcome`` one of
+outcome.py's words; ``decision`` one word of DECISIONS, or the outcome where nothing was changed;
+``ticket`` and ``ticket_id``, ``customer`` (an account), null where there is no ticket; ``attempt``
+counts from 1; ``together_with`` the ids of events that one note told along with it, which have no
+line of their own; ``duration`` in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from brtel_notify import plan
+from brtel_notify.alert import Alert
+from brtel_notify.log import ERROR, INFO, WARNING
+from brtel_notify.outcome import DELIVERED, FAILED, IGNORED, MISCONFIGURED, QUEUED, REFUSED, Verdict
+from brtel_notify.queue import Event
+from brtel_notify.state import Entry
+
+#: What was done to the ticket, by the step that says it best: the first one that was taken.
+DECISIONS = {
+    plan.CREATE: "opened",
+    plan.REOPEN: "reopened",
+    plan.RESOLVE: "closed",
+    plan.UPDATE: "updated",
+    plan.NOTE: "noted",
+}
+
+#: How loud the log says what became of an event.
+LEVELS = {
+    DELIVERED: INFO,
+    IGNORED: INFO,
+    QUEUED: WARNING,
+    REFUSED: ERROR,
+    MISCONFIGURED: ERROR,
+    FAILED: ERROR,
+}
+
+
+def fields(
+    event: Event, alert: Alert, entry: Optional[Entry], verdict: Verdict, seconds: float
+) -> Dict[str, Any]:
+    """The fields of one event; ENTRY is its ticket's in the map, SECONDS what the attempt took."""
+    status = verdict.outcome.status
+    return {
+        "event": event.id,
+        "source": alert.source,
+        "key": alert.key,
+        "kind": alert.kind,
+        "outcome": status,
+        "decision": _decision(event, status),
+        "ticket": entry.number if entry else None,
+        "ticket_id": entry.ticket_id if entry else None,
+        "customer": entry.customer["account"] if entry else None,
+        "attempt": event.attempts,
+        "together_with": list(verdict.also_done),
+        "duration": round(seconds, 3),
+    }
+
+
+def _decision(event: Event, status: str) -> str:
+    if status != DELIVERED:
+        return status
+    taken = event.results
+    return next((word for step, word in DECISIONS.items() if step in taken), IGNORED)
