@@ -35,6 +35,9 @@ COMMANDS = {
     "demo": "real captured notifications, played on the sandbox",
 }
 
+#: The commands for people that can show what they would do, and do nothing.
+REHEARSABLE = ("init", "install", "ticket", "api", "render")
+
 HELP = f"""\
 usage: brtel-notify [--config FILE] [--state-dir DIR] [-v] COMMAND ...
 
@@ -97,6 +100,8 @@ def _run(words: List[str]) -> int:
         return 0
     if command not in COMMANDS:
         raise UsageError(f"'{command}' is no command{_nearest(command)}")
+    if options.dry_run and command not in REHEARSABLE:
+        raise UsageError(f"{command} has no --dry-run")
     from importlib import import_module
 
     module = import_module(f"brtel_notify.commands.{command}")

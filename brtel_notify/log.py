@@ -161,6 +161,6 @@ def _open_log(path: str, flags: int) -> int:
     from brtel_notify import files
 
     try:
-        return files.create(path, flags & ~os.O_CREAT)
+        return files.create_at_once(path, flags & ~os.O_CREAT)
     except FileExistsError:
         return os.open(path, flags, 0o600)

@@ -128,7 +128,10 @@ def _holds_a_token(node: Node) -> bool:
     if node.kind == LIST:
         return any(_holds_a_token(item) for item in node.value)
     if node.kind == MAPPING:
-        return any((key.value == "token" and not item.is_null) or _holds_a_token(item) for key, item in node.value)
+        return any(
+            (key.value == "token" and not item.is_null) or _holds_a_token(item)
+            for key, item in node.value
+        )
     return False
 
 

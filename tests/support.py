@@ -13,6 +13,9 @@ from brtel_notify.sandbox.testing import SandboxProcess
 
 CAPTURES = Path(__file__).resolve().parents[1] / "brtel_notify" / "sandbox" / "captures"
 
+#: This process's, without the width of its terminal, which a test runner may set.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+
 CONFIG = """\
 api:
   url: {url}
@@ -61,7 +64,7 @@ class Site:
         """Run a command; its exit code must be CODE, unless that is None."""
         done = subprocess.run(
             self.words(*arguments),
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             input=stdin,
             capture_output=True,
             check=False,

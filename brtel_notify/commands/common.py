@@ -7,12 +7,12 @@ import json
 import os
 import sys
 import textwrap
-from typing import Any, Iterable, List, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from brtel_notify import config
 from brtel_notify.commands.place import place
 from brtel_notify.config import Config
-from brtel_notify.log import FORMATS, Log, one_line
+from brtel_notify.log import FORMATS, Log
 from brtel_notify.options import Options
 
 __all__ = ["place"]
@@ -118,26 +118,3 @@ def paint(text: str, colour: str, on: Optional[bool] = None) -> str:
     """TEXT in a colour, where stdout shows colours."""
     wanted = colours() if on is None else on
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
-    """Lines of a table whose columns line up; what an alert says keeps to its own cell."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
-    lines = []
-    for row in [list(head), *cells]:
-        padded = (text.ljust(width) for text, width in zip(row, widths))
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table, its head in bold on a terminal."""
-    first, *rest = table(head, rows)
-    print(paint(first, "bold"))
-    for line in rest:
-        print(line)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else one_line(str(value))

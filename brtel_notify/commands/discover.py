@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, List
 
 from brtel_notify.bluerocktel import ApiError
-from brtel_notify.commands import common
+from brtel_notify.commands import common, tables
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.desk import Desk
 from brtel_notify.log import Log
@@ -55,7 +55,7 @@ def _print(lists: Dict[str, List[Dict[str, Any]]]) -> None:
     categories = {row["id"]: row["name"] for row in lists["categories"]}
     for title, rows in lists.items():
         print(common.paint(title, "bold"))
-        for line in common.table(
+        for line in tables.table(
             ("", "", ""),
             ((row["id"], row["name"], _parent(row, categories)) for row in rows),
         )[1:]:

@@ -31,16 +31,19 @@ _MACROS_HELP = """\
 usage: brtel-notify {source} [--var NAME=VALUE]... [--dry-run]
 
 Captures {variables} variables of the environment as one notification.
---var adds a variable, or overrides one; {hint}
+--var adds a variable, or overrides one.
+{hint}
 
 example (a notification made by hand):
-  brtel-notify {source} --var NOTIFICATIONTYPE=PROBLEM --var HOSTNAME=acme.3cx.fr \\
-      --var HOSTSTATE=DOWN --var HOSTOUTPUT="no answer to ping"
+  brtel-notify {source} --var NOTIFICATIONTYPE=PROBLEM --var HOSTSTATE=DOWN \\
+      --var HOSTNAME=acme.3cx.fr --var HOSTOUTPUT="no answer to ping"
 """
 
 _GLOBALS = """\
 
-global options: --config FILE, --state-dir DIR, -v, --dry-run (show, and send nothing)
+global options:
+  --config FILE, --state-dir DIR, --log-format text|json, -v
+  --dry-run   show what would be sent, and send nothing
 """
 
 _HELP = {
@@ -57,8 +60,9 @@ _HELP = {
     "zabbix": """\
 usage: brtel-notify zabbix [--var NAME=VALUE]... SENDTO SUBJECT MESSAGE
 
-A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT} {ALERT.MESSAGE}.
-MESSAGE has one "NAME: value" a line, as the media type file zabbix/media_brtel_notify.yaml has it.
+A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT}
+{ALERT.MESSAGE}. The message has one "NAME: value" a line, as the media type
+has it that `brtel-notify install zabbix` names.
 
 example:
   brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
@@ -67,7 +71,8 @@ example:
     "librenms": """\
 usage: brtel-notify librenms [--var NAME=VALUE]...
 
-Reads LibreNMS's alert data, one JSON object, from stdin, as its transport passes it.
+Reads LibreNMS's alert data, one JSON object, from stdin, as its transport
+passes it.
 
 example:
   brtel-notify librenms < alert.json

@@ -28,21 +28,21 @@ HELP = """\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]
        brtel-notify render [OPTION]... --capture FILE
 
-Shows the ticket that an input would give: subject, body as text and as HTML, the steps and the
-calls. SOURCE is nagios, icinga, zabbix, librenms or event, with the arguments, variables and
-input of that command. A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …},
-such as `queue show --json` has.
+Shows the ticket that an input would give: subject, body as text and as HTML,
+the steps and the calls. SOURCE is nagios, icinga, zabbix, librenms or event,
+with that command's arguments, variables and input. A capture is a JSON object
+{"source": …, "env": …, "argv": …, "stdin": …}, as `queue show --json` has it.
 
-Nothing is called: what only BlueRockTEL knows is made up, or comes from the cache. With -v, the
-calls that only read are really made, to show the true customer and its PBX hosts.
+Nothing is called: what only BlueRockTEL knows is made up, or comes from the
+cache. With -v, calls that only read are made, to show the true customer.
 
   --json       for programs
-  --open       as a page that looks like the ticket, in a browser; says where the page is
-  --watch      the same, and again at every save of the templates or the configuration
+  --open       as a page that looks like the ticket, in a browser
+  --watch      the same, again at every save of templates or configuration
   --html FILE  the page in this file, opened only with --open or --watch
 
 example:
-  brtel-notify render event --host acme.3cx.fr --state DOWN --output "no answer to ping"
+  brtel-notify render event --host acme.3cx.fr --state DOWN --output "no ping"
   brtel-notify render --watch --capture alert.json
 """
 
@@ -174,7 +174,7 @@ def look(capture: Capture, options: Options) -> Look:
     """What CAPTURE, which is no test, would give. Raises one of ERRORS."""
     alert = sources.parse(capture)
     config = common.load_config(options)
-    log = Log()
+    log = Log(form=options.log_format)
     shown = _rehearsed(capture, alert, config, options, log)
     data = _data(alert, shown)
     if options.verbose and shown.rehearsal.steps.owner is not None:

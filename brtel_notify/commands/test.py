@@ -45,7 +45,8 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
     from brtel_notify.settings import Settings
 
     config = common.load_config(options)
-    desk = Desk(config, options.state_dir(os.environ), Log(), time.time, os.environ)
+    log = Log(form=options.log_format)
+    desk = Desk(config, options.state_dir(os.environ), log, time.time, os.environ)
     account = account or config.customer.fallback or ""
     if not account:
         report.bad("--open needs a customer: --account, or customer.fallback", 2)

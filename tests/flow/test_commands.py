@@ -20,7 +20,7 @@ SERVICE = "nagios4-service-problem"
 
 #: Help that is longer, or wider, than a screen still.
 LONG = {"event": 48, "install": 36, "init": 60}
-WIDE = {*LONG, "nagios", "icinga", "zabbix", "librenms", "render"}
+WIDE = {*LONG}
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "nagios", "icinga", "zabbix", "librenms", "event"])

@@ -593,7 +593,8 @@ def test_files_that_are_no_configuration(file: Path, tmp_path: Path) -> None:
     file.write_bytes(MINIMAL.encode("utf-16"))
     assert complaint_about(file).startswith("config.yml:1: is not")
     file.unlink()
-    assert complaint_about(file).startswith("config.yml: there is no such file; `brtel-notify init`")
+    said = complaint_about(file)
+    assert said.startswith("config.yml: there is no such file; `brtel-notify init` writes one")
     file.mkdir()
     assert complaint_about(file) == "config.yml: cannot be read: Is a directory"
 
