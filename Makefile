@@ -7,17 +7,23 @@ BIN = $(VENV)/bin
 # One process a core; those of one server together.
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
-.PHONY: help demo test e2e lint types bench sandbox dist clean
+.PHONY: help demo test e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
 	@echo "make test     the tests"
 	@echo "make e2e      the tests that drive real monitoring servers (Debian: run tests/e2e/packages.sh first)"
+	@echo "make web      the tests of the web page, in a browser (Debian: apt install chromium)"
+	@echo "make screenshots  the pictures in docs/images (apt install pngquant as well)"
 	@echo "make lint     ruff, and the formatting"
 	@echo "make types    mypy, strict"
 	@echo "make bench    the figures, against a naive script (some minutes, on a quiet machine)"
 	@echo "make sandbox  a local BlueRockTEL to try against"
+	@echo "make man      the manual pages, in build/man/"
+	@echo "make reference  what docs/ has from the code, written anew"
 	@echo "make dist     wheel and sdist, in dist/"
+	@echo "make deb      the Debian package, in dist/ (completions: build/completion, pages: build/man)"
+	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 (as root)"
 	@echo "make clean    removes what these made"
 
 demo: $(VENV)/.ready
@@ -28,6 +34,12 @@ test: $(VENV)/.ready
 
 e2e: $(VENV)/.ready
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+web: $(VENV)/.browser
+	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/web $(PYTEST_ARGS)
+
+screenshots: $(VENV)/.browser
+	PYTHONPATH=tests:tests/e2e $(BIN)/python tests/web/screenshots.py docs/images
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
@@ -42,9 +54,24 @@ lint: $(VENV)/.linters
 types: $(VENV)/.linters
 	$(BIN)/mypy
 
+man: $(VENV)/.ready
+	@$(BIN)/python packaging/make_man.py build/man
+
+reference: $(VENV)/.ready
+	@$(BIN)/python packaging/make_reference.py
+
 dist: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet build
 	$(BIN)/python -m build
+
+completion: $(VENV)/.ready
+	@$(BIN)/python packaging/make_completion.py build/completion
+
+deb: dist man completion
+	$(BIN)/python packaging/make_deb.py dist
+
+package-test: deb
+	BRTEL_NOTIFY_PACKAGE=required $(MAKE) test PYTEST_ARGS="tests/package $(PYTEST_ARGS)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -53,6 +80,10 @@ $(VENV)/.ready: setup.cfg pyproject.toml
 	@echo "setting up $(VENV) (once)..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,test]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	@touch $@
 
 $(VENV)/.linters: $(VENV)/.ready

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the monitoring servers that `make e2e` drives. For Debian 12, as root; starts none of
-# them: the tests run each in a scratch folder of its own.
+# Installs what `make e2e` and `make web` drive: monitoring servers, a browser; and what checks manual
+# pages. For Debian 12, as root; starts none of it: the tests run each in a scratch folder of its own.
 set -eu
 
 packages="
@@ -9,6 +9,8 @@ packages="
     zabbix-server-pgsql zabbix-frontend-php zabbix-sender postgresql
     php-cli php-pgsql php-gd php-bcmath php-mbstring php-xml php-curl
     php-codesniffer
+    chromium
+    man-db groff mandoc
     python3 python3-requests python3-jinja2 python3-yaml
 "
 

@@ -1,0 +1,125 @@
+"""A clean Debian 12 in a folder, to install packages in: no container, no virtual machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, Iterable, List, NoReturn, Optional, Set
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+#: What every installation of packages changes, and the lists of users, whom purging keeps.
+_ALWAYS_CHANGES = (
+    *("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"),
+    *("tmp", "root", "proc", "sys", "dev", "run", "var/cache", "var/lib/apt", "var/lib/dpkg"),
+    *("var/log/apt", "var/log/dpkg.log", "var/log/alternatives.log"),
+)
+
+
+def missing(what: str) -> NoReturn:
+    """Something that these tests need is not here."""
+    if os.environ.get("BRTEL_NOTIFY_PACKAGE") == "required":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def is_wanted() -> bool:
+    """Whether these tests, which take minutes and the network, are wanted (make package-test)."""
+    return os.environ.get("BRTEL_NOTIFY_PACKAGE") == "required"
+
+
+class Chroot:
+    """A Debian in the folder ROOT."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def make(self) -> None:
+        """Install Debian 12's smallest system, from where this machine gets its own packages."""
+        if os.geteuid() != 0:
+            missing("only root can make a clean Debian")
+        self._bootstrap(_mirror())
+        # debootstrap and mmdebstrap each take this machine's own; here nothing starts a service.
+        for name in ("resolv.conf", "hosts"):
+            shutil.copyfile(f"/etc/{name}", self.root / "etc" / name)
+        self.run("apt-get", "update", "-qq")
+
+    def _bootstrap(self, mirror: str) -> None:
+        if shutil.which("mmdebstrap"):
+            source = f"deb {mirror} bookworm main"
+            words = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "bookworm"]
+            words += [str(self.root), source]
+        elif shutil.which("debootstrap"):
+            words = ["debootstrap", "--variant=minbase", "bookworm", str(self.root), mirror]
+        else:
+            missing("neither mmdebstrap nor debootstrap is installed (Debian packages)")
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        assert done.returncode == 0, done.stdout.decode()
+
+    def run(
+        self,
+        *words: str,
+        user: str = "root",
+        code: Optional[int] = 0,
+        env: Optional[Dict[str, str]] = None,
+    ) -> str:
+        """Run a program inside; what it said. Its exit code must be CODE, unless that is None."""
+        become = [] if user == "root" else ["runuser", "-u", user, "--"]
+        proxies = {name: text for name, text in os.environ.items() if name.endswith("_proxy")}
+        done = subprocess.run(
+            ["chroot", str(self.root), *become, *words],
+            env={
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "DEBIAN_FRONTEND": "noninteractive",
+                "LC_ALL": "C.UTF-8",
+                **proxies,
+                **(env or {}),
+            },
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        said = done.stdout.decode()
+        if code is not None:
+            assert done.returncode == code, f"{words}: {said}"
+        return said
+
+    def path(self, path: str) -> Path:
+        """Where the machine's absolute PATH is."""
+        return self.root / path.lstrip("/")
+
+    def files(self) -> Set[str]:
+        """Every file and folder that is there, but for what changes with every package."""
+        found: Set[str] = set()
+        for folder, folders, names in os.walk(self.root):
+            inside = os.path.relpath(folder, self.root)
+            here = "" if inside == "." else f"{inside}/"
+            folders[:] = [name for name in folders if f"{here}{name}" not in _ALWAYS_CHANGES]
+            found.update(f"/{here}{name}" for name in _kept(here, [*folders, *names]))
+        return found
+
+
+def _kept(here: str, names: Iterable[str]) -> List[str]:
+    # A "-" behind the name: adduser's copy of the file before.
+    return [name for name in names if f"{here}{name}".rstrip("-") not in _ALWAYS_CHANGES]
+
+
+def _mirror() -> str:
+    """Where this machine gets Debian from."""
+    if shutil.which("apt-get") is None:
+        missing("this is no Debian: there is no apt-get")
+    words = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]
+    asked = subprocess.run(
+        [*words, "Label: Debian", "Created-By: Packages"],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    found = asked.stdout.decode().split()
+    if not found:
+        missing("apt knows no Debian mirror yet: apt-get update")
+    return found[0]
