@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterator, List
 
+import hypothesis
 import pytest
 from support import Site
 
 from brtel_notify.sandbox.testing import SandboxProcess
+
+# A busy machine is no fault of the code's.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 E2E = Path(__file__).parent / "e2e"
 
