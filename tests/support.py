@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -91,6 +92,12 @@ class Site:
             code=code,
         )
         return done.stdout.strip()
+
+    def next_probe_in(self, seconds: float) -> None:
+        """Let the open breaker's next probe be due in so many SECONDS, whatever it was."""
+        path = self.state_dir / "breaker.json"
+        record = {**json.loads(path.read_text()), "retry_at": time.time() + seconds}
+        path.write_text(json.dumps(record))
 
     def calls(self) -> List[str]:
         """The calls since the last look: ``POST /v1/tickets``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -83,13 +82,6 @@ def notify_all(site: Site, notifications: List[Dict[str, str]], said: Path) -> N
     assert in_child(work) == 0
 
 
-def set_breaker(site: Site, seconds: float) -> None:
-    """Let the next probe be due in so many SECONDS, whatever it was."""
-    path = site.state_dir / "breaker.json"
-    record = {**json.loads(path.read_text()), "retry_at": time.time() + seconds}
-    path.write_text(json.dumps(record))
-
-
 def host(ticket: Dict[str, Any]) -> str:
     """The host that its subject names."""
     (found,) = re.findall(r"pbx\d+\.example\.net", ticket["subject"])
@@ -119,7 +111,7 @@ def test_a_thousand_notifications_while_it_is_down(site: Site) -> None:
     assert before.is_open
 
     # While it is open, real commands, what commands do, and a timer's flush make no call at all.
-    set_breaker(site, 500)
+    site.next_probe_in(500)
     for env in everything[1 : 1 + BY_REAL_COMMANDS]:
         assert site.run("nagios", env=env).stdout.startswith(OUT_OF_REACH)
     site.run("flush")
@@ -128,14 +120,14 @@ def test_a_thousand_notifications_while_it_is_down(site: Site) -> None:
     assert site.calls() == []
 
     # A probe is due: one call, and it is open for longer.
-    set_breaker(site, -1)
+    site.next_probe_in(-1)
     assert site.run("nagios", env=everything[half]).stdout.startswith("queued: ")
     assert len(site.calls()) == 1
     after = Breaker(str(site.state_dir))
     assert after.failures == before.failures + 1
     assert after.since == before.since
 
-    set_breaker(site, 500)
+    site.next_probe_in(500)
     notify_all(site, everything[half + 1 :], said)
     lines = said.read_text().splitlines()
     assert len(lines) == 1000 - 2 - BY_REAL_COMMANDS
@@ -146,7 +138,7 @@ def test_a_thousand_notifications_while_it_is_down(site: Site) -> None:
 
     # It is back, and somebody probes.
     site.sandbox.clear_faults()
-    set_breaker(site, -1)
+    site.next_probe_in(-1)
     site.run("flush")
     assert site.queued() == site.queued("dead") == []
     assert not Breaker(str(site.state_dir)).is_open

@@ -510,6 +510,7 @@ def outage_of_many(site: Site, capture: str, many: int) -> None:
     """The first notification finds BlueRockTEL down; so the others are only stored."""
     site.sandbox.faults(drop={"when": "before"})
     site.notify(HOST, "HOSTNAME=other", f"_HOSTCUSTOMER_ACCOUNT=CL00000{many - 1}")
+    site.next_probe_in(200)
     for number in range(many):
         site.notify(capture, f"SERVICEDESC=line {number}")
     site.sandbox.clear_faults()
@@ -527,6 +528,7 @@ def test_grouped_alerts_that_wait_become_one_note(site: Site, group_by: str) -> 
     (site.state_dir / "breaker.json").unlink(missing_ok=True)
     site.sandbox.faults(drop={"when": "before"})
     site.notify(HOST, "HOSTNAME=another", "_HOSTCUSTOMER_ACCOUNT=CL000007")
+    site.next_probe_in(200)
     for number in range(8):
         site.notify(SERVICE_OK, f"SERVICEDESC=line {number}")
     site.sandbox.clear_faults()
@@ -543,6 +545,7 @@ def test_what_recovered_in_the_queue(site: Site, wanted: str, tickets: list[bool
     site.configure(f"lifecycle: {{resolved_in_queue: {wanted}}}\n")
     site.sandbox.faults(drop={"when": "before"})
     site.notify(HOST, "HOSTNAME=other")  # opens the breaker, so that the next are only stored
+    site.next_probe_in(200)
     for capture in (SERVICE, "nagios4-service-acknowledgement", SERVICE_OK):
         site.notify(capture)
     site.sandbox.clear_faults()
