@@ -135,6 +135,13 @@ class Api(Section):
         "The HTTP proxy to go through, `http://proxy.example.net:3128`. Proxy variables of the"
         " environment are not used; an API on this machine is called directly.",
     )
+    ticket_page: Optional[str] = option(
+        None,
+        readers.ticket_page,
+        "Where your BlueRockTEL shows a ticket, as your browser has it, with `{id}` or `{number}`"
+        " in the ticket's place: `https://acme.bluerocktel.net/tickets/{id}`. `status` and `ticket`"
+        " then show the link. `null`: no link.",
+    )
     requests_per_minute: Optional[int] = option(
         None,
         readers.number_or_null,

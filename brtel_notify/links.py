@@ -6,7 +6,7 @@ brings (``notes_url``, ``{TRIGGER.URL}``) is typically a runbook, and stays in `
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Mapping
+from typing import Callable, Dict, Mapping, Optional
 from urllib.parse import quote
 
 from brtel_notify.alert import Alert
@@ -24,6 +24,12 @@ def link(alert: Alert, config: Config) -> str:
     if build is None or not getattr(config.sources, alert.source).url:
         return ""
     return web_url(build(alert, config))
+
+
+def ticket_page(page: Optional[str], ticket_id: int, number: str) -> str:
+    """Where people see that ticket, by ``api.ticket_page``; empty without it."""
+    place = (page or "").replace("{id}", str(ticket_id))
+    return web_url(place.replace("{number}", quote(number, "", errors="replace")))
 
 
 def _query(values: Mapping[str, str]) -> str:

@@ -207,6 +207,17 @@ def page(tree: Tree) -> Optional[str]:
     return value.rstrip("/")
 
 
+def ticket_page(tree: Tree) -> Optional[str]:
+    """The address of a ticket's page, with a place for the ticket in it."""
+    if tree.is_null:
+        return None
+    value = _web_address(tree, ("http", "https"), "https://acme.bluerocktel.net/tickets/{id}")
+    rest = value.replace("{id}", "").replace("{number}", "")
+    if rest == value or "{" in rest or "}" in rest:
+        raise tree.error("must have {id} or {number} where the ticket is named")
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether HOST is this machine itself, by its name or address alone."""
     if host.lower() == "localhost":

@@ -79,6 +79,7 @@ _TAKES: Dict[Callable[..., Any], str] = {
     readers.name_or_id_or_null: "name or id",
     readers.number_or_null: "whole number above 0",
     readers.page: "address",
+    readers.ticket_page: "an address with `{id}` or `{number}` in it",
     readers.path: "path",
     readers.proxy: "address",
     readers.regex_or_null: "regular expression",

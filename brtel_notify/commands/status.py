@@ -16,10 +16,12 @@ from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
 from brtel_notify.commands.looking import Sight
 from brtel_notify.commands.tables import Painted
+from brtel_notify.links import ticket_page
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.reasons import because
 from brtel_notify.state import Entry, LaterVersion
+from brtel_notify.yamltree import ConfigError
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0
@@ -47,6 +49,7 @@ def run(arguments: List[str], options: Options) -> int:
         help=f"look again every so many seconds ({EVERY:g}), until Ctrl-C",
     )
     given = common.parse(made, arguments, options)
+    given.page = _page(options)
     here = common.place(options)
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
@@ -61,10 +64,18 @@ def run(arguments: List[str], options: Options) -> int:
     if sight.damage:
         here.log.error(sight.damage)
     if given.json:
-        common.print_json(_as_data(sight, given.all))
+        common.print_json(_as_data(sight, given))
     else:
-        print("\n".join(_lines(sight, given.all)))
+        print("\n".join(_lines(sight, given)))
     return 0
+
+
+def _page(options: Options) -> Optional[str]:
+    """Where people see tickets; a wrong configuration is no reason to show nothing."""
+    try:
+        return common.load_config(options).api.ticket_page
+    except ConfigError:
+        return None
 
 
 def _interval(text: str) -> float:
@@ -100,10 +111,10 @@ def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
         text = because(error, state_dir) if isinstance(error, OSError) else str(error)
         return [json.dumps({"error": text})] if given.json else [one_line(text)]
     if given.json:
-        return [json.dumps(_as_data(sight, given.all))]
+        return [json.dumps(_as_data(sight, given))]
     head = f"{times.iso(time.time())}, every {given.watch:g} s"
     damage = [one_line(sight.damage)] if sight.damage else []
-    return [common.paint(head, "grey"), *_lines(sight, given.all, tables.screen()), *damage]
+    return [common.paint(head, "grey"), *_lines(sight, given, tables.screen()), *damage]
 
 
 def _screenful(lines: List[str]) -> str:
@@ -121,15 +132,16 @@ def _shown(sight: Sight, everything: bool) -> List[Entry]:
     return [entry for entry in sight.entries if everything or entry.closed_at is None]
 
 
-def _as_data(sight: Sight, everything: bool) -> Dict[str, Any]:
+def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
     """The look for programs; ``path`` is where the API has the ticket, below api.url."""
     tickets = [
         {
             **entry._asdict(),
             "open": looking.is_open(entry),
             "path": f"/v1/tickets/{entry.ticket_id}",
+            "link": ticket_page(given.page, entry.ticket_id, entry.number) or None,
         }
-        for entry in _shown(sight, everything)
+        for entry in _shown(sight, given.all)
     ]
     holder = sight.holder
     return {
@@ -154,14 +166,18 @@ def _breaker(breaker: Breaker) -> Dict[str, Any]:
     }
 
 
-def _lines(sight: Sight, everything: bool, most: Optional[int] = None) -> List[str]:
+def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) -> List[str]:
     """The look for people; MOST columns for the last error, which is else shown whole."""
     lines = []
-    entries = _shown(sight, everything)
+    entries = _shown(sight, given.all)
     now = time.time()
     if entries:
-        head = ("TICKET", "AGE", "SEVERITY", "STATE", "CUSTOMER", "ALERT")
+        head = ["TICKET", "AGE", "SEVERITY", "STATE", "CUSTOMER", "ALERT"]
         rows = [_row(entry, now) for entry in entries]
+        if given.page:
+            head.append("LINK")
+            for entry, row in zip(entries, rows):
+                row.append(ticket_page(given.page, entry.ticket_id, entry.number))
         lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
     counts = f"{len(sight.open)} open, {sight.waiting} queued, {sight.dead} dead"
     if sight.waiting:

@@ -17,6 +17,7 @@ from brtel_notify.commands.calling import Wrong
 from brtel_notify.commands.looking import is_open
 from brtel_notify.desk import Desk
 from brtel_notify.drain import STATE_FILE
+from brtel_notify.links import ticket_page
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.plaintext import as_text
@@ -306,6 +307,9 @@ def _show(found: Found, desk: Desk, as_json: bool) -> int:
     for name, value in _facts(found, desk, _object(raw)):
         if value:
             print(f"  {name + ':':<12}{one_line(value)}")
+    page = ticket_page(desk.config.api.ticket_page, ticket.id, ticket.number)
+    if page:
+        print(f"  {'link:':<12}{page}")
     _print_text(ticket.body)
     for reply in ticket.replies or ():
         seen = {True: "visible to the customer", False: "internal", None: ""}

@@ -219,3 +219,19 @@ def test_no_color_is_respected_on_a_terminal(site: Site) -> None:
             check=True,
         )
         assert done.stdout.decode().rstrip("\n") == shown
+
+
+def test_links_lead_to_the_tickets_pages(site: Site) -> None:
+    site.notify(HOST)
+    ticket = site.the_ticket()
+    assert "http" not in site.run("status").stdout
+    assert json.loads(site.run("status", "--json").stdout)["tickets"][0]["link"] is None
+    page = "https://acme.bluerocktel.net/tickets/{id}?n={number}"
+    text = site.config_file.read_text().replace("api:\n", f"api:\n  ticket_page: {page}\n")
+    site.config_file.write_text(text)
+    link = page.format(**ticket)
+    assert link in site.run("status").stdout
+    assert json.loads(site.run("status", "--json").stdout)["tickets"][0]["link"] == link
+    assert link in site.run("ticket", str(ticket["id"])).stdout
+    site.config_file.write_text("hue: blue\n")  # no reason to show nothing
+    assert str(ticket["number"]) in site.run("status").stdout

@@ -151,7 +151,7 @@ def test_the_design_shows_every_key_but_those_it_mentions() -> None:
     unseen = {key for key, _ in _values(shown) if key not in shown.places}
     mentioned = {"api.token", "api.email", "api.password_file"}
     mentioned |= {f"lifecycle.on_{kind}" for kind in ("comment", "downtime", "flapping")}
-    later = {"api.requests_per_minute", "lifecycle.resolved_in_queue"}
+    later = {"api.requests_per_minute", "api.ticket_page", "lifecycle.resolved_in_queue"}
     later |= {key for key in unseen if key.startswith("sources.")}
     assert unseen - later == mentioned
 
@@ -547,6 +547,9 @@ def test_addresses_that_are_none(file: Path, address: str, said: str) -> None:
         ("timeout", "0", "must be more than 0"),
         ("timeout", "soon", "must be a length of time"),
         ("proxy", "socks5://p.example.net", "must be an address such as http://"),
+        ("ticket_page", "https://acme.bluerocktel.net/t", "must have {id} or {number}"),
+        ("ticket_page", "'https://acme.bluerocktel.net/{name}/{id}'", "must have {id} or {number}"),
+        ("ticket_page", "/tickets/{id}", "must be an address such as https://"),
         ("proxy", "proxy.example.net", "must be an address such as http://proxy.example.net:3128"),
         ("token_file", "[a]", "must be a single value, not a list"),
         ("token_file", "''", "must not be empty"),
