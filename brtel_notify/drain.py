@@ -123,9 +123,14 @@ class Drain:
         return self.halt is not None
 
     def _work(self) -> None:
-        self.begin()
-        while self.step():
-            pass
+        try:
+            self.begin()
+            while self.step():
+                pass
+        except BaseException:  # Ctrl-C: the lock must not go while a thread still writes the map
+            self.stop()
+            self._dismiss_threads()
+            raise
         self.finish()
 
     # --- the parts of a drain, which a worker puts together otherwise -----------------------------
@@ -189,9 +194,7 @@ class Drain:
 
     def finish(self) -> None:
         """Wait for threads, and say of what is left why it is left."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._dismiss_threads()
         for event_id, is_first in self.lanes.left():
             if event_id in self.outcomes:
                 continue
@@ -202,6 +205,11 @@ class Drain:
             else:
                 text = "behind an earlier event of its ticket"
                 self.outcomes[event_id] = Outcome(QUEUED, text)
+
+    def _dismiss_threads(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
     # --- from files to lanes ----------------------------------------------------------------------
 
@@ -404,7 +412,8 @@ class Drain:
 
         event, alert = delivery.event, delivery.alert
         with self._state_lock:
-            entry = delivery.state.get(event.key or alert.key)
+            state = delivery.state
+            entry = state.get(event.key or alert.key) or state.with_member(alert.key)
         return logfields.fields(event, alert, entry, verdict, seconds)
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import Deque, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Deque, Dict, Iterable, Iterator, List, Set, Tuple
 
 
 class Lanes:
@@ -95,10 +95,6 @@ class Lanes:
         """The ids of the events that wait behind EVENT_ID in its lane."""
         events = list(self._waiting.get(lane, ()))
         return events[events.index(event_id) + 1 :] if event_id in events else []
-
-    def next_due(self) -> Optional[float]:
-        """When the first sleeping lane wakes by itself."""
-        return min(self._asleep.values(), default=None)
 
     def left(self) -> Iterator[Tuple[str, bool]]:
         """The ids that still wait, each with whether it is the first of its lane."""

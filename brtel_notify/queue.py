@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional
 
 SUFFIX = ".jsonl"
-#: The kernel stamps files by a coarser clock than time.time_ns() reads (nanoseconds).
-CLOCK_GRAIN = 20_000_000
 VERSION = 1
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
@@ -178,9 +176,11 @@ class Queue:
         """A name that sorts behind all that are there, also when the clock was set back."""
         global _latest
         now = time.time_ns()
-        if os.stat(self.folder).st_mtime_ns > now + CLOCK_GRAIN:
-            newest = (self.pending() or ["0"])[-1].partition("-")[0]
-            now = max(now, int(newest) + 1 if newest.isdigit() else 0)
+        # Its time of change does not tell: the first event after the clock was set back resets it.
+        names = [name for name in files.names_in(self.folder) if name.endswith(SUFFIX)]
+        newest = max(names, default="").partition("-")[0]
+        if newest.isdecimal():
+            now = max(now, int(newest) + 1)
         _latest = max(now, _latest + 1)
         return f"{_latest:020d}-{os.getpid():07d}-{os.urandom(3).hex()}"
 

@@ -356,9 +356,13 @@ class _HttpsPool(HTTPSConnectionPool):
         self._time = clock
         for _ in range(connections):
             limit = _TimeLimit(clock, seconds)
+            thread = threading.Thread(target=self._open, args=(limit,), daemon=True, name="connect")
             with self._lock:
                 self._under_way += 1
-            threading.Thread(target=self._open, args=(limit,), daemon=True, name="connect").start()
+            try:
+                thread.start()
+            except RuntimeError:  # too many threads on this machine: no call is to wait for it
+                self._opened.put((clock(), None))
 
     def _open(self, limit: _TimeLimit) -> None:
         connection = None

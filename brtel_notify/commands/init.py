@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify import accounts, config, dropins
 from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import common
+from brtel_notify.commands import asuser, common
 from brtel_notify.dropins import below
 from brtel_notify.init import monitoring, newconfig
 from brtel_notify.init.answers import Answers
@@ -260,17 +260,8 @@ def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
 
 def _open(setup: _Setup, secret: str, sharing: Sharing) -> List[str]:
     """Let the monitoring's users work with the files; the commands that are left to root."""
-    undone: List[str] = []
     wanted = accounts.actions(setup.accounts, sharing, setup.state_dir, setup.config, [secret])
-    for action in wanted:
-        left = os.geteuid() != 0 or (action.on_accounts and setup.root != "/")
-        # What comes after it may need the group that is not there yet.
-        if left or undone:
-            undone.append(action.text)
-        else:
-            action.perform()
-            print(f"done: {action.text}", flush=True)
-    return undone
+    return asuser.make(setup.accounts, wanted)
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -282,11 +273,7 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
     given = setup.given
     tests = setup.root == "/" and not (given.no_test or given.dry_run)
     if tests:
-        from brtel_notify.commands import test
-
-        print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
-        options.config, options.state_dir_option = setup.config, setup.state_dir
-        code = test.run([], options)
+        code = _test(setup, options, here, undone)
     names = [system.name for system in here.systems]
     steps = [f"as root: {command}" for command in undone]
     steps += [f"{_command(setup)} install {name}" for name in names]
@@ -299,6 +286,19 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
         print(f"  {number}. {step}")
     sys.stdout.flush()
     return code
+
+
+def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> int:
+    """Run the test, as the monitoring's user where that can be; its exit code."""
+    user, command = here.sharing.users[0] if here.sharing else "", asuser.running()
+    if command and not undone and asuser.can_become(setup.accounts, user):
+        words = [command, "--config", setup.config, "--state-dir", setup.state_dir, "test"]
+        return asuser.prove(setup.accounts, words, user)
+    from brtel_notify.commands import test
+
+    print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
+    options.config, options.state_dir_option = setup.config, setup.state_dir
+    return test.run([], options)
 
 
 def _command(setup: _Setup) -> str:

@@ -6,15 +6,13 @@ import argparse
 import difflib
 import os
 import shlex
-import shutil
-import subprocess
 import sys
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import accounts, dropins
 from brtel_notify import config as configuration
 from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import common
+from brtel_notify.commands import asuser, common
 from brtel_notify.dropins import SYSTEMS, Command, Place, System, below
 from brtel_notify.log import one_line
 from brtel_notify.options import Options
@@ -176,16 +174,10 @@ def _text(job: Job, file: str) -> str:
 
 def _running(root: str) -> str:
     """The path of the brtel-notify command that is running. Raises _Stop."""
-    if root != "/" and os.path.exists(below(root, dropins.COMMAND)):
-        return dropins.COMMAND
-    beside = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
-    for candidate in (sys.argv[0], beside):
-        found = shutil.which(candidate) if os.path.basename(candidate) == "brtel-notify" else None
-        if found:
-            path = os.path.abspath(found)
-            usual = os.path.exists(dropins.COMMAND) and os.path.samefile(dropins.COMMAND, path)
-            return dropins.COMMAND if usual else path
-    raise _Stop("cannot tell where the command brtel-notify is: call it by its full path")
+    path = asuser.running(root)
+    if path is None:
+        raise _Stop("cannot tell where the command brtel-notify is: call it by its full path")
+    return path
 
 
 # --- for whom -------------------------------------------------------------------------------------
@@ -298,20 +290,13 @@ def _change(job: Job, given: argparse.Namespace) -> List[str]:
     """Make the changes to the machine; the commands of those that are left to somebody else."""
     if job.sharing is None or (given.dest and not given.user):
         return []
-    undone: List[str] = []
     secrets = _secrets(job)
     actions = accounts.actions(job.accounts, job.sharing, job.state_dir, job.config, secrets)
-    for action in actions:
-        left = os.geteuid() != 0 or (action.on_accounts and job.root != "/")
-        # What comes after it may need the group that is not there yet.
-        if given.dry_run:
+    if given.dry_run:
+        for action in actions:
             print(f"would do: {action.text}")
-        elif left or undone:
-            undone.append(action.text)
-        else:
-            action.perform()
-            print(f"done: {action.text}")
-    return undone
+        return []
+    return asuser.make(job.accounts, actions)
 
 
 def _secrets(job: Job) -> List[str]:
@@ -341,7 +326,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
         )
     steps += _STEPS[job.name](job)
     runs = has_config and not (undone or given.dry_run or given.no_test)
-    runs = runs and _can_become(job, user)
+    runs = runs and asuser.can_become(job.accounts, user)
     test = [*job.command.words, "test"]
     if not runs:
         named = [_name(job), *test[1:]]
@@ -349,13 +334,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
     print(common.paint("left to do:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")
-    return _prove(job, test, user) if runs else 0
-
-
-def _can_become(job: Job, user: str) -> bool:
-    """Whether this process can do on this machine what the monitoring's USER will do."""
-    ids = job.accounts.user(user)
-    return job.root == "/" and ids is not None and os.geteuid() in (0, ids[0])
+    return asuser.prove(job.accounts, test, user) if runs else 0
 
 
 def _name(job: Job) -> str:
@@ -368,33 +347,6 @@ def _again(job: Job, given: argparse.Namespace) -> str:
     words += [word for user in given.user or () for word in ("--user", user)]
     words += ["--group", given.group] if given.group else []
     return shlex.join(words)
-
-
-def _prove(job: Job, test: List[str], user: str) -> int:
-    """Run the test as the monitoring user; its exit code."""
-    ids = job.accounts.user(user)
-    assert ids is not None  # noqa: S101 - the users in a Sharing are known
-    become = os.geteuid() == 0
-    print(
-        common.paint(f"{shlex.join(test)}{f' (as {user})' if become else ''}:", "bold"), flush=True
-    )
-    # What the administrator's own shell has set is not what the monitoring will have.
-    env = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-    try:
-        if not become:
-            return subprocess.run(test, env=env, cwd="/", check=False).returncode
-        groups = os.getgrouplist(user, ids[1])
-        return subprocess.run(
-            test,
-            env=env,
-            cwd="/",
-            check=False,
-            user=ids[0],
-            group=ids[1],
-            extra_groups=groups,
-        ).returncode
-    except OSError as error:
-        return common.fail(f"{user} cannot run {because(error, test[0])}", NOT_PUT)
 
 
 def _restart(job: Job, also: str = "") -> str:

@@ -57,6 +57,8 @@ def run(arguments: List[str], options: Options) -> int:
         return _drop(queue, chosen, given.yes)
     except LookupError as error:
         return common.fail(str(error.args[0]), common.NOT_UNDERSTOOD)
+    except BrokenPipeError:  # of stdout: nothing is wrong with the state folder
+        raise
     except OSError as error:
         return common.fail(because(error, queue.state_dir), 75)
 

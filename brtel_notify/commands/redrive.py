@@ -79,6 +79,10 @@ class _Progress(Log):
         told = self.wanted.intersection((fields.get("event"), *fields.get("together_with", ())))
         if told:
             self.wanted -= told
-            print(f"[{self.total - len(self.wanted)}/{self.total}] {one_line(text)}", flush=True)
+            try:
+                line = f"[{self.total - len(self.wanted)}/{self.total}] {one_line(text)}"
+                print(line, flush=True)
+            except (OSError, ValueError):  # | head: that must not stop a delivery
+                pass
         if not told or not self.to_stderr:
             super().say(text, level, **fields)

@@ -236,6 +236,21 @@ def test_retry_delivers_what_was_dead_and_says_how_far_it_is(site: Site) -> None
     assert site.queued() == site.queued("dead") == []
 
 
+def test_retry_delivers_whoever_reads_how_far_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from brtel_notify.commands import redrive
+    from brtel_notify.log import Log
+
+    def closed(*words: object, **options: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("builtins.print", closed)
+    progress = redrive._Progress(Log(), {"1"})
+    progress.say("delivered", event="1")
+    assert progress.wanted == set()
+
+
 def test_retry_of_what_is_refused_again(site: Site) -> None:
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", "status": 422})
     site.notify(HOST, code=65)

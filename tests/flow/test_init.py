@@ -21,7 +21,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import pytest
 
@@ -869,3 +870,18 @@ def test_what_is_commented_out_can_be_put_in_force(tmp_path: Path) -> None:
 def test_nobody_can_be_the_fallback(box: Box) -> None:
     box.init(fallback="none")
     assert box.config().customer.fallback is None
+
+
+def test_it_is_proved_as_the_monitorings_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    from brtel_notify.commands import asuser, init
+    from brtel_notify.options import Options
+
+    proved: List[Tuple[List[str], str]] = []
+    setup: Any = SimpleNamespace(accounts=None, config="/c.yml", state_dir="/s")
+    here: Any = SimpleNamespace(sharing=SimpleNamespace(users=("nagios",)))
+    monkeypatch.setattr(asuser, "running", lambda: "/usr/bin/brtel-notify")
+    monkeypatch.setattr(asuser, "can_become", lambda known, user: True)
+    monkeypatch.setattr(asuser, "prove", lambda known, test, user: proved.append((test, user)))
+    init._test(setup, Options(), here, [])
+    words = ["/usr/bin/brtel-notify", "--config", "/c.yml", "--state-dir", "/s", "test"]
+    assert proved == [(words, "nagios")]

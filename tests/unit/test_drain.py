@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from brtel_notify.drain import Drain, Place
+from brtel_notify.lock import DrainLock
 from brtel_notify.log import Log
 from brtel_notify.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
 
@@ -22,3 +24,29 @@ def test_what_stands_in_the_way_is_told_once_until_it_is_over(
         drain._tell(verdict)
     said = capsys.readouterr().err.splitlines()
     assert ["No space left" in line for line in said] == [True, False, False, True]
+
+
+def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = []
+
+    def head(event_id: str, behind: object) -> Verdict:
+        time.sleep(0.2)
+        with DrainLock(str(tmp_path)) as taken:
+            free.append(taken)
+        return DONE
+
+    def interrupted(timeout: object = None) -> None:
+        raise KeyboardInterrupt
+
+    drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
+    for number in "12":
+        drain.lanes.add(number, number)
+    monkeypatch.setattr(drain, "_look", lambda: None)
+    monkeypatch.setattr(drain, "_ready", lambda: True)
+    monkeypatch.setattr(drain, "_head", head)
+    monkeypatch.setattr(drain, "_collect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drain.run()
+    assert free == [False, False]

@@ -320,6 +320,19 @@ def test_a_clock_set_back_between_processes_does_not_change_the_order(
     assert waiting.pending() == [first.id, second.id]
 
 
+def test_a_clock_set_back_stays_noticed_after_the_first_event(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [waiting.add(capture()).id]
+    for minutes in (600, 599):
+        monkeypatch.setattr(queue, "_latest", 0)  # another process
+        earlier = int(ids[0][:20]) - minutes * 60 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda earlier=earlier: earlier)
+        ids.append(waiting.add(capture()).id)
+        os.utime(waiting.folder, ns=(earlier, earlier))  # the kernel's clock was set back, too
+    assert waiting.pending() == ids
+
+
 def test_a_file_larger_than_any_event_is_damaged(
     waiting: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,6 +321,14 @@ def test_damaged_file_is_reported_and_set_aside(path: Path, data: bytes, says: s
     assert [each.key for each in loaded(path).entries()] == ["nagios:a"]
 
 
+@pytest.mark.parametrize(("was", "now"), [(b"nagios:a", b"nagios:\\a"), (b'": {', b'":{')])
+def test_a_slip_in_a_key_is_reported_or_read(path: Path, was: bytes, now: bytes) -> None:
+    data = saved(path, entry("nagios:a", 1), entry("nagios:b", 2)).replace(was, now, 1)
+    path.write_bytes(data)
+    state, damage = State.peek(str(path))
+    assert (damage is None) == (len(state.entries()) == 2)
+
+
 def test_damages_of_one_second_are_all_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
     for text in ("one", "two", "three"):

@@ -144,6 +144,19 @@ def test_what_cannot_be_opened_ahead_is_the_calls_own_error(certificate: Path) -
             assert raised.value.retry
 
 
+def test_a_thread_that_cannot_be_started_costs_a_call_nothing(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with serving(certificate) as server, transport(server.server_port, certificate, Clock()) as way:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            way.open_ahead(1, 30.0)
+        assert way.send(POST, 2.0)[0] == 200
+
+
 def test_a_server_that_never_greets_costs_a_call_its_time_and_nothing_was_sent(
     certificate: Path,
 ) -> None:
