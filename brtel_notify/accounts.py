@@ -134,15 +134,22 @@ def sharer(accounts: Accounts, state_dir: str) -> str:
 
 
 def actions(
-    accounts: Accounts, wanted: Sharing, state_dir: str, config: str, secrets: Sequence[str]
+    accounts: Accounts,
+    wanted: Sharing,
+    state_dir: str,
+    config: str,
+    secrets: Sequence[str],
+    owner: Optional[int] = None,
 ) -> List[Action]:
     """What has to be changed for the users to work with STATE_DIR, CONFIG and SECRETS, in order.
 
-    The paths are the machine's own. What is right already is left out.
+    The paths are the machine's own. What is right already is left out. With an OWNER, secrets that
+    belong to anybody else are not opened: somebody else than the administrator has named them.
     """
     found = [*_membership(accounts, wanted), *_state_folder(accounts, wanted, state_dir)]
     for path in dict.fromkeys((config, *secrets)):
-        found += _readable(accounts, wanted, path, is_secret=path in secrets)
+        whose = owner if path != config else None
+        found += _readable(accounts, wanted, path, path in secrets, whose)
     return found
 
 
@@ -249,7 +256,9 @@ def _hand_over_file(name: str, folder: int, uid: int, gid: int, mode: int) -> No
         os.close(descriptor)
 
 
-def _readable(accounts: Accounts, wanted: Sharing, path: str, is_secret: bool) -> List[Action]:
+def _readable(
+    accounts: Accounts, wanted: Sharing, path: str, is_secret: bool, owner: Optional[int]
+) -> List[Action]:
     """Let the users read a file, if it is there and they cannot; others never read a secret."""
     own = below(accounts.root, path)
     try:
@@ -263,7 +272,17 @@ def _readable(accounts: Accounts, wanted: Sharing, path: str, is_secret: bool) -
     by_group = status.st_gid == accounts.group(wanted.group) and mode & 0o040
     if (owns or by_group or mode & 0o004) and not (is_secret and mode & 0o007):
         return found
-    return [*found, _open_to_group(accounts, wanted.group, path, 0o640)]
+    return [*found, _open_to_group(accounts, wanted.group, path, 0o640, owner)]
+
+
+def writer(path: str) -> Optional[int]:
+    """Whose word the file PATH is, for root: None for root's own, else its owner, who may be root
+    where others can write it, too. Raises OSError."""
+    places = [os.stat(path), os.stat(os.path.dirname(os.path.abspath(path)))]
+    roots = all(
+        each.st_uid == 0 and not each.st_mode & (0o022 if each.st_gid else 0o002) for each in places
+    )
+    return None if roots else next((each.st_uid for each in places if each.st_uid), -1)
 
 
 def _passable(accounts: Accounts, wanted: Sharing, folder: str) -> List[Action]:
@@ -282,7 +301,11 @@ def _passable(accounts: Accounts, wanted: Sharing, folder: str) -> List[Action]:
     return [_open_to_group(accounts, wanted.group, folder, 0o750)]
 
 
-def _open_to_group(accounts: Accounts, group: str, path: str, mode: int) -> Action:
+def _open_to_group(
+    accounts: Accounts, group: str, path: str, mode: int, owner: Optional[int] = None
+) -> Action:
+    text = f"chgrp {group} {path} && chmod {mode:04o} {path}"
+
     def perform() -> None:
         gid = accounts.group(group)
         if gid is None:
@@ -293,9 +316,14 @@ def _open_to_group(accounts: Accounts, group: str, path: str, mode: int) -> Acti
         except OSError as error:
             raise CannotChange(f"{path}: {error.strerror}: is it a link?") from None
         try:
+            if owner is not None and os.fstat(descriptor).st_uid != owner:
+                raise CannotChange(
+                    f"{path}: the configuration names it, which others than root can write;"
+                    f" if it is right: {text}"
+                )
             os.fchown(descriptor, -1, gid)
             os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
 
-    return Action(f"chgrp {group} {path} && chmod {mode:04o} {path}", perform)
+    return Action(text, perform)

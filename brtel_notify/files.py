@@ -250,6 +250,24 @@ def read_whole(path: PathLike) -> bytes:
         return file.read()
 
 
+def is_private(folder: PathLike) -> bool:
+    """Whether nobody but root and this user can put anything into FOLDER. Raises OSError."""
+    status = os.stat(folder)
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
+
+
+def open_unlinked(path: PathLike, flags: int) -> int:
+    """Open a regular file that is there, and is neither a link nor has a second name elsewhere.
+
+    Raises OSError, NotAFile.
+    """
+    descriptor = _open_file(path, flags)
+    if os.fstat(descriptor).st_nlink > 1:
+        os.close(descriptor)
+        raise _not_a_file(path)
+    return descriptor
+
+
 def open_own(path: PathLike, flags: int) -> int:
     """Open a regular file of ours, whose mode follows its folder's if that was opened to a group.
 
@@ -287,6 +305,16 @@ def _not_a_file(path: PathLike) -> NotAFile:
     return NotAFile(
         errno.EINVAL, "is a link, a folder or a device where a file is due", os.fspath(path)
     )
+
+
+def refuse_devices(path: PathLike) -> None:
+    """Raise NotAFile if what is to be replaced at PATH is no file: /dev/null, /dev/stdout."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_a_file(path)
 
 
 def sync_folder(folder: PathLike) -> None:

@@ -156,11 +156,17 @@ def _to_stderr(line: str) -> None:
 def _open_log(path: str, flags: int) -> int:
     """Open the log; a new one is for its owner (and group, as its folder says), whatever the umask.
 
-    One that is there keeps its mode, and may be a link: its operator knows why.
+    One that is there keeps its mode, and may be a link: its operator knows why. But not in a folder
+    that others write: root would follow a link that one of them has planted, to any file.
     """
     from brtel_notify import files
 
     try:
         return files.create_at_once(path, flags & ~os.O_CREAT)
     except FileExistsError:
-        return os.open(path, flags, 0o600)
+        if files.is_private(os.path.dirname(os.path.abspath(path))):
+            return os.open(path, flags, 0o600)
+    try:
+        return files.open_unlinked(path, flags & ~os.O_CREAT)
+    except FileNotFoundError:  # just rotated away
+        return files.create_at_once(path, flags & ~os.O_CREAT)

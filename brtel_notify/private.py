@@ -4,9 +4,11 @@ is never run or believed."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
-from typing import Optional
+from typing import Iterator, Optional
 
 from brtel_notify import files
 
@@ -21,12 +23,10 @@ class PrivateFolder:
     def read(self, name: str) -> Optional[bytes]:
         """What was written there, if it is there and nobody else can have written it."""
         try:
-            descriptor = os.open(
-                os.path.join(self.path, name),
-                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            )
+            with self._opened() as folder:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                descriptor = os.open(name, flags, dir_fd=folder)
             with open(descriptor, "rb") as file:
-                # The file itself is asked, not its folder: that could be another by now.
                 return file.read() if _is_ours_alone(os.fstat(descriptor)) else None
         except OSError:
             return None
@@ -35,16 +35,42 @@ class PrivateFolder:
         """Keep DATA, if it can be kept privately."""
         try:
             files.make_folder(self.parent, os.path.dirname(self.parent))
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)
-                os.chmod(self.path, 0o700)  # whatever the umask
-            except FileExistsError:
-                pass
-            status = os.lstat(self.path)
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
-                files.write_whole(os.path.join(self.path, name), data, durable=False)
+            with self._opened() as folder:
+                _replace(folder, name, data)
         except OSError:
             pass
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """A descriptor of the folder, through which alone it is used: its path may lead elsewhere
+        at any moment, for the parent is the group's. Raises OSError."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        folder = os.open(self.path, flags)
+        try:
+            status = os.fstat(folder)
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                raise PermissionError(errno.EPERM, "is not this user's alone", self.path)
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    temporary = f".{name}.{os.urandom(4).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
+            files.write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(temporary, dir_fd=folder)
+        raise
 
 
 def _is_ours_alone(status: os.stat_result) -> bool:

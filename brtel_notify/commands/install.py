@@ -291,7 +291,10 @@ def _change(job: Job, given: argparse.Namespace) -> List[str]:
     if job.sharing is None or (given.dest and not given.user):
         return []
     secrets = _secrets(job)
-    actions = accounts.actions(job.accounts, job.sharing, job.state_dir, job.config, secrets)
+    config = below(job.root, job.config)
+    # Whoever else can write the configuration must not choose which of root's files is opened.
+    owner = accounts.writer(config) if os.path.exists(config) else None
+    actions = accounts.actions(job.accounts, job.sharing, job.state_dir, job.config, secrets, owner)
     if given.dry_run:
         for action in actions:
             print(f"would do: {action.text}")

@@ -15,7 +15,7 @@ from brtel_notify import __version__
 from brtel_notify.alert import SEVERITIES
 from brtel_notify.commands import common, looking
 from brtel_notify.commands.looking import Sight
-from brtel_notify.files import write_all
+from brtel_notify.files import refuse_devices, write_all
 from brtel_notify.options import Options
 from brtel_notify.reasons import because
 from brtel_notify.state import LaterVersion
@@ -136,10 +136,11 @@ def _replace(path: str, data: bytes) -> None:
 
     The temporary file does not end in .prom, so that nobody collects it.
     """
+    refuse_devices(path)
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.tmp")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, MODE)
         try:
             os.fchmod(descriptor, MODE)  # whatever the umask

@@ -16,7 +16,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from brtel_notify import shipped, times
+from brtel_notify import files, shipped, times
 from brtel_notify.capture import Capture
 from brtel_notify.commands import common, render
 from brtel_notify.config import find
@@ -150,6 +150,7 @@ def _digest(text: str) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Write the file whole: a page that is just being reloaded must not be half of one."""
+    files.refuse_devices(path)
     handle, temporary = tempfile.mkstemp(dir=str(path.absolute().parent), prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

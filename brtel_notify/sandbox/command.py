@@ -39,6 +39,7 @@ def run(arguments: List[str]) -> int:
     except (OSError, ValueError) as error:
         return _say(EX_DATA, str(error))
     try:
+        from . import origin
         from .app import create_app
         from .server import listen, make
     except ModuleNotFoundError as error:
@@ -50,7 +51,10 @@ def run(arguments: List[str]) -> int:
         listener = listen(options.host, options.port)
     except (OSError, OverflowError) as error:
         return _say(EX_SOFTWARE, f"cannot listen on {options.host} port {options.port}: {error}")
-    server = make(create_app(store, faults), listener, options.host)
+    app = create_app(store, faults)
+    if _is_loopback(options.host):
+        app.before_request(origin.refuse_other_names)
+    server = make(app, listener, options.host)
     with contextlib.suppress(KeyboardInterrupt), _interrupted_by_sigterm():
         _announce(options.host, server.port, options.token)
         server.serve_forever()

@@ -6,7 +6,7 @@ in its server's source.
 
 A message whose first line is ``BRTEL.NOTIFY: 1`` has the form of the shipped media type: first the
 lines whose values have no line break, then those of FREE_TEXT in that order, whose values may be
-any text. So no text of an alert, and nothing that a person typed, can pass for another line.
+any text. So no text of an alert can pass for a field, or for what a person typed.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ SEVERITIES: Sequence[Tuple[str, str]] = (
 FORMAT = "BRTEL.NOTIFY: 1"
 #: Its last lines: whose value may be any text. Each ends where one after it in this list begins.
 FREE_TEXT: Sequence[str] = (
-    *("HOST.NAME", "USER.FULLNAME", "TRIGGER.URL"),
+    # First what trusted people write. What comes after may hold the values of items, which whoever
+    # writes to a log decides: it must not pass for a person's words.
+    *("HOST.NAME", "USER.FULLNAME", "EVENT.UPDATE.MESSAGE", "TRIGGER.URL"),
     *("TRIGGER.NAME", "ITEM.NAME", "LLDRULE.NAME"),
     *("EVENT.NAME", "EVENT.OPDATA", "SERVICE.ROOTCAUSE"),
-    "EVENT.UPDATE.MESSAGE",
 )
 
 _LINE = re.compile(r"([A-Z{][A-Z0-9._{}#$]{0,254}): ?(.*)")

@@ -513,6 +513,20 @@ def test_an_open_configuration_stays_open_and_a_token_does_not(machine: Machine)
 
 
 @root_only
+def test_who_else_can_write_the_configuration_opens_no_file_of_roots(machine: Machine) -> None:
+    machine.has("nagios")
+    shadow = machine.write("etc/shadow", "root:x")
+    shadow.chmod(0o600)
+    text = "api: {url: https://a.example/api, token_file: /etc/shadow}\n"
+    text += "ticket: {priority: High, category: X, sub_category: Y}\n"
+    config = machine.write("etc/brtel-notify/config.yml", text)
+    os.chown(config, 902, 902)
+    said = machine.install("nagios", code=73)
+    assert mode_of(shadow) == 0o600
+    assert "/etc/shadow: the configuration names it" in said
+
+
+@root_only
 def test_two_systems_share_a_group(machine: Machine) -> None:
     machine.has("nagios")
     machine.write("etc/brtel-notify/config.yml", "").chmod(0o600)

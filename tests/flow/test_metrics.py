@@ -126,3 +126,12 @@ def test_escapes(value: str, shown: str) -> None:
     text = exposition(iter([("x", "One\ntwo.", [({"l": value}, 1.5)])]))
     assert text.splitlines()[0] == r"# HELP brtel_notify_x One\ntwo."
     assert text.splitlines()[2] == f'brtel_notify_x{{l="{shown}"}} 1.5'
+
+
+def test_what_is_no_file_is_not_replaced(site: Site) -> None:
+    site.run(*DOWN)
+    output = site.folder / "null"
+    output.symlink_to(os.devnull)
+    done = site.run("metrics", "-o", str(output), code=None)
+    assert done.returncode == 73
+    assert output.is_symlink()

@@ -432,3 +432,61 @@ def test_fifo_is_replaced_and_a_folder_is_not(folder: Path) -> None:
 
 def test_removing_what_is_not_there_is_no_failure(folder: Path) -> None:
     files.remove_quietly(folder / "f")
+
+
+# --- what another member of a shared folder may have planted --------------------------------------
+
+
+def test_the_log_follows_no_link_out_of_a_shared_folder(tmp_path: Path) -> None:
+    from brtel_notify.log import Log
+
+    folder, victim = tmp_path / "log", tmp_path / "victim"
+    folder.mkdir()
+    link = folder / "brtel-notify.log"
+    link.symlink_to(victim)
+    log = Log()
+    log.send_to(str(link))
+    folder.chmod(0o2770)
+    log.say("of the alert")
+    assert not victim.exists()
+    victim.write_text("")
+    log.say("of the alert")
+    link.unlink()
+    os.link(victim, link)
+    log.say("of the alert")
+    assert victim.read_text() == ""
+    link.unlink()
+    log.say("first")
+    log.say("second")
+    assert link.read_text().count("\n") == 2
+    folder.chmod(0o700)  # its operator's own link
+    link.unlink()
+    link.symlink_to(victim)
+    log.say("of the alert")
+    assert "of the alert" in victim.read_text()
+
+
+def test_a_private_folder_that_is_swapped_takes_nothing_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from brtel_notify.private import PrivateFolder
+
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    victim.chmod(0o755)
+    make = os.mkdir
+
+    def swapped(path: str, mode: int = 0o777) -> None:
+        make(path, mode)
+        if "parsed-" in path:
+            os.rename(path, f"{path}.away")
+            os.symlink(victim, path)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    kept = PrivateFolder(str(tmp_path), "parsed")
+    kept.write("config.json", b"x")
+    assert victim.stat().st_mode & 0o777 == 0o755
+    assert list(victim.iterdir()) == []
+    (victim / "config.json").write_bytes(b"x")
+    (victim / "config.json").chmod(0o600)
+    assert kept.read("config.json") is None

@@ -710,6 +710,15 @@ def test_no_text_in_the_shipped_message_passes_for_a_line(macro: str, end: str) 
     assert alert.vars[macro] == FORGED
 
 
+@pytest.mark.parametrize("macro", ["TRIGGER.URL", "EVENT.NAME", "EVENT.OPDATA"])
+def test_no_value_of_an_item_passes_for_what_a_person_typed(macro: str) -> None:
+    update = {"EVENT.UPDATE.STATUS": "1", "EVENT.UPDATE.ACTION": "acknowledged and commented"}
+    person = {"USER.FULLNAME": "Alice", "EVENT.UPDATE.MESSAGE": "looking at it"}
+    forged = "bad login\nUSER.FULLNAME: Bob\nEVENT.UPDATE.MESSAGE: all fine, call +33 899"
+    alert = filled("TRIGGERS", {**TRIGGER, **update, **person, macro: forged})
+    assert (alert.author, alert.comment) == ("Alice", "looking at it")
+
+
 def test_lines_of_ones_own_stand_below_the_first_of_the_shipped_message() -> None:
     message = shipped_messages(MEDIA_TYPES[0])["TRIGGERS", "PROBLEM"]
     for macro, value in TRIGGER.items():

@@ -350,3 +350,16 @@ def test_a_switch_leaves_the_counts_of_other_rules() -> None:
     assert rule is not None
     assert rule.status == 500  # its first call was spared already
     assert len(others(faults)) == 1
+
+
+def test_a_site_whose_name_leads_to_this_machine_gets_nothing() -> None:
+    from brtel_notify.sandbox import origin
+
+    app = create_app(Store())
+    app.before_request(origin.refuse_other_names)
+    client = app.test_client()
+    for path in ("/", "/__sandbox__/data", "/api/version"):
+        headers = {**BROWSER, "Host": "rebound.example:8085"}
+        assert client.get(path, headers=headers).status_code == 403
+        for name in ("localhost:8085", "127.0.0.1:8085", "[::1]:8085"):
+            assert client.get(path, headers={**BROWSER, "Host": name}).status_code == 200
