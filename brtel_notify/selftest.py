@@ -61,11 +61,33 @@ def prove(
         return report
     report.good(f"configuration: {path}")
     _prove_state_folder(state_dir, report)
+    _prove_paths(config, report)
     # What is parsed and compiled here need not be when the first alert comes.
     configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
     _prove_expressions(config, state_dir, report)
     _prove_api(config, state_dir, options, environ, variables, report)
     return report
+
+
+def _prove_paths(config: Config, report: Report) -> None:
+    """Paths that hold in whatever folder the monitoring runs us, and a log that can be written."""
+    paths = {
+        "api.token_file": config.api.token_file,
+        "api.password_file": config.api.password_file,
+        "api.ca_file": config.api.ca_file,
+        "templates": config.templates,
+    }
+    log = config.log
+    if log not in ("stderr", "syslog"):
+        paths["log"] = log
+        there = log if os.path.exists(log) else os.path.dirname(log) or "."
+        if os.path.isdir(log) or not os.path.exists(there) or not os.access(there, os.W_OK):
+            text = f"log: {log} cannot be written by this user"
+            report.bad(f"{config.place('log')}: {text}", MISCONFIGURED)
+    for key, path in paths.items():
+        if path and not os.path.isabs(path):
+            text = f"{key}: {path}: must begin with /: commands run in folders of their own"
+            report.bad(f"{config.place(key)}: {text}", MISCONFIGURED)
 
 
 def _prove_state_folder(state_dir: str, report: Report) -> None:

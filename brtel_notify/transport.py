@@ -173,6 +173,8 @@ def _reason(causes: List[BaseException], peer: str, seconds: float) -> str:
     for cause in reversed(causes):
         if isinstance(cause, socket.gaierror):
             return f"the name of {peer} cannot be resolved: {cause.strerror}"
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+            return f"{peer}: what answers there is no https: are scheme and port of api.url right?"
         # A plain OSError without an error number has a text, such as a proxy's refusal.
         if isinstance(cause, OSError) and (cause.strerror or type(cause) is OSError):
             return f"{peer}: {cause.strerror or cause}"

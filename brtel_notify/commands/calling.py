@@ -42,6 +42,8 @@ def answered(work: Callable[[], int]) -> int:
         return refused(error)
     except OutOfTime as error:
         return common.fail(f"api: {error}", common.UNAVAILABLE)
+    except BrokenPipeError:  # | head
+        raise
     except OSError as error:
         return common.fail(because(error, ""), common.UNFORESEEN)
 

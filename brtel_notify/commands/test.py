@@ -24,6 +24,8 @@ def run(arguments: List[str], options: Options) -> int:
     )
     made.add_argument("--account", metavar="CL…", help="with --open: on this customer instead")
     given = common.parse(made, arguments, options)
+    if given.account and not given.open:
+        made.error("--account goes with --open")
     report = selftest.prove(options, os.environ)
     if given.open and not report.code:
         _open(options, given.account, report)

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple
 
 import yaml
 from blocks import Block, blocks
-from support import Site
+from support import ENVIRONMENT, Site
 
 from brtel_notify import config
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -140,7 +140,7 @@ class Machine:
     def environment(self) -> Mapping[str, str]:
         """What the commands of a page see."""
         return {
-            **os.environ,
+            **ENVIRONMENT,
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(CHECKOUT),
             "HOME": str(self.root / "home"),

@@ -750,6 +750,13 @@ def raised_for(cause: BaseException, error: Exception) -> Exception:
             raised_for(ssl.SSLError(1, "[SSL] no shared cipher"), requests.exceptions.SSLError()),
             "acme.bluerocktel.net: [SSL] no shared cipher",
         ),
+        (
+            raised_for(
+                ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+                requests.exceptions.SSLError(),
+            ),
+            "acme.bluerocktel.net: what answers there is no https",
+        ),
     ],
 )
 def test_no_answer(server: responses.RequestsMock, cause: Exception, words: str) -> None:
