@@ -52,6 +52,8 @@ class PrivateFolder:
             status = os.fstat(folder)
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:
                 raise PermissionError(errno.EPERM, "is not this user's alone", self.path)
+            if stat.S_IMODE(status.st_mode) == 0o2700:  # made in a group's folder: for nobody else
+                os.fchmod(folder, 0o700)
             yield folder
         finally:
             os.close(folder)
