@@ -410,10 +410,11 @@ class Drain:
     def _fields(self, delivery: Delivery, verdict: Verdict, seconds: float) -> Dict[str, Any]:
         from brtel_notify import logfields
 
-        event, alert = delivery.event, delivery.alert
-        with self._state_lock:
-            state = delivery.state
-            entry = state.get(event.key or alert.key) or state.with_member(alert.key)
+        event, alert, entry = delivery.event, delivery.alert, None
+        if self.log.json:  # a line of text shows nothing of it, and the map may be large
+            with self._state_lock:
+                state = delivery.state
+                entry = state.get(event.key or alert.key) or state.with_member(alert.key)
         return logfields.fields(event, alert, entry, verdict, seconds)
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
