@@ -12,10 +12,9 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import List, Optional, Type
+from typing import List, Optional
 
-from servers import CHECKOUT, Daemon, free_port, missing, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, free_port, missing, need, wait_for
 from support import Site
 
 SHIPPED = CHECKOUT / "nagios" / "brtel-notify-icinga2.conf"
@@ -92,7 +91,7 @@ charset = "utf8"
 }
 
 
-class Icinga:
+class Icinga(Stoppable):
     """``with Icinga(folder, site, objects, drop_in):`` runs a daemon with OBJECTS and DROP_IN.
 
     Both are text in Icinga's language; DROP_IN is the one under test, of which only the program's
@@ -131,12 +130,8 @@ class Icinga:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def stop(self) -> None:
+        """End it, also twice."""
         self._daemon.stop()
 
     @property
@@ -215,7 +210,7 @@ def complaints(log: str) -> List[str]:
     ]
 
 
-class Director:
+class Director(Stoppable):
     """``with Director() as director:`` runs one, on a PostgreSQL of its own, without a web page.
 
     As root, PostgreSQL runs as ``postgres``, so everything is in a folder that others may enter.
@@ -241,12 +236,8 @@ class Director:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def stop(self) -> None:
+        """End it, also twice."""
         self._stack.close()
 
     def run(self, *arguments: str, stdin: str = "") -> str:

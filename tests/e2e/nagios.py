@@ -12,10 +12,9 @@ import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Dict, Iterator, List, Optional, Type
+from typing import Dict, Iterator, List, Optional
 
-from servers import CHECKOUT, Daemon, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, need, wait_for
 from support import Site
 
 DROP_IN = CHECKOUT / "nagios" / "brtel-notify.cfg"
@@ -130,7 +129,7 @@ def run(main: Path, pipe: Path, stdout: Path) -> Iterator[Daemon]:
         yield daemon
 
 
-class Nagios:
+class Nagios(Stoppable):
     """``with Nagios(folder, site, objects, macros=True) as nagios:`` runs a daemon for SITE.
 
     OBJECTS are its hosts and services, MACROS is enable_environment_macros. Everything it reads
@@ -171,12 +170,8 @@ class Nagios:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def stop(self) -> None:
+        """End it, also twice."""
         self._running.close()
 
     @property

@@ -59,7 +59,23 @@ def wait_for(what: str, look: Callable[[], T], seconds: float = PATIENCE) -> T:
         time.sleep(0.1)
 
 
-class Daemon:
+class Stoppable:
+    """What a ``with`` block ends, however it is left, by ``stop``."""
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it, also twice."""
+        raise NotImplementedError
+
+
+class Daemon(Stoppable):
     """``with Daemon(words, log) as daemon:`` runs a server in the foreground and ends it.
 
     Its output goes to the file LOG. It leads a process group of its own, and is ended by its own
@@ -94,14 +110,6 @@ class Daemon:
                 start_new_session=True,
             )
         return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.stop()
 
     @property
     def running(self) -> bool:

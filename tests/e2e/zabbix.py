@@ -16,11 +16,10 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Dict, Iterator, List, Optional, Type
+from typing import Any, Dict, Iterator, List, Optional
 
 import requests
-from servers import CHECKOUT, Daemon, free_port, missing, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, free_port, missing, need, wait_for
 from support import Site
 
 DROP_INS = CHECKOUT / "zabbix"
@@ -98,7 +97,7 @@ class Refused(AssertionError):
     """The frontend's API answered with an error."""
 
 
-class Zabbix:
+class Zabbix(Stoppable):
     """``with Zabbix(folder, site) as zabbix:`` runs one, whose alert script serves SITE.
 
     Everything it reads and writes is in FOLDER, a short path (it holds a socket) that any user may
@@ -133,12 +132,8 @@ class Zabbix:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def stop(self) -> None:
+        """End it, also twice."""
         self._stack.close()
 
     # --- the three programs ----------------------------------------------------------------------
