@@ -41,9 +41,22 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return "\n".join(lines)
 
 
-def parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
-    """The parser of one command, with the global options and an example."""
-    made = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help may be a text of its own: SCREEN, where a list would be longer."""
+
+    screen = ""
+
+    def format_help(self) -> str:
+        return self.screen or super().format_help()
+
+
+def parser(command: str, about: str, example: str, screen: str = "") -> argparse.ArgumentParser:
+    """The parser of one command, with the global options and an example.
+
+    SCREEN is what ``--help`` shows of a command whose options, a line each, would fill more than a
+    screen of 24 lines. The manual pages have them all, a paragraph each.
+    """
+    made = _Parser(
         prog=f"brtel-notify {command}",
         description=about,
         epilog=f"example:\n  {example}",
@@ -51,6 +64,9 @@ def parser(command: str, about: str, example: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_globals(made)
+    if screen:
+        made.usage = screen.partition("usage: ")[2].partition("\n")[0]
+        made.screen = screen
     return made
 
 

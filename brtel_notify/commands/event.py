@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import List, Tuple
 
 from brtel_notify.commands import common
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import event
 
+_SCREEN = """\
+usage: brtel-notify event --host TEXT [OPTION]...
+
+Takes an alert of any program, by flags or as a JSON object.
+
+  --host TEXT        the host (needed, but for a test); --address TEXT: its IP
+  --service TEXT     the service on that host, if it is about one
+  --key TEXT         what failed, where these do not say it: a ticket for each
+  --state TEXT       the state in the program's own word: DOWN, OK...
+  --severity TEXT    critical, warning, info or ok, or another usual word for it
+  --since TEXT       when it began: seconds since 1970 or 2026-11-21T18:37:29Z
+  --output TEXT      what the check says; --long-output TEXT: whatever more
+  --title TEXT       a headline; --url TEXT: a web page about the alert
+  --kind KIND        problem, recovery, acknowledgement, comment, downtime,
+                     flapping, test; without it, what state and severity say
+  --author TEXT      who acknowledged or commented; --comment TEXT: their words
+  --var NAME=VALUE   a variable of your own (vars.NAME); may be repeated
+  --json FILE        all these from a JSON object; -: from stdin; a flag wins
+  --dry-run          show what would be done
+  --config FILE, --state-dir DIR, --log-format text|json, -v, -h: as everywhere
+
+example:
+  brtel-notify event --host db1 --service backup --severity warning
+"""
+
 
 def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     """The flags as given, checked, and the text of ``--json``. Raises UsageError."""
+    given = common.parse(parser(), arguments, options)
+    options.dry_run = options.dry_run or given.dry_run
+    return _own(arguments), "" if given.json is None else _text(given.json)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     made = common.parser(
         "event",
         "Takes an alert of any program, by flags or as a JSON object.",
         "brtel-notify event --host db1 --service backup --severity warning --output 'late'",
+        _SCREEN,
     )
     made.add_argument("--dry-run", action="store_true", help="show what would be done")
     event.add_arguments(made)
-    given = common.parse(made, arguments, options)
-    options.dry_run = options.dry_run or given.dry_run
-    return _own(arguments), "" if given.json is None else _text(given.json)
+    return made
 
 
 _GLOBAL_FLAGS = ("-v", "--verbose", "--dry-run")

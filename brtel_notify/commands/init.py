@@ -40,6 +40,33 @@ sudo brtel-notify init
   brtel-notify init --url acme.bluerocktel.net --token-file - --priority High \\
     --category Infrastructure --sub-category "PBX / 3CX" --fallback CL000001 < token"""
 
+_SCREEN = """\
+usage: brtel-notify init [OPTION]...
+
+Asks what brtel-notify needs, proves each answer, writes configuration and token
+file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
+
+  --url ADDRESS      where BlueRockTEL is; --proxy URL, --ca-file FILE: the way
+  --token-file FILE  the file that holds the API token (-: stdin); or
+  --email ADDRESS    log in as this user; --password-file FILE: the password's
+  --priority NAME    of tickets: a name, a part of it, or a number; likewise
+  --category NAME, --sub-category NAME, --team NAME
+  --fallback CL...   who gets the tickets of hosts that nobody owns, or none
+  --language WORD    of the tickets: en or fr (en)
+  --system NAME      librenms, nagios, icinga, zabbix or none; may be repeated
+  --user NAME        whom else the monitoring runs as; may be repeated
+  --group NAME       the group that shares the state folder
+  --force            replace files that are there
+  --dry-run          show the file, and write nothing
+  --no-test          do not run the test; --root DIR: the machine's root folder
+  --config FILE, --state-dir DIR, --log-format text|json, -v, -h: as everywhere
+
+examples (without a terminal, what has no default must be given):
+  sudo brtel-notify init
+  brtel-notify init --url acme.bluerocktel.net --token-file - --priority High \\
+    --category Infrastructure --sub-category "PBX / 3CX" --fallback none <token
+"""
+
 
 class _Here(NamedTuple):
     """This machine: the monitoring that shall open tickets, and who works with the state folder."""
@@ -68,7 +95,7 @@ class _Setup:
 
 def run(arguments: List[str], options: Options) -> int:
     """Ask, write, test; the exit code."""
-    given = common.parse(_parser(), arguments, options)
+    given = common.parse(parser(), arguments, options)
     given.dry_run = given.dry_run or options.dry_run
     setup = _Setup(given, options)
     try:
@@ -93,9 +120,9 @@ def run(arguments: List[str], options: Options) -> int:
     return _finish(setup, options, here, undone)
 
 
-def _parser() -> argparse.ArgumentParser:
-    made = common.parser("init", _ABOUT, _EXAMPLE)
-    made.usage = "brtel-notify init [OPTION]..."
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = common.parser("init", _ABOUT, _EXAMPLE, _SCREEN)
     add = made.add_argument_group("answers").add_argument
     add("--url", metavar="ADDRESS", help="where BlueRockTEL is: acme.bluerocktel.net")
     add("--token-file", metavar="FILE", help="the file that holds the API token; -: stdin does")

@@ -30,6 +30,28 @@ folder, configuration and token (several users share the group brtel-notify), ru
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
 unless --force says otherwise. With --dest only the file is put, unless --user says for whom.
 """
+_SCREEN = """\
+usage: brtel-notify install [OPTION]... SYSTEM
+
+Puts the drop-in of SYSTEM (librenms, nagios, icinga, zabbix, systemd) where it
+is read, lets the system's user work with state folder, configuration and token
+(several users share the group brtel-notify), runs `brtel-notify test` as that
+user, and says what is left to do. Run it as root.
+
+  --print            print the file and change nothing
+  --dest PATH        only put the file there: a folder, or a file
+  --file NAME        another of the system's files, for --print
+  --force            replace a file that was changed, which else is kept
+  --dry-run          say what would be done
+  --user NAME        whom the system runs as (may be given again)
+  --group NAME       the group that shares the state folder
+  --root DIR         the machine's root folder is DIR
+  --no-test          do not run brtel-notify test
+  --config FILE, --state-dir DIR, --log-format text|json, -v, -h: as everywhere
+
+example:
+  sudo brtel-notify install nagios
+"""
 
 
 class Job(NamedTuple):
@@ -58,7 +80,7 @@ class _Stop(Exception):
 
 def run(arguments: List[str], options: Options) -> int:
     """Put, or print, the drop-in of one system; the exit code."""
-    given = common.parse(_parser(), arguments, options, intermixed=True)
+    given = common.parse(parser(), arguments, options, intermixed=True)
     given.dry_run = given.dry_run or options.dry_run
     try:
         job = _job(given, options)
@@ -77,9 +99,9 @@ def run(arguments: List[str], options: Options) -> int:
     return _finish(job, given, undone)
 
 
-def _parser() -> argparse.ArgumentParser:
-    made = common.parser("install", _ABOUT, "sudo brtel-notify install nagios")
-    made.usage = "brtel-notify install [OPTION]... SYSTEM"
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = common.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
     made.add_argument("system", choices=list(SYSTEMS), help=", ".join(SYSTEMS), metavar="SYSTEM")
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")

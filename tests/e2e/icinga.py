@@ -156,12 +156,24 @@ class Icinga(Stoppable):
         Path(f"{plugin}.code").write_text(str(code))
         runs = Path(f"{plugin}.runs")
         before = _size(runs)
+        asked = float("-inf")
+
+        def ran() -> bool:
+            # Asked for while Icinga still takes the last result in, a check is put off by minutes.
+            nonlocal asked
+            if _size(runs) == before and time.monotonic() > asked + 3:
+                self._ask_for_check(host, service)
+                asked = time.monotonic()
+            return _size(runs) > before
+
+        wait_for(f"the plugin of {host} {service} runs", ran)
+
+    def _ask_for_check(self, host: str, service: str) -> None:
         now = int(time.time())
         if service:
             self.command("SCHEDULE_FORCED_SVC_CHECK", host, service, now)
         else:
             self.command("SCHEDULE_FORCED_HOST_CHECK", host, now)
-        wait_for(f"the plugin of {host} {service} runs", lambda: _size(runs) > before)
 
     def result(self, host: str, service: str = "") -> str:
         """The last check's state, output and performance data; empty before it is written."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+from argparse import SUPPRESS, ArgumentParser
 from typing import Tuple
 
 import pytest
 from support import CAPTURES, Site
 
 from brtel_notify.cli import COMMANDS
-from brtel_notify.commands import tables
+from brtel_notify.commands import event, init, install, tables
 
 HOST = "nagios4-host-problem"
 SERVICE = "nagios4-service-problem"
-
-#: Help that is longer, or wider, than a screen still.
-LONG = {"event": 48, "install": 36, "init": 60}
-WIDE = {*LONG}
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "nagios", "icinga", "zabbix", "librenms", "event"])
@@ -29,10 +27,21 @@ def test_help_fits_a_screen_and_shows_an_example(site: Site, command: str) -> No
     code = 3 if command == "check" else 0
     said = site.run(command, "--help", env={"COLUMNS": "80"}, code=code).stdout
     lines = said.splitlines()
-    assert len(lines) <= LONG.get(command, 24)
-    assert command in WIDE or max(map(len, lines)) <= 80
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
     assert "example" in said
     assert f"brtel-notify {command}" in said
+
+
+@pytest.mark.parametrize(
+    "parser", [event.parser(), init.parser(), install.parser()], ids=lambda parser: parser.prog
+)
+def test_help_that_is_a_text_of_its_own_names_every_option(parser: ArgumentParser) -> None:
+    said = parser.format_help()
+    for action in parser._actions:
+        if action.help != SUPPRESS and action.option_strings:
+            names = "|".join(map(re.escape, action.option_strings))
+            assert re.search(rf"(?<![\w-])({names})(?![\w-])", said), action
 
 
 def test_the_help_names_every_command(site: Site) -> None:
