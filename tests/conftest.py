@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Iterator, List
 
@@ -15,14 +17,22 @@ from brtel_notify.sandbox.testing import SandboxProcess
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
 
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 E2E = Path(__file__).parent / "e2e"
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out.
 
-    The tests of a file share its server, so they stay in one process.
+    The tests of a file share its server, so they stay in one process. Where ``make e2e`` follows,
+    BRTEL_NOTIFY_E2E=later spares them from running twice.
     """
+    if os.environ.get("BRTEL_NOTIFY_E2E") == "later":
+        later = [item for item in items if E2E in item.path.parents]
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in later]
     for item in items:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)
