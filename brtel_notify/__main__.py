@@ -1,7 +1,5 @@
 """``python -m brtel_notify``."""
 
-import sys
+from brtel_notify.cli import entry
 
-from brtel_notify.cli import main
-
-sys.exit(main())
+entry()

@@ -92,18 +92,20 @@ def _key_characters(text: str) -> Iterator[str]:
             yield char
 
 
-_REFERENCE = re.compile(r"BN-[0-9a-f]{12}")
+_REFERENCE = r"BN-[0-9a-f]{12}"
 
 
 def last_reference(text: str) -> Optional[str]:
     """The reference of ours at the end of a ticket's TEXT, where we write it; None without one."""
-    found = _REFERENCE.findall(text)
+    found = re.findall(_REFERENCE, text)
     return found[-1] if found else None
 
 
 def without_references(text: str) -> str:
     """TEXT with what looks like a reference made to look only so: an alert must not forge one."""
-    return _REFERENCE.sub(lambda found: found[0].replace("-", "\u2011"), text)
+    if "BN-" not in text:
+        return text
+    return re.sub(_REFERENCE, lambda found: found[0].replace("-", "\u2011"), text)
 
 
 def reference(key: str) -> str:

@@ -98,6 +98,8 @@ class Drain:
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
         self._looked = 0.0
+        #: The last newcomer, as it was read: a lone one need not be read twice.
+        self._newest: Optional[Tuple[Event, Alert]] = None
         self._told: Dict[str, Dict[str, Any]] = {}  # what the log will say of events just tried
         self._halts_told: Set[str] = set()
         #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
@@ -155,7 +157,11 @@ class Drain:
         if not ready and not self._running:
             return False
         if len(ready) == 1 and not self._running and self.inline:
-            self._conclude(ready[0], self._head(*self._taken(ready[0])))
+            event_id, behind = self._taken(ready[0])
+            read, self._newest = self._newest, None
+            if read is not None and read[0].id != event_id:
+                read = None
+            self._conclude(ready[0], self._head(event_id, behind, read))
             return True
         self._start(ready)
         self._collect()
@@ -166,7 +172,7 @@ class Drain:
         now = time.monotonic()
         if self.lanes.busy and now - self._looked < LOOK_EVERY:
             return
-        self._looked = now
+        self._looked, self._newest = now, None
         for event_id in self._newcomers():
             if self.is_over():
                 return
@@ -247,6 +253,7 @@ class Drain:
             self._admit_alert(event, alert)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
+        self._newest = event, alert
         lane = self._lane(alert)
         if lane is None:
             return
@@ -375,8 +382,13 @@ class Drain:
         event_id = self.lanes.take(lane)
         return event_id, self.lanes.behind(event_id, lane)
 
-    def _head(self, event_id: str, behind: List[str]) -> Verdict:
-        """Deliver the first event of a lane, BEHIND which others wait; never raises."""
+    def _head(
+        self, event_id: str, behind: List[str], read: Optional[Tuple[Event, Alert]] = None
+    ) -> Verdict:
+        """Deliver the first event of a lane, BEHIND which others wait; never raises.
+
+        READ is the event, where it was read just now.
+        """
         if not self._ready():
             assert self.halt is not None  # noqa: S101 - _ready() said so
             return self.halt
@@ -387,12 +399,11 @@ class Drain:
         assert self._state is not None  # noqa: S101
         self._desk.probing = self.breaker.is_open
         try:
-            event = self.queue.load(event_id)
+            event, alert = read or self._read(event_id)
         except FileNotFoundError:
             return Verdict(Outcome(IGNORED, "was taken out of the queue"))
         except (OSError, Damaged) as error:
             return _waits(DISK, f"{event_id}: {error}")
-        alert = sources.parse(event.capture)
         delivery = Delivery(
             event,
             alert,
@@ -417,12 +428,15 @@ class Drain:
                 entry = state.get(event.key or alert.key) or state.with_member(alert.key)
         return logfields.fields(event, alert, entry, verdict, seconds)
 
+    def _read(self, event_id: str) -> Tuple[Event, Alert]:
+        event = self.queue.load(event_id)
+        return event, sources.parse(event.capture)
+
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
         """The events behind one in its lane; each is read only when somebody asks for it."""
         for event_id in event_ids:
             try:
-                event = self.queue.load(event_id)
-                yield event, sources.parse(event.capture)
+                yield self._read(event_id)
             except (OSError, ValueError):  # it will be judged when its turn comes
                 return
 

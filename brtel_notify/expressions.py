@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 #: A lookup's value is never longer.
 VALUE_CHARACTERS = 1_000
 #: A field of the alert, or one of its variables: what nearly every lookup is.
-_SIMPLE = re.compile(r"\{\{\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*\}\}")
+_SIMPLE = r"\{\{\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*\}\}"
 
 
 def value(source: str, context: Mapping[str, Any]) -> str:
     """A ``{{ }}`` of the configuration as plain text. Raises jinja2.TemplateError and more."""
-    simple = _SIMPLE.fullmatch(source)
+    simple = re.fullmatch(_SIMPLE, source)
     if simple is not None:
         field, variable = simple.groups()
         text = str(context[field]) if field else context["vars"][variable]

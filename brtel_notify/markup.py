@@ -16,7 +16,7 @@ TAGS = frozenset(("br", "img", "ul", "ol", "li", "strong", "i", "p", "a"))
 _VOID = frozenset(("br", "img"))
 _ATTRIBUTES = {"a": ("href",), "img": ("src", "alt")}
 _ADDRESSES = frozenset(("href", "src"))
-_SAFE_ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s]+", re.IGNORECASE)
+_SAFE_ADDRESS = r"(?i:https?://|mailto:)[^\s]+"
 #: What stands inside these is no text for a reader.
 _SILENT = frozenset(("script", "style", "title"))
 #: What people write in templates, and the nearest that is kept.
@@ -44,10 +44,8 @@ DEEPEST = 40
 _TAG = re.compile(
     r"""<(/?)([A-Za-z][A-Za-z0-9:-]*)(?=[\s/>])((?:[^<>"']|"[^<"]*"|'[^<']*')*|[^<>]*)>"""
 )
-_DECLARATION = re.compile(r"<[!?][^<>]*>")
-_ATTRIBUTE = re.compile(
-    r"""(?:^|(?<=[\s"'/]))([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
-)
+_DECLARATION = r"<[!?][^<>]*>"
+_ATTRIBUTE = r"""(?:^|(?<=[\s"'/]))([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
 #: No attribute of ours needs more; it bounds the search in one that never ends.
 _ATTRIBUTES_LENGTH = 8_000
 #: Control characters: BlueRockTEL drops NUL, and nobody sees the others.
@@ -170,7 +168,9 @@ def _visible(text: str) -> str:
 def _kept(tag: str, source: str) -> str:
     """Those attributes in SOURCE that TAG may have, the first of each name."""
     found = {}
-    for match in _ATTRIBUTE.finditer(source[:_ATTRIBUTES_LENGTH]) if tag in _ATTRIBUTES else ():
+    if tag not in _ATTRIBUTES:
+        return ""
+    for match in re.finditer(_ATTRIBUTE, source[:_ATTRIBUTES_LENGTH]):
         name = match[1].lower()
         if name in _ATTRIBUTES[tag] and name not in found:
             value = next(group for group in match.groups()[1:] if group is not None)
@@ -178,7 +178,7 @@ def _kept(tag: str, source: str) -> str:
     return "".join(
         f' {name}="{escaped(value, quotes=True)}"'
         for name, value in found.items()
-        if name not in _ADDRESSES or _SAFE_ADDRESS.fullmatch(value)
+        if name not in _ADDRESSES or re.fullmatch(_SAFE_ADDRESS, value)
     )
 
 
@@ -235,7 +235,9 @@ def _end_of_unread(
         end = ends.after("-->", place + 4)
         if end is not None:
             return end
-    declaration = _DECLARATION.match(source, place)
+    if not source.startswith(("<!", "<?"), place):
+        return None
+    declaration = re.compile(_DECLARATION).match(source, place)
     return declaration.end() if declaration else None
 
 

@@ -22,7 +22,7 @@ STATE_WORDS = (
     *("up", "down", "unreachable"),
     *("not classified", "information", "informational", "average", "high", "disaster"),
 )
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)?")
+_DURATION = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)?"
 _UNITS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 #: No length of time in a configuration means more than this; dates beyond it do not work.
 LONGEST = 36_500 * 86_400.0
@@ -255,7 +255,7 @@ def boolean(tree: Tree) -> bool:
 
 def duration(tree: Tree) -> float:
     """A length of time in seconds: 90s, 30m, 4h, 7d, 2w; a bare number is seconds."""
-    match = _DURATION.fullmatch(tree.written)
+    match = re.fullmatch(_DURATION, tree.written)
     if match is None:
         raise tree.error("must be a length of time such as 30m, 4h or 1d")
     value = float(match[1]) * _UNITS[match[2]]

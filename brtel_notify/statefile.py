@@ -21,11 +21,10 @@ VERSION = 1
 _HEAD = b'{\n  "version": 1,\n  "tickets": {'
 _FOOT = b"\n  }\n}\n"
 _BEGIN, _END = b'\n    "', b"\n    }"
-_EVERY_BEGIN = re.compile(re.escape(_BEGIN))
 #: A key as only we write it: what a person's slip made of one must not be met in an entry's place.
-_WHOLE_BEGIN = re.compile(rb'\n    "(?:[^"\\\n]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))*": \{\n')
+_WHOLE_BEGIN = rb'\n    "(?:[^"\\\n]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))*": \{\n'
 #: Ways to write a character that are right, and not ours: a key so written would not be found.
-_OTHER_ESCAPES = re.compile(rb"\\(?:/|u[0-9a-f]{0,3}[A-F])")
+_OTHER_ESCAPES = rb"\\(?:/|u[0-9a-f]{0,3}[A-F])"
 
 
 class LaterVersion(Exception):
@@ -82,7 +81,7 @@ class Texts:
 
     def keys(self) -> List[str]:
         """The keys of all entries."""
-        return [*self._keys(_EVERY_BEGIN), *self._misfits]
+        return [*self._keys(re.compile(re.escape(_BEGIN))), *self._misfits]
 
     def keys_with(self, text: str) -> List[str]:
         """The keys of the entries in which the JSON of TEXT stands somewhere."""
@@ -182,9 +181,9 @@ def _is_in_our_shape(data: bytes) -> bool:
         return False
     if not data.isascii() or data.count(_BEGIN) != data.count(_END):
         return False
-    if sum(1 for _ in _WHOLE_BEGIN.finditer(data)) != data.count(_BEGIN):
+    if sum(1 for _ in re.finditer(_WHOLE_BEGIN, data)) != data.count(_BEGIN):
         return False
-    return _OTHER_ESCAPES.search(data) is None
+    return re.search(_OTHER_ESCAPES, data) is None
 
 
 def _any_json(data: bytes) -> Dict[str, str]:

@@ -37,11 +37,9 @@ UNITS = "lib/systemd/system"  # Debian 12 has no /usr/lib/systemd/system in pack
 #: No entry point of setuptools: that would search for the package's metadata on every alert.
 COMMAND = """\
 #!/usr/bin/python3
-import sys
+from brtel_notify.cli import entry
 
-from brtel_notify.cli import main
-
-sys.exit(main())
+entry()
 """
 #: Files below packaging/, build/ and the checkout, and where they go.
 FILES = {

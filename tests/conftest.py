@@ -17,7 +17,7 @@ from brtel_notify.sandbox.testing import SandboxProcess
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
+# A shell that starts us in the background has us ignore Ctrl-C, and so all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 E2E = Path(__file__).parent / "e2e"

@@ -151,11 +151,11 @@ def var_flags(words: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
 
 
 _EPOCH = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
-_DATE_AND_TIME = re.compile(
+# Compiled when the first such text comes: most sources give an epoch.
+_DATE_AND_TIME = (
     r"([0-9]{4})[-./]([0-9]{2})[-./]([0-9]{2})"
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?)?"
-    r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?",
-    re.IGNORECASE | re.ASCII,
+    r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
 
@@ -170,7 +170,7 @@ def date_and_time(text: str) -> Optional[float]:
 
     Without a zone it is in the server's own. None when TEXT is no such thing.
     """
-    found = _DATE_AND_TIME.fullmatch(text[:60].strip())
+    found = re.fullmatch(_DATE_AND_TIME, text[:60].strip(), re.IGNORECASE | re.ASCII)
     if found is None:
         return None
     zone = found.group(7)

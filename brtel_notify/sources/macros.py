@@ -48,7 +48,7 @@ SEVERITIES: Mapping[str, str] = {
 }
 
 _PREFIXES = ("NAGIOS_", "ICINGA_")
-_UNEXPANDED = re.compile(r"\$[A-Za-z0-9_.:@]{1,255}\$")
+_UNEXPANDED = r"\$[A-Za-z0-9_.:@]{1,255}\$"
 
 
 def parse(capture: Capture) -> Alert:
@@ -118,7 +118,7 @@ def _macro_name(variable: str) -> str:
 
 def _expanded(value: str) -> str:
     """VALUE, or nothing when it is a macro that the daemon left as it was, ``$SERVICEDESC$``."""
-    return "" if _UNEXPANDED.fullmatch(value) else value
+    return "" if value.startswith("$") and re.fullmatch(_UNEXPANDED, value) else value
 
 
 def _custom(macros: Mapping[str, str]) -> Iterator[Tuple[str, str]]:

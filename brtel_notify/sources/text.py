@@ -22,8 +22,8 @@ _OBEYED: Dict[int, Optional[int]] = {
 }
 _OBEYED[0x2028] = _OBEYED[0x2029] = 0x0A  # Unicode's own line and paragraph separators
 
-_NO_ESCAPED_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# Half characters that stand for no byte of the source.
+_NO_ESCAPED_BYTE = "[\ud800-\udc7f\udd00-\udfff]"
 
 # How much raw text is looked at for each character kept: enough for text that is mostly colour
 # codes or blanks, and a bound on the work that one absurd field can cause.
@@ -75,8 +75,12 @@ def _is_web_url(url: str) -> bool:
 
 def safe(text: str) -> str:
     """TEXT with nothing in it that a terminal or a browser would obey, lines ended by newlines."""
-    if _SURROGATE.search(text):
-        text = _NO_ESCAPED_BYTE.sub("\ufffd", text)
+    if text.isprintable():  # as nearly all of an alert's hundred variables are
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = re.sub(_NO_ESCAPED_BYTE, "\ufffd", text)
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OBEYED)
 

@@ -63,8 +63,8 @@ LAUNCHER = f"""\
 import sys
 sys.path.insert(0, {{lib!r}})
 {{first}}
-from brtel_notify.cli import main
-sys.exit(main())
+from brtel_notify.cli import entry
+entry()
 """
 
 #: Lines that stop a command where it is about to open what it has just made, a file or folder of

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
-from support import Site, load_capture
+from support import ENVIRONMENT, Site, load_capture
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 
@@ -182,6 +183,18 @@ def test_nothing_listens(site: Site) -> None:
     done = site.run(*DOWN)
     assert done.stdout.startswith("queued: ")
     assert len(site.queued()) == 1
+
+
+@pytest.mark.parametrize("ends", [">/dev/full 2>/dev/full", ">&- 2>&-", "| true"])
+@pytest.mark.parametrize(("words", "due"), [(DOWN, 0), (DOWN[:-2], 65)])
+def test_nobody_listens_to_what_it_says(
+    site: Site, ends: str, words: Tuple[str, ...], due: int
+) -> None:
+    command = shlex.join(site.words(*words))
+    script = f"( {command}; echo $? >{site.folder}/code ) {ends}"
+    subprocess.run(["sh", "-c", script], env=ENVIRONMENT, check=True)
+    assert int((site.folder / "code").read_text()) == due
+    assert len(site.tickets) == (due == 0)
 
 
 def test_what_is_refused_for_good_is_kept(site: Site) -> None:
