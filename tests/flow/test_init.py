@@ -222,12 +222,13 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def command_lines() -> str:
-    """The process list, as everybody on the machine can see it."""
+def command_lines(session: int) -> str:
+    """A session's part of the process list, as everybody on the machine can see it."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            found.append(file.read_bytes().decode(errors="replace"))
+            if os.getsid(int(file.parent.name)) == session:
+                found.append(file.read_bytes().decode(errors="replace"))
     return "\n".join(found)
 
 
@@ -255,7 +256,7 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
         assert "'r' could be Urgent (3) or Normal (4)" in talk.answer("Priority", "ow")
         assert "Low" in talk.expect("Category (number or name)")
         assert talk.echoes
-        running = command_lines()
+        running = command_lines(talk.process.pid)
         assert str(box.config_file) in running
         assert token not in running
         assert WRONG_TOKEN not in running
