@@ -184,7 +184,7 @@ def refusal(
         text = f"not JSON ({words}): is api.url right?"
         return call.error(BadAnswer, status, text, retry=True)
     if kind is Unauthorized and call.token is not None:
-        words = f"{words} (the credential is {credential})"
+        words = f"{words} ({credential} is refused: put a valid credential there)"
     troubled = kind in (Throttled, ServerError)
     return call.error(
         kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, FrozenSet, Mapping, Optional
 
 from brtel_notify.alert import Alert
 
@@ -19,3 +19,8 @@ def context_of(
     if customer is not None:
         context["customer"] = customer
     return context
+
+
+def names_of_context() -> FrozenSet[str]:
+    """The names that :func:`context_of` may give."""
+    return frozenset((*Alert._fields, "alert", "what", "now", "customer"))

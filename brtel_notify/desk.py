@@ -111,7 +111,9 @@ class Desk:
                 pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
             )
         except ValueError as error:
-            raise ConfigError(f"{self.config.place('api')}: api: {error}") from None
+            key = str(error).partition(" ")[0].rstrip(":")  # what is wrong begins with it
+            place = self.config.place(key if key.startswith("api.") else "api")
+            raise ConfigError(f"{place}: {error}") from None
         client.deadline = self.deadline
         return client
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Set
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,14 +39,23 @@ def holds(condition: str, context: Mapping[str, Any]) -> bool:
     return bool(_condition(condition)(**context))
 
 
-def check_value(source: str) -> None:
-    """Raise jinja2.TemplateError if SOURCE is no template."""
+def names_in_value(source: str) -> Set[str]:
+    """What SOURCE takes from the context. Raises jinja2.TemplateError if it is no template."""
     _template(source)
+    return _names(source)
 
 
-def check_condition(condition: str) -> None:
-    """Raise jinja2.TemplateError if CONDITION is no expression."""
+def names_in_condition(condition: str) -> Set[str]:
+    """The same of a condition. Raises jinja2.TemplateError if it is no expression."""
     _condition(condition)
+    return _names(f"{{% if {condition} %}}{{% endif %}}")
+
+
+def _names(source: str) -> Set[str]:
+    from jinja2 import meta
+
+    environment = _environment()
+    return meta.find_undeclared_variables(environment.parse(source)) - set(environment.globals)
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, Tuple
 
 from brtel_notify import config as configuration
 from brtel_notify.config import SETTABLE, Config
 from brtel_notify.options import Options
 from brtel_notify.private import PrivateFolder
+from brtel_notify.readers import nearest
 from brtel_notify.reasons import because
 from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from brtel_notify.desk import Desk
 
-#: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again).
+#: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again); no event could
+#: be stored.
 MISCONFIGURED = 78
 UNREACHABLE = 69
+UNSTORED = 75
 
 
 @dataclass
@@ -96,7 +99,7 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
     try:
         Queue(state_dir).prove()
     except OSError as error:
-        report.bad(f"state folder: {because(error, state_dir)}", UNREACHABLE)
+        report.bad(f"state folder: {because(error, state_dir)}", UNSTORED)
     else:
         report.good(f"state folder: {state_dir}")
 
@@ -104,23 +107,28 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
 def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
     """The rules, lookups and templates of one's own: whether they are Jinja at all."""
     from brtel_notify.bounds import describe
-    from brtel_notify.expressions import check_condition, check_value
+    from brtel_notify.context import names_of_context
+    from brtel_notify.expressions import names_in_condition, names_in_value
     from brtel_notify.render import Renderer
 
     compiled = PrivateFolder(state_dir, "templates")
     renderer = Renderer(config.language, config.templates, config.timezone, compiled)
     renderer.compile_built_in()
-    checks: List[Tuple[str, Callable[[], Any]]] = [
-        (f"customer.lookup[{n}]", lambda text=text: check_value(text))  # type: ignore[misc]
+    checks: List[Tuple[str, Callable[[], Set[str]]]] = [
+        (f"customer.lookup[{n}]", lambda text=text: names_in_value(text))  # type: ignore[misc]
         for n, (_, text) in enumerate(config.customer.lookup)
     ]
     checks += [
-        (f"rules[{n}].when", lambda rule=rule: check_condition(rule.when))  # type: ignore[misc]
+        (f"rules[{n}].when", lambda rule=rule: names_in_condition(rule.when))  # type: ignore[misc]
         for n, rule in enumerate(config.rules)
     ]
+    known = names_of_context()
     for key, check in checks:
         try:
-            check()
+            unknown = sorted(check() - known)
+            if unknown:
+                text = f"an alert has no '{unknown[0]}'{nearest(unknown[0], sorted(known))}"
+                report.bad(f"{config.place(key)}: {key}: {text}", MISCONFIGURED)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
             report.bad(f"{config.place(key)}: {key}: {describe(error)}", MISCONFIGURED)
     if config.templates is not None and not os.path.isdir(config.templates):

@@ -523,5 +523,7 @@ def _check_ca_file(ca_file: str) -> None:
             context.load_verify_locations(capath=ca_file)
         else:
             context.load_verify_locations(cafile=ca_file)
+    except ssl.SSLError:
+        raise ValueError(f"api.ca_file: {ca_file}: holds no certificate in PEM form") from None
     except OSError as error:
-        raise ValueError(f"api.ca_file {ca_file} is not usable: {error.strerror}") from None
+        raise ValueError(f"api.ca_file: {ca_file}: {error.strerror}") from None

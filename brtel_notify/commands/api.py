@@ -104,9 +104,11 @@ def _read(path: str) -> bytes:
 
 
 def _document(path: str) -> Any:
-    """The JSON in the file PATH. Raises Wrong, OSError."""
+    """The JSON in the file PATH. Raises Wrong."""
     try:
         return json.loads(_read(path))
+    except OSError as error:
+        raise Wrong(f"--json {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         where = "stdin" if path == "-" else path
         raise Wrong(f"{where}: is no JSON: {error}") from None

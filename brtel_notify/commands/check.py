@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
@@ -115,14 +115,14 @@ def _parser() -> ArgumentParser:
     made.usage = "brtel-notify check [-w RANGE] [-c RANGE] [--api] [-t SECONDS]"
     made.add_argument(
         *("-w", "--warning"),
-        type=Range,
+        type=_range,
         default=Range("300"),
         metavar="RANGE",
         help="age of the oldest event, seconds (300)",
     )
     made.add_argument(
         *("-c", "--critical"),
-        type=Range,
+        type=_range,
         default=Range("1800"),
         metavar="RANGE",
         help="the same; also of an outage (1800)",
@@ -135,10 +135,20 @@ def _parser() -> ArgumentParser:
     return made
 
 
+def _range(text: str) -> Range:
+    try:
+        return Range(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{error}; 300, 10:60, ~:5 and @1:2 are") from None
+
+
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds <= 3600:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"not a number of seconds from 1 to 3600: {text!r}")
     return seconds
 
 

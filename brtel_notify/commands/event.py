@@ -38,6 +38,8 @@ example:
 def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     """The flags as given, checked, and the text of ``--json``. Raises UsageError."""
     given = common.parse(parser(), arguments, options)
+    for doubt in event.doubts(vars(given)):  # an alert is not given up over a slip of the pen
+        common.fail(doubt, 0)
     options.dry_run = options.dry_run or given.dry_run
     return _own(arguments), "" if given.json is None else _text(given.json)
 

@@ -127,6 +127,8 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
     """What is to be done. Raises _Stop, Unwritable, OSError."""
     system = SYSTEMS[given.system]
     root = os.path.abspath(given.root)
+    if not os.path.isdir(root):
+        raise _Stop(f"--root {given.root}: there is no such folder", common.USAGE)
     known = Accounts(root)
     place = dropins.find(given.system, root)
     state_dir = options.state_dir_option and os.path.abspath(options.state_dir_option)

@@ -12,7 +12,7 @@ from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.commands import common, eventtext, redrive, tables
 from brtel_notify.commands.tables import Painted
 from brtel_notify.log import one_line
-from brtel_notify.options import Options
+from brtel_notify.options import Options, UsageError
 from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.reasons import because
 
@@ -47,6 +47,8 @@ def run(arguments: List[str], options: Options) -> int:
     place = common.place(options)
     queue = Queue(place.state_dir)
     try:
+        if given.action == "list" and given.events:
+            raise UsageError(f"queue list shows all; queue show {given.events[0]} shows one")
         if given.action == "list":
             return _list(queue, given.json)
         chosen = _chosen(queue, given.events, given.all and given.action != "show")

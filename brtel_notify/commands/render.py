@@ -73,6 +73,10 @@ class Look(NamedTuple):
     config: Config
 
 
+#: What belongs to `render`, and to no source.
+_OWN = ("--open", "--watch", "--html")
+
+
 def run(arguments: List[str], options: Options) -> int:
     """Show what would be sent."""
     words = list(arguments)
@@ -92,6 +96,9 @@ def run(arguments: List[str], options: Options) -> int:
     if source != "zabbix" and source != "event" and "--json" in words:
         words.remove("--json")
         form = form._replace(json=True)
+    late = next((word for word in words if word.partition("=")[0] in _OWN), None)
+    if late is not None and source != "zabbix":
+        raise UsageError(f"{late} stands before the source: render {late} ... {source} ...")
     return _show(notify.captured(source, words, options), options, form)
 
 

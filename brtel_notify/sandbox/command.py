@@ -34,6 +34,9 @@ def run(arguments: List[str]) -> int:
         faults.set(_settings(options))
     except ValueError as error:
         return _say(EX_USAGE, str(error))
+    folder = options.data.parent if options.data is not None else None
+    if folder is not None and not folder.is_dir():
+        return _say(EX_DATA, f"--data {options.data}: there is no folder {folder}")
     try:
         store = Store(options.data, options.token)
     except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, Iterable, Mapping, NoReturn, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
 from brtel_notify.capture import Capture
@@ -104,11 +104,22 @@ def parse(capture: Capture) -> Alert:
         title=given.get("title", ""),
         output=given.get("output", ""),
         long_output=given.get("long_output", ""),
-        since=fields.epoch(since) or fields.date_and_time(since),
+        since=_since(since),
         author=given.get("author", ""),
         comment=given.get("comment", ""),
         urls=(given.get("url", ""),),
     )
+
+
+def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
+    """What of the FLAGS was not understood, where the alert is good without it; a line each."""
+    severity, since = flags["severity"] or "", flags["since"] or ""
+    if severity.strip().lower() not in (*SEVERITIES, "unknown", ""):
+        known = "critical, warning, info and ok are"
+        yield f"--severity {shown(severity)} is no severity ({known}): --state decides, or unknown"
+    if since.strip() and _since(since) is None:
+        form = "seconds since 1970, or 2026-11-21T18:37:29Z"
+        yield f"--since {shown(since)} is no time ({form}): it is left out"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -158,6 +169,10 @@ def _kind(given: Mapping[str, str]) -> Tuple[str, str]:
     if not said:
         raise Unintelligible("no kind, state or severity: give one, such as --severity critical")
     return (RECOVERY if said.lower() in fields.WELL else PROBLEM), ""
+
+
+def _since(text: str) -> Optional[float]:
+    return fields.epoch(text) or fields.date_and_time(text)
 
 
 def _severity(kind: str, given: Mapping[str, str]) -> str:

@@ -360,3 +360,93 @@ def test_the_log_goes_to_a_file(site: Site) -> None:
 def test_python_m_is_the_same_program(site: Site) -> None:
     assert sys.executable in site.words()[0]
     assert site.run("--version").stdout.startswith("brtel-notify ")
+
+
+# --- slips that a person makes, and what is said of them ------------------------------------------
+
+
+def slip(site: Site, *words: str, code: int) -> str:
+    """The last line on stderr."""
+    return site.run(*words, code=code).stderr.splitlines()[-1]
+
+
+def test_a_refused_token_says_where_a_good_one_belongs(site: Site) -> None:
+    site.token_file.write_text("not-the-token")
+    said = slip(site, "test", code=78)
+    assert f"(the token file {site.token_file} is refused: put a valid credential there)" in said
+
+
+def test_a_ca_file_that_is_none_is_named_with_its_line(site: Site) -> None:
+    text = site.config_file.read_text()
+    for content, reason in ((None, "No such file or directory"), ("x", "holds no certificate")):
+        ca_file = site.folder / "ca.pem"
+        if content:
+            ca_file.write_text(content)
+        site.config_file.write_text(text.replace("api:\n", f"api:\n  ca_file: {ca_file}\n"))
+        line = site.config_file.read_text().splitlines().index(f"  ca_file: {ca_file}") + 1
+        said = slip(site, "test", code=78)
+        assert f"{site.config_file}:{line}: api.ca_file: {ca_file}: {reason}" in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("hots == 'a'", "rules[0].when: an alert has no 'hots'; did you mean 'host'?"),
+        ("customer.vip and severty == 'x'", "an alert has no 'severty'; did you mean 'severity'?"),
+    ],
+)
+def test_a_name_that_no_alert_has_is_found_in_a_rule(site: Site, rule: str, said: str) -> None:
+    with site.config_file.open("a") as file:
+        file.write(f'rules: [{{when: "{rule}", ignore: true}}]\n')
+    assert said in slip(site, "test", code=78)
+
+
+def test_every_name_that_an_alert_has_may_stand_in_a_rule(site: Site) -> None:
+    with site.config_file.open("a") as file:
+        rule = "alert.what and what in range(3)|map('string') or now.hour > 7 and customer.vip"
+        file.write(f'rules: [{{when: "{rule} or vars.X == host", set: {{priority: Low}}}}]\n')
+    site.run("test")
+
+
+def test_the_plugin_says_which_range_is_wrong(site: Site) -> None:
+    assert "not a range: 'foo'; 300, 10:60" in slip(site, "check", "-w", "foo", code=3)
+    assert "not a number of seconds from 1 to 3600: '0'" in slip(site, "check", "-t", "0", code=3)
+
+
+def test_queue_list_takes_no_event(site: Site) -> None:
+    assert "queue show foo shows one" in slip(site, "queue", "list", "foo", code=2)
+
+
+def test_a_body_that_cannot_be_read(site: Site) -> None:
+    said = slip(site, "api", "/v1/tickets", "--json", "/nowhere/x", code=65)
+    assert said == "brtel-notify: --json /nowhere/x: No such file or directory"
+
+
+def test_an_event_with_a_slip_is_an_event_still(site: Site) -> None:
+    words = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
+    done = site.run(*words, "--since", "yesterday", "--severity", "citrical")
+    assert "--since 'yesterday' is no time (seconds since 1970" in done.stderr
+    assert "--severity 'citrical' is no severity" in done.stderr
+    assert site.the_ticket()["subject"].startswith("DOWN")
+    done = site.run(*words, "--since", "2026-11-21 18:37", "--severity", "unknown")
+    assert "--s" not in done.stderr
+
+
+def test_a_state_folder_that_cannot_be_used_is_no_outage(site: Site) -> None:
+    done = site.run("--state-dir", "/proc/nowhere", "test", code=75)
+    assert "state folder: /proc/nowhere" in done.stderr
+
+
+def test_options_of_render_that_stand_too_late(site: Site) -> None:
+    said = slip(site, "render", "nagios", "--html", "x.html", code=2)
+    assert "--html stands before the source: render --html ... nagios ..." in said
+
+
+def test_a_root_that_is_none(site: Site) -> None:
+    said = slip(site, "install", "nagios", "--root", "/nowhere", code=2)
+    assert said == "brtel-notify: --root /nowhere: there is no such folder"
+
+
+def test_the_sandbox_cannot_keep_its_data_nowhere(site: Site) -> None:
+    done = site.run("sandbox", "--data", "/nowhere/x.json", "--port", "0", code=65)
+    assert "there is no folder /nowhere" in done.stderr

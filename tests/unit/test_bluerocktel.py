@@ -790,8 +790,9 @@ def test_a_wrong_certificate(
 
 def test_an_unusable_ca_file(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
-    for path in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
-        with pytest.raises(ValueError, match=r"api.ca_file .*pem is not usable"):
+    for name, reason in (("ca.pem", "holds no cert"), ("missing.pem", "No such file")):
+        path = tmp_path / name
+        with pytest.raises(ValueError, match=rf"api.ca_file: .*{name}: {reason}"):
             client(ca_file=str(path))
 
 
@@ -1299,7 +1300,9 @@ def test_a_fixed_token_is_not_tried_twice(server: responses.RequestsMock) -> Non
     refuses(server, TOKEN)
     with pytest.raises(api.Unauthorized) as raised:
         client().request("GET", "/v1/x")
-    expected = "GET /v1/x: 401 Unauthenticated. (the credential is api.token)"
+    expected = (
+        "GET /v1/x: 401 Unauthenticated. (api.token is refused: put a valid credential there)"
+    )
     assert str(raised.value) == expected
     assert len(server.calls) == 1
 
