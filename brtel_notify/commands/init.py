@@ -192,6 +192,9 @@ def _here(setup: _Setup) -> _Here:
     """What of this machine's monitoring opens tickets. Raises Stop, EOFError."""
     systems = _systems(setup, monitoring.systems(setup.accounts))
     users = _users(setup, systems)
+    if not users and setup.given.group:
+        text = "--group: there is nobody to share it with: --user NAME says whom the monitoring"
+        raise Stop(f"{text} runs as", common.USAGE)
     if not users:
         return _Here(systems, None)
     if not setup.given.user:

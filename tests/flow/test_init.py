@@ -383,6 +383,12 @@ def test_a_configuration_that_is_there_is_kept(box: Box) -> None:
     assert box.config().ticket.priority == "High"
 
 
+def test_a_group_needs_somebody_in_it(box: Box) -> None:
+    said = box.init("--group", "noc", code=2)
+    assert "--group: there is nobody to share it with: --user NAME says whom" in said
+    assert not box.config_file.exists()
+
+
 def test_a_token_that_is_there_is_taken_or_replaced(box: Box) -> None:
     box.etc.mkdir()
     box.token_file.write_text(WRONG_TOKEN)
@@ -492,7 +498,7 @@ def test_a_missing_answer_is_named(box: Box, flag: str) -> None:
         ("language", "de", 2, "--language: 'de' is none of en, fr"),
         ("user", "nobody-has-this-name", 2, "--user: there is no user nobody-has-this-name"),
         ("token_file", "/no/such/file", 78, "/no/such/file (api.token_file) cannot be read"),
-        ("ca_file", "/no/such/file", 78, "--ca-file /no/such/file is not usable"),
+        ("ca_file", "/no/such/file", 78, "--ca-file: /no/such/file: No such file"),
     ],
 )
 def test_a_wrong_answer_is_explained(
