@@ -106,7 +106,7 @@ def main(words: Optional[List[str]] = None) -> int:
     try:
         return _run(sys.argv[1:] if words is None else words)
     except UsageError as error:
-        sys.stderr.write(f"brtel-notify: {error} (brtel-notify --help shows how)\n")
+        _complain(f"{error} (brtel-notify --help shows how)")
         return USAGE
     except BrokenPipeError:  # | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -117,8 +117,16 @@ def main(words: Optional[List[str]] = None) -> int:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         kind = type(error).__name__
-        sys.stderr.write(f"brtel-notify: unforeseen {kind}: {error} (-v shows where)\n")
+        _complain(f"unforeseen {kind}: {error} (-v shows where)")
         return SOFTWARE
+
+
+def _complain(text: str) -> None:
+    try:
+        sys.stderr.write(f"brtel-notify: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody listens; the exit code must tell all the same
+        pass
 
 
 def _run(words: List[str]) -> int:

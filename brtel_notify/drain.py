@@ -159,7 +159,8 @@ class Drain:
         if len(ready) == 1 and not self._running and self.inline:
             event_id, behind = self._taken(ready[0])
             read, self._newest = self._newest, None
-            if read is not None and read[0].id != event_id:
+            # To find its lane may have taken seconds, in which an operator dropped it.
+            if read is not None and not (read[0].id == event_id and os.path.exists(read[0].path)):
                 read = None
             self._conclude(ready[0], self._head(event_id, behind, read))
             return True

@@ -10,7 +10,7 @@ from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import event
 
 _SCREEN = """\
-usage: brtel-notify event --host TEXT [OPTION]...
+usage: brtel-notify event [OPTION]...
 
 Takes an alert of any program, by flags or as a JSON object.
 

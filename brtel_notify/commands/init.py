@@ -53,8 +53,8 @@ file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
   --category NAME, --sub-category NAME, --team NAME
   --fallback CL...   who gets the tickets of hosts that nobody owns, or none
   --language WORD    of the tickets: en or fr (en)
-  --system NAME      librenms, nagios, icinga, zabbix or none; may be repeated
-  --user NAME        whom else the monitoring runs as; may be repeated
+  --system NAME      what opens tickets: librenms, nagios, icinga, zabbix, none
+  --user NAME        whom it runs as, not who was found; both may be repeated
   --group NAME       the group that shares the state folder
   --force            replace files that are there
   --dry-run          show the file, and write nothing

@@ -39,7 +39,7 @@ is read, lets the system's user work with state folder, configuration and token
 user, and says what is left to do. Run it as root.
 
   --print            print the file and change nothing
-  --dest PATH        only put the file there: a folder, or a file
+  --dest PATH        put it there (folder or file), and no more without --user
   --file NAME        another of the system's files, for --print
   --force            replace a file that was changed, which else is kept
   --dry-run          say what would be done

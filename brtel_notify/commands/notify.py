@@ -84,12 +84,15 @@ def run(source: str, arguments: List[str], options: Options) -> int:
     """Capture one notification of SOURCE and deliver it; the exit code (DESIGN section 2)."""
     if source in _HELP and _asks_for_help(source, arguments):
         sys.stdout.write(_HELP[source] + _GLOBALS)
+        sys.stdout.flush()  # here, where a full disk is an error
         return 0
     capture = captured(source, arguments, options)
     if options.dry_run:
         from brtel_notify.commands import render
 
-        return render.show(capture, options)
+        shown = render.show(capture, options)
+        sys.stdout.flush()  # as above: a person wants to see it
+        return shown
     state_dir = options.state_dir(os.environ)
     queue = Queue(state_dir)
     try:
@@ -275,4 +278,8 @@ def _say(text: str) -> None:
 def _error(text: str) -> None:
     from brtel_notify.log import one_line
 
-    sys.stderr.write(f"brtel-notify: {one_line(text)}\n")
+    try:
+        sys.stderr.write(f"brtel-notify: {one_line(text)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody listens; the exit code must tell all the same
+        pass

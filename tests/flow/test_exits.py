@@ -197,6 +197,30 @@ def test_nobody_listens_to_what_it_says(
     assert len(site.tickets) == (due == 0)
 
 
+@pytest.mark.parametrize("ends", ["2>/dev/full", "2>&-", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("words", "due"), [(("--state-dir", "/proc/none", *DOWN), 75), (("nagios", "--unknown"), 2)]
+)
+def test_its_exit_code_tells_when_nobody_reads_its_errors(
+    site: Site, ends: str, words: Tuple[str, ...], due: int
+) -> None:
+    command = shlex.join(site.words(*words))
+    script = f"( {command}; echo $? >{site.folder}/code ) {ends}"
+    subprocess.run(["sh", "-c", script], env=ENVIRONMENT, check=True)
+    assert int((site.folder / "code").read_text()) == due
+
+
+@pytest.mark.parametrize("words", [("--dry-run", *DOWN), ("nagios", "--help")])
+def test_what_it_was_to_show_is_not_lost_in_silence(site: Site, words: Tuple[str, ...]) -> None:
+    environment = {name: ENVIRONMENT[name] for name in ENVIRONMENT if name != "PYTHONUNBUFFERED"}
+    command = f"{shlex.join(site.words(*words))} >/dev/full"
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment, stderr=subprocess.PIPE, check=False
+    )
+    assert done.returncode
+    assert b"No space left" in done.stderr
+
+
 def test_what_is_refused_for_good_is_kept(site: Site) -> None:
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", "status": 422})
     done = site.run(*DOWN, code=65)

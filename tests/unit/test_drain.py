@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import List
 
 import pytest
 
+from brtel_notify.alert import Alert
+from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place
 from brtel_notify.lock import DrainLock
 from brtel_notify.log import Log
 from brtel_notify.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
+from brtel_notify.queue import Queue
 
 FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
 DONE = Verdict(Outcome(DELIVERED, "opened"))
@@ -24,6 +28,29 @@ def test_what_stands_in_the_way_is_told_once_until_it_is_over(
         drain._tell(verdict)
     said = capsys.readouterr().err.splitlines()
     assert ["No space left" in line for line in said] == [True, False, False, True]
+
+
+def test_what_is_dropped_while_its_lane_is_looked_for_is_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(str(tmp_path))
+    words = ["--host", "db1", "--state", "DOWN"]
+    event = queue.add(Capture("event", {}, words, "", time.time()))
+    drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
+
+    def lane(alert: Alert) -> str:
+        queue.forget(event.id)
+        return alert.key
+
+    def head(event_id: str, behind: object, read: object = None) -> Verdict:
+        heads.append(read)
+        return DONE
+
+    heads: List[object] = []
+    monkeypatch.setattr(drain, "_lane", lane)
+    monkeypatch.setattr(drain, "_head", head)
+    drain.run()
+    assert heads == [None]
 
 
 def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
