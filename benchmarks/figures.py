@@ -24,6 +24,7 @@ from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
 
 import brtel_notify.sandbox
 from brtel_notify.capture import Capture
+from brtel_notify.private import PrivateFolder
 from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.state import Entry, State
@@ -448,11 +449,11 @@ def _many_customers(hosts: int) -> Dict[str, List[Dict[str, Any]]]:
 
 
 def _fill_map(state_dir: Path, entries: int) -> None:
-    """An open-ticket map with so many open tickets."""
+    """An open-ticket map with so many open tickets, as brtel-notify itself leaves it."""
     opened_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     tickets = (_open_ticket(number, opened_at) for number in range(entries))
     texts = Texts.of({ticket.key: ticket.text for ticket in tickets})
-    State(str(state_dir / "state.json"), texts).save()
+    State(str(state_dir / "state.json"), texts, PrivateFolder(str(state_dir), "parsed")).save()
 
 
 def _open_ticket(number: int, opened_at: str) -> Entry:
