@@ -122,11 +122,9 @@ def main(words: Optional[List[str]] = None) -> int:
 
 
 def _complain(text: str) -> None:
-    try:
-        sys.stderr.write(f"brtel-notify: {text}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody listens; the exit code must tell all the same
-        pass
+    from brtel_notify.log import complain
+
+    complain(text)
 
 
 def _run(words: List[str]) -> int:

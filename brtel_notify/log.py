@@ -145,6 +145,11 @@ def _journal_reads_stderr() -> bool:
     return named == f"{status.st_dev}:{status.st_ino}"
 
 
+def complain(text: str) -> None:
+    """One line on stderr, before there is a log. Where nobody reads it, the exit code tells."""
+    _to_stderr(f"{PROGRAM}: {one_line(text)}")
+
+
 def _to_stderr(line: str) -> None:
     try:
         sys.stderr.write(f"{line}\n")

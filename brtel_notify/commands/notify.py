@@ -276,10 +276,6 @@ def _say(text: str) -> None:
 
 
 def _error(text: str) -> None:
-    from brtel_notify.log import one_line
+    from brtel_notify.log import complain
 
-    try:
-        sys.stderr.write(f"brtel-notify: {one_line(text)}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody listens; the exit code must tell all the same
-        pass
+    complain(text)

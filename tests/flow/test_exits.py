@@ -190,10 +190,7 @@ def test_nothing_listens(site: Site) -> None:
 def test_nobody_listens_to_what_it_says(
     site: Site, ends: str, words: Tuple[str, ...], due: int
 ) -> None:
-    command = shlex.join(site.words(*words))
-    script = f"( {command}; echo $? >{site.folder}/code ) {ends}"
-    subprocess.run(["sh", "-c", script], env=ENVIRONMENT, check=True)
-    assert int((site.folder / "code").read_text()) == due
+    assert code_of(site, words, ends) == due
     assert len(site.tickets) == (due == 0)
 
 
@@ -204,10 +201,15 @@ def test_nobody_listens_to_what_it_says(
 def test_its_exit_code_tells_when_nobody_reads_its_errors(
     site: Site, ends: str, words: Tuple[str, ...], due: int
 ) -> None:
+    assert code_of(site, words, ends) == due
+
+
+def code_of(site: Site, words: Tuple[str, ...], ends: str) -> int:
+    """The exit code of a command whose stdout and stderr lead where ENDS, shell's words, say."""
     command = shlex.join(site.words(*words))
     script = f"( {command}; echo $? >{site.folder}/code ) {ends}"
     subprocess.run(["sh", "-c", script], env=ENVIRONMENT, check=True)
-    assert int((site.folder / "code").read_text()) == due
+    return int((site.folder / "code").read_text())
 
 
 @pytest.mark.parametrize("words", [("--dry-run", *DOWN), ("nagios", "--help")])
