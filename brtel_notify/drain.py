@@ -200,8 +200,10 @@ class Drain:
         self.outcomes = {}
 
     def finish(self) -> None:
-        """Wait for threads, and say of what is left why it is left."""
+        """Wait for threads, hang up, and say of what is left why it is left."""
         self._dismiss_threads()
+        if self._desk is not None:
+            self._desk.close()
         for event_id, is_first in self.lanes.left():
             if event_id in self.outcomes:
                 continue

@@ -173,6 +173,8 @@ def _prove_api(
         report.bad(str(error), MISCONFIGURED)
     except ApiError as error:
         report.bad(f"api: {error}", UNREACHABLE if error.retry else MISCONFIGURED)
+    finally:
+        desk.close()
 
 
 def _prove_names(config: Config, desk: Desk, report: Report) -> None:
