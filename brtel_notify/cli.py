@@ -79,7 +79,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # nobody reads it any more
+        except (OSError, AttributeError):  # nobody reads it any more
             pass
     os._exit(code)
 
@@ -91,7 +91,10 @@ def _open_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+            try:
+                setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+            except OSError:  # a root folder without /dev: nothing can be said there
+                pass
 
 
 def _is_notification(words: List[str]) -> bool:

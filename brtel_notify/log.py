@@ -154,7 +154,7 @@ def _to_stderr(line: str) -> None:
     try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):  # nobody listens; that must not stop a delivery
+    except (OSError, ValueError, AttributeError):  # nobody listens; that must not stop a delivery
         pass
 
 

@@ -22,8 +22,8 @@ Takes an alert of any program, by flags or as a JSON object.
   --since TEXT       when it began: seconds since 1970 or 2026-11-21T18:37:29Z
   --output TEXT      what the check says; --long-output TEXT: whatever more
   --title TEXT       a headline; --url TEXT: a web page about the alert
-  --kind KIND        problem, recovery, acknowledgement, comment, downtime,
-                     flapping, test; without it, what state and severity say
+  --kind, --type K   problem, recovery, acknowledgement, comment, downtime,
+                     flapping, test, or a Nagios type; else what --state says
   --author TEXT      who acknowledged or commented; --comment TEXT: their words
   --var NAME=VALUE   a variable of your own (vars.NAME); may be repeated
   --json FILE        all these from a JSON object; -: from stdin; a flag wins
