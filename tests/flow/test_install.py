@@ -705,8 +705,9 @@ def test_systemd_itself_finds_no_fault_in_them(machine: Machine) -> None:
 
 # --- real users -----------------------------------------------------------------------------------
 
-TEST_USERS = ("brteltest1", "brteltest2")
-TEST_GROUP = "brteltestg"
+#: Names of this process's own: others may run the same tests at the same time.
+TEST_USERS = (f"brtel{os.getpid()}a", f"brtel{os.getpid()}b")
+TEST_GROUP = f"brtel{os.getpid()}g"
 
 
 @pytest.fixture
