@@ -7,6 +7,7 @@ import os
 import sys
 
 from brtel_notify.capture import ENVIRONMENT
+from brtel_notify.log import complain
 from brtel_notify.options import UsageError, split
 
 TYPE_CHECKING = False
@@ -109,7 +110,7 @@ def main(words: Optional[List[str]] = None) -> int:
     try:
         return _run(sys.argv[1:] if words is None else words)
     except UsageError as error:
-        _complain(f"{error} (brtel-notify --help shows how)")
+        complain(f"{error} (brtel-notify --help shows how)")
         return USAGE
     except BrokenPipeError:  # | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,14 +121,8 @@ def main(words: Optional[List[str]] = None) -> int:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         kind = type(error).__name__
-        _complain(f"unforeseen {kind}: {error} (-v shows where)")
+        complain(f"unforeseen {kind}: {error} (-v shows where)")
         return SOFTWARE
-
-
-def _complain(text: str) -> None:
-    from brtel_notify.log import complain
-
-    complain(text)
 
 
 def _run(words: List[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import Iterator, List
@@ -23,16 +22,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 E2E = Path(__file__).parent / "e2e"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out.
 
-    The tests of a file share its server, so they stay in one process. Where ``make e2e`` follows,
-    BRTEL_NOTIFY_E2E=later spares them from running twice.
+    The tests of a file share its server, so they stay in one process.
     """
-    if os.environ.get("BRTEL_NOTIFY_E2E") == "later":
-        later = [item for item in items if E2E in item.path.parents]
-        config.hook.pytest_deselected(items=later)
-        items[:] = [item for item in items if item not in later]
     for item in items:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)

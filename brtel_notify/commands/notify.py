@@ -11,6 +11,7 @@ import sys
 import time
 
 from brtel_notify.capture import Capture, own_environment
+from brtel_notify.log import complain, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.queue import Queue
 
@@ -100,7 +101,7 @@ def run(source: str, arguments: List[str], options: Options) -> int:
     except OSError as error:
         from brtel_notify.reasons import because
 
-        _error(
+        complain(
             f"the event could not be stored in {because(error, state_dir)};"
             " call again once that is mended (--state-dir names another folder)"
         )
@@ -114,7 +115,9 @@ def run(source: str, arguments: List[str], options: Options) -> int:
     except Exception as error:
         if options.verbose:
             raise
-        _error(f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued")
+        complain(
+            f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued"
+        )
         return UNFORESEEN
 
 
@@ -210,7 +213,7 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     if not report.code:
         _say("delivered: the test passed; no ticket was opened")
         return 0
-    _error(report.failure)
+    complain(report.failure)
     return NOT_STORED if report.code == selftest.UNREACHABLE else report.code
 
 
@@ -256,7 +259,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
 
 def _cannot_drain(error: OSError, state_dir: str) -> None:
     where = error.filename or state_dir
-    _error(f"the state folder cannot be written: {where}: {error.strerror}")
+    complain(f"the state folder cannot be written: {where}: {error.strerror}")
 
 
 def _left_to_the_next() -> int:
@@ -266,16 +269,8 @@ def _left_to_the_next() -> int:
 
 def _say(text: str) -> None:
     """One line on stdout. That nobody can read it is no reason to fail: the event is safe."""
-    from brtel_notify.log import one_line
-
     try:
         sys.stdout.write(f"{one_line(text)}\n")
         sys.stdout.flush()
     except (OSError, ValueError):
         pass
-
-
-def _error(text: str) -> None:
-    from brtel_notify.log import complain
-
-    complain(text)

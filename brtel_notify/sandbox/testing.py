@@ -7,8 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Optional
 
 import requests
 
@@ -59,12 +58,7 @@ class SandboxProcess:
         self._root, self.token = found.groups()
         self.url = f"{self._root}/api"
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> Optional[int]:

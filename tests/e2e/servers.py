@@ -8,8 +8,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Callable, List, Mapping, Optional, Sequence, Type, TypeVar
+from typing import Callable, List, Mapping, Optional, Sequence, TypeVar
 
 import pytest
 
@@ -62,12 +61,7 @@ def wait_for(what: str, look: Callable[[], T], seconds: float = PATIENCE) -> T:
 class Stoppable:
     """What a ``with`` block ends, however it is left, by ``stop``."""
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from types import TracebackType
-from typing import Any, Iterator, List, Optional, Type
+from typing import Any, Iterator, List
 from urllib.parse import urlsplit
 
 from servers import missing, need
@@ -28,12 +27,7 @@ class Browser:
         self._chromium = self._playwright.chromium.launch(executable_path=program, args=_OPTIONS)
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._chromium.close()
         self._playwright.stop()
 
