@@ -184,7 +184,8 @@ class Nagios(Stoppable):
         """An external command: its name and its arguments."""
         line = ";".join(str(word) for word in words)
         with (self._folder / "nagios.cmd").open("w") as pipe:
-            pipe.write(f"[{time.time():.0f}] {line}\n")
+            # Rounded up, a change of state would lie half a second in the future.
+            pipe.write(f"[{int(time.time())}] {line}\n")
 
     def host_is(self, name: str, state: int, output: str) -> None:
         """A result of a host's check: 0 up, 1 down."""
