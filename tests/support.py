@@ -128,6 +128,11 @@ class Site:
         found: Dict[str, Any] = json.loads((self.state_dir / "state.json").read_text())["tickets"]
         return found
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits: what BlueRockTEL has seen stands in the map, too."""
+        return not self.queued()
+
     def queued(self, where: str = "queue") -> List[Path]:
         """The files in the queue, or in ``dead``."""
         folder = self.state_dir / where

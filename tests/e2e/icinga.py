@@ -12,10 +12,12 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List, Optional, TypeVar
 
-from servers import CHECKOUT, Daemon, Stoppable, free_port, missing, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, missing, need, wait_for
 from support import Site
+
+T = TypeVar("T")
 
 SHIPPED = CHECKOUT / "nagios" / "brtel-notify-icinga2.conf"
 BASKET = CHECKOUT / "nagios" / "brtel-notify-director-basket.json"
@@ -41,7 +43,7 @@ object PerfdataWriter "results" {{
   rotation_interval = 1s
 }}
 
-/* A plugin that says what its file says, and whose exit code is in another file. */
+/* A plugin that says, and exits with, what its file says. */
 object CheckCommand "scripted" {{
   command = [ "{folder}/plugin", "$host.name$", "$service.name$" ]
 }}
@@ -62,11 +64,16 @@ template Service "scripted" {{
 }}
 """
 
+#: Its file has a number that no other check has, the exit code, and what it says. It is opened
+#: once, for the next check's may take its place at any time; the number is told when all is read.
 PLUGIN = """\
 #!/bin/sh
-cat "{folder}/$1,$2.output"
-echo run >>"{folder}/$1,$2.runs"
-exit "$(cat "{folder}/$1,$2.code")"
+exec <"{folder}/$1,$2.script"
+read -r number
+read -r code
+cat
+echo "$number" >>"{folder}/$1,$2.runs"
+exit "$code"
 """
 
 #: Where Debian keeps Icinga Web's modules and PostgreSQL's programs.
@@ -80,8 +87,7 @@ DIRECTOR = {
 [director]
 type = "db"
 db = "pgsql"
-host = "127.0.0.1"
-port = "{port}"
+host = "{socket}"
 dbname = "director"
 username = "director"
 password = "none"
@@ -105,6 +111,7 @@ class Icinga(Stoppable):
     ) -> None:
         self._icinga2 = need("icinga2", "icinga2-bin")
         self.folder = folder
+        self._checks = 0
         self._pipe = folder / "icinga2.cmd"
         (folder / "results").mkdir()
         _script(folder / "plugin", PLUGIN.format(folder=folder))
@@ -123,7 +130,7 @@ class Icinga(Stoppable):
     def __enter__(self) -> Icinga:
         self._daemon.__enter__()
         try:
-            wait_for("Icinga takes commands", lambda: self._pipe.exists() or self._ended())
+            wait_for("Icinga takes commands", lambda: self._takes_commands() or self._ended())
             wait_for("Icinga is ready", lambda: "Activated all objects" in self.log)
         except BaseException:
             self._daemon.stop()
@@ -139,6 +146,14 @@ class Icinga(Stoppable):
         """What the daemon wrote so far."""
         return self._daemon.said()
 
+    def _takes_commands(self) -> bool:
+        """Whether the pipe is there, and Icinga at its other end: it opens what it has made."""
+        try:
+            os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
     def command(self, name: str, *arguments: object) -> None:
         """An external command; the semicolons are ours."""
         line = ";".join([name, *map(str, arguments)])
@@ -151,24 +166,37 @@ class Icinga(Stoppable):
 
     def check(self, code: int, output: str, host: str, service: str = "") -> None:
         """Have the host's or the service's plugin run; it says OUTPUT and exits with CODE."""
+        self._checks += 1
+        number = str(self._checks)
         plugin = f"{self.folder}/{host},{service}"
-        Path(f"{plugin}.output").write_text(output, "utf-8")
-        Path(f"{plugin}.code").write_text(str(code))
+        script = Path(f"{plugin}.new")
+        script.write_text(f"{number}\n{code}\n{output}", "utf-8")
+        script.rename(f"{plugin}.script")
         runs = Path(f"{plugin}.runs")
-        before = _size(runs)
-        asked = float("-inf")
 
         def ran() -> bool:
-            # Asked for while Icinga still takes the last result in, a check is put off by minutes.
+            return runs.exists() and number in runs.read_text().split()
+
+        self.ask_for_check(f"the plugin of {host} {service} runs", ran, host, service)
+
+    def ask_for_check(self, what: str, look: Callable[[], T], host: str, service: str = "") -> T:
+        """Ask for a check until LOOK, which WHAT describes, gives something true.
+
+        One that is asked for while Icinga still takes the last result in is put off by minutes.
+        """
+        asked = float("-inf")
+
+        def ask() -> T:
             nonlocal asked
-            if _size(runs) == before and time.monotonic() > asked + 3:
-                self._ask_for_check(host, service)
+            found = look()
+            if not found and time.monotonic() > asked + 1:
+                self._ask(host, service)
                 asked = time.monotonic()
-            return _size(runs) > before
+            return found
 
-        wait_for(f"the plugin of {host} {service} runs", ran)
+        return wait_for(what, ask)
 
-    def _ask_for_check(self, host: str, service: str) -> None:
+    def _ask(self, host: str, service: str) -> None:
         now = int(time.time())
         if service:
             self.command("SCHEDULE_FORCED_SVC_CHECK", host, service, now)
@@ -235,7 +263,6 @@ class Director(Stoppable):
         self._psql = need("psql", "postgresql-client")
         self._stack = ExitStack()
         self._folder = Path()
-        self._port = free_port()
 
     def __enter__(self) -> Director:
         with ExitStack() as stack:
@@ -247,6 +274,11 @@ class Director(Stoppable):
             self.run("migration", "run")
             self._stack = stack.pop_all()
         return self
+
+    @property
+    def _data(self) -> Path:
+        """PostgreSQL's folder, its socket in it."""
+        return self._folder / "data"
 
     def stop(self) -> None:
         """End it, also twice."""
@@ -279,7 +311,7 @@ class Director(Stoppable):
         if not programs:
             missing("PostgreSQL is not installed (Debian package postgresql)")
         user = "postgres" if os.getuid() == 0 else None
-        data = self._folder / "data"
+        data = self._data
         data.mkdir()
         if user:
             shutil.chown(data, user)
@@ -291,10 +323,11 @@ class Director(Stoppable):
             capture_output=True,
         )
         options = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(self._port),
-            "unix_socket_directories": "",
+            # No port, which another program could take before PostgreSQL does.
+            "listen_addresses": "",
+            "unix_socket_directories": str(data),
             "fsync": "off",
+            "lc_messages": "C",
         }
         words = [str(programs[-1] / "postgres"), "-D", str(data)]
         words += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
@@ -308,13 +341,13 @@ class Director(Stoppable):
         web = self._folder / "web"
         for path, text in DIRECTOR.items():
             (web / path).parent.mkdir(parents=True, exist_ok=True)
-            (web / path).write_text(text.format(modules=MODULES, port=self._port), "utf-8")
+            (web / path).write_text(text.format(modules=MODULES, socket=self._data), "utf-8")
         (web / "enabledModules").mkdir()
         for module in ("director", "incubator", "reactbundle"):
             (web / "enabledModules" / module).symlink_to(MODULES / module)
 
     def _sql(self, statement: str, database: str = "director") -> str:
-        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", "director", "-d", database]
+        where = ["-h", str(self._data), "-U", "director", "-d", database]
         done = subprocess.run(
             [self._psql, *where, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement],
             capture_output=True,
@@ -327,10 +360,6 @@ class Director(Stoppable):
 def _script(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
     path.chmod(0o755)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _user() -> str:

@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 #: Debian keeps daemons where only root looks.
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
 #: Seconds after which a server that has not done what it should is taken for broken.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def need(program: str, package: str) -> str:
