@@ -7,6 +7,7 @@ page stands alone in one file, fetches nothing and runs no script.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import sys
@@ -157,7 +158,8 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):  # Ctrl-C may come when it has its name already
+            os.unlink(temporary)
         raise
 
 

@@ -109,6 +109,7 @@ class Store:
         self.path = path
         self.now = now
         self._lock = threading.RLock()
+        self._changing_since: Optional[datetime] = None
         self._default_token = token
         self._tokens = {token: 1}
         self.tables = read_collections(seed())
@@ -127,9 +128,18 @@ class Store:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Collections]:
-        """Hold the lock and keep what was changed; gives the collections."""
+        """Hold the lock and keep what was changed; gives the collections.
+
+        All that one change does bears one time, also where the second turns in its midst: that is
+        how the page of a ticket knows the reply that closed it.
+        """
         with self._lock:
-            yield self.tables
+            outer = self._changing_since
+            self._changing_since = self.moment()
+            try:
+                yield self.tables
+            finally:
+                self._changing_since = outer
             self._write()
 
     # -- records ---------------------------------------------------------------------------
@@ -168,13 +178,17 @@ class Store:
 
     # -- time ------------------------------------------------------------------------------
 
+    def moment(self) -> datetime:
+        """Return now or, while something is changed, when that began."""
+        return self._changing_since or self.now()
+
     def date(self) -> str:
-        """Return now as `Y-m-d H:i:s`, UTC."""
-        return self.now().strftime(DATE_FORMAT)
+        """Return the moment as `Y-m-d H:i:s`, UTC."""
+        return self.moment().strftime(DATE_FORMAT)
 
     def timestamp(self) -> str:
-        """Return now as Laravel writes `created_at`: whole seconds with six zeros, and a Z."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        """Return the moment as Laravel has `created_at`: whole seconds with six zeros, and a Z."""
+        return self.moment().strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
     # -- tokens ----------------------------------------------------------------------------
 

@@ -353,7 +353,7 @@ class Tickets:
     # -- own -------------------------------------------------------------------------------
 
     def _new(self, user: Record, entity_type: str, entity_id: int, values: Record) -> Record:
-        now = self.store.now()
+        now = self.store.moment()
         given = {key: value for key, value in values.items() if key != "close"}
         ticket = {
             "id": self.store.next_id("tickets"),

@@ -11,7 +11,7 @@ packages="
     php-codesniffer
     chromium
     man-db groff mandoc
-    python3 python3-requests python3-jinja2 python3-yaml
+    python3 python3-venv python3-requests python3-jinja2 python3-yaml
 "
 
 # A package that starts its service on installation is told not to.
@@ -22,7 +22,5 @@ if [ ! -e "$policy" ]; then
     chmod 0755 "$policy"
 fi
 
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $packages
+"$(dirname "$0")/../apt-install.sh" $packages

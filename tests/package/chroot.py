@@ -11,6 +11,8 @@ from typing import Dict, Iterable, List, NoReturn, Optional, Set
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+#: A mirror that is away for a moment fails no test.
+_RETRIES = 'Acquire::Retries "5"'
 #: What every installation of packages changes, and the lists of users, whom purging keeps.
 _ALWAYS_CHANGES = (
     *("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"),
@@ -45,13 +47,14 @@ class Chroot:
         # debootstrap and mmdebstrap each take this machine's own; here nothing starts a service.
         for name in ("resolv.conf", "hosts"):
             shutil.copyfile(f"/etc/{name}", self.root / "etc" / name)
+        (self.root / "etc/apt/apt.conf.d/80retries").write_text(f"{_RETRIES};\n")
         self.run("apt-get", "update", "-qq")
 
     def _bootstrap(self, mirror: str) -> None:
         if shutil.which("mmdebstrap"):
             source = f"deb {mirror} bookworm main"
-            words = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "bookworm"]
-            words += [str(self.root), source]
+            words = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
+            words += [f"--aptopt={_RETRIES}", "bookworm", str(self.root), source]
         elif shutil.which("debootstrap"):
             words = ["debootstrap", "--variant=minbase", "bookworm", str(self.root), mirror]
         else:

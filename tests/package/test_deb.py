@@ -380,6 +380,7 @@ def test_lintian_has_nothing_to_say(deb: Path) -> None:
         missing("lintian is not installed (Debian package lintian)")
     done = subprocess.run(
         ["lintian", "--allow-root", deb],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},  # perl complains about a locale that is not there
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,

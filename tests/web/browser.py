@@ -6,7 +6,7 @@ import contextlib
 from typing import Any, Iterator, List
 from urllib.parse import urlsplit
 
-from servers import missing, need
+from servers import PATIENCE, missing, need
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
@@ -23,20 +23,24 @@ class Browser:
             from playwright.sync_api import sync_playwright
         except ModuleNotFoundError:
             missing("Playwright is not installed (pip install '.[browser]')")
-        self._playwright = sync_playwright().start()
-        self._chromium = self._playwright.chromium.launch(executable_path=program, args=_OPTIONS)
+        with contextlib.ExitStack() as stack:
+            playwright = sync_playwright().start()
+            # Also if no browser starts: no second Playwright could run beside it.
+            stack.callback(playwright.stop)
+            self._chromium = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
+            stack.callback(self._chromium.close)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._chromium.close()
-        self._playwright.stop()
+        self._stack.close()
 
     @contextlib.contextmanager
     def tab(self, url: str, **options: Any) -> Iterator[Tab]:
         """Open `url`; `options` are those of Playwright's `new_context`."""
         given = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Europe/Paris", **options}
         context = self._chromium.new_context(**given)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE * 1000)
         try:
             tab = Tab(context.new_page())
             tab.page.goto(url)

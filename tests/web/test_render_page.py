@@ -14,6 +14,8 @@ from browser import Browser
 from servers import wait_for
 from support import CAPTURES, Site
 
+from brtel_notify.commands import render_page
+
 EVENT = ("event", "--host", "acme.3cx.fr", "--service", "SIP trunk", "--state", "CRITICAL")
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
 
@@ -67,6 +69,21 @@ def test_html_is_written_where_one_says(site: Site, tmp_path: Path) -> None:
     done = site.run("render", "--html", nowhere, *EVENT, code=73)
     assert nowhere in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_behind_the_last_step_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def replace_and_stop(source: str, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        render_page._replace(tmp_path / "page.html", "whole")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
 
 @pytest.mark.parametrize("words", [["--json", "--open"], ["--html"], ["--opne"]])
@@ -124,7 +141,13 @@ def test_watch_follows_every_save(browser: Browser, site: Site, tmp_path: Path) 
     templates = tmp_path / "templates"
     templates.mkdir()
     subject = templates / "subject.j2"
-    subject.write_text("first {{ host }}")
+
+    def save(text: str) -> None:
+        # As editors do it, whole: what is looked at half written is a save of its own.
+        (tmp_path / "saved").write_text(text)
+        (tmp_path / "saved").replace(subject)
+
+    save("first {{ host }}")
     site.configure(f"templates: {templates}\n")
     page = tmp_path / "ticket.html"
     process = subprocess.Popen(
@@ -138,13 +161,13 @@ def test_watch_follows_every_save(browser: Browser, site: Site, tmp_path: Path) 
         assert process.stdout.readline() == f"page: {page}\n"
         with browser.tab(page.as_uri()) as tab:
             tab.see("first acme.3cx.fr", "h1")
-            subject.write_text("second {{ host }}")
+            save("second {{ host }}")
             tab.see("second acme.3cx.fr", "h1")  # it reloads itself
             assert "second acme.3cx.fr" in process.stdout.readline()
-            subject.write_text("{{ host")
+            save("{{ host")
             tab.see("subject.j2", ".alarm")
             tab.see("CRITICAL: acme.3cx.fr - SIP trunk", "h1")
-            subject.write_text("third {{ host }}")
+            save("third {{ host }}")
             tab.see("third acme.3cx.fr", "h1")
             site.configure(f"templates: {templates}\nlanguage: [\n")
             tab.see("It cannot be rendered", ".alarm")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -291,6 +293,23 @@ def test_the_order_in_which_things_happened(client: FlaskClient, store: Store) -
     assert [note.closes for note in notes] == [False, True]
     changed = next(entry for entry in page.timeline if entry.what == "priority_id")
     assert (changed.before, changed.after) == ("High", "Urgent")
+
+
+def test_a_reply_closes_the_ticket_though_the_second_turns() -> None:
+    noon = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+    seconds = itertools.count()
+    store = Store(now=lambda: noon + timedelta(seconds=next(seconds)))
+    client = create_app(store).test_client()
+    number = open_ticket(client)
+    reply(client, number, close=True)
+    page = Views(store).page(number)
+    assert page is not None
+    assert [entry.note.closes for entry in page.timeline if entry.note] == [True]
+    ticket = store.tables["tickets"][number]
+    opened, due = (
+        datetime.fromisoformat(ticket[name]) for name in ("opened_at", "estimated_resolution_date")
+    )
+    assert due - opened == timedelta(hours=4)
 
 
 def test_what_was_before_this_sandbox_is_told_by_the_data(tmp_path: Path) -> None:

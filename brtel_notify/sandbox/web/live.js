@@ -5,6 +5,8 @@
   const SECOND = 1000;
   let etag = null;
   let timer = null;
+  let asked = 0; // looks are numbered: two may be under way at once
+  let shown = 0;
   const live = document.getElementById("live");
   const said = document.getElementById("said");
 
@@ -88,14 +90,18 @@
   async function look() {
     const headers = { Accept: "text/html" };
     if (etag) headers["If-None-Match"] = etag;
+    const number = ++asked;
     try {
       const answer = await fetch(location.href, { headers, cache: "no-store" });
+      const html = answer.status === 304 ? null : await answer.text();
+      if (number < shown) return; // a later look was faster: this one would turn things back
+      shown = number;
       hear(true);
-      if (answer.status === 304) return;
+      if (html === null) return;
       etag = answer.headers.get("ETag");
-      show(await answer.text());
+      show(html);
     } catch (error) {
-      hear(false);
+      if (number >= shown) hear(false);
     }
   }
 
