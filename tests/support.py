@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from brtel_notify import files
 from brtel_notify.sandbox.testing import SandboxProcess
 
 CAPTURES = Path(__file__).resolve().parents[1] / "brtel_notify" / "sandbox" / "captures"
@@ -97,7 +98,8 @@ class Site:
         """Let the open breaker's next probe be due in so many SECONDS, whatever it was."""
         path = self.state_dir / "breaker.json"
         record = {**json.loads(path.read_text()), "retry_at": time.time() + seconds}
-        path.write_text(json.dumps(record))
+        # Whole, as the program writes it: to one that runs, half a file is a closed breaker.
+        files.write_whole(str(path), json.dumps(record).encode(), durable=False)
 
     def calls(self) -> List[str]:
         """The calls since the last look: ``POST /v1/tickets``."""

@@ -141,6 +141,7 @@ class Machine:
         """What the commands of a page see."""
         return {
             **ENVIRONMENT,
+            "LC_ALL": "C.UTF-8",  # of one that is not installed, bash complains in each line
             "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(CHECKOUT),
             "HOME": str(self.root / "home"),
@@ -193,7 +194,8 @@ def _play_commands(
         else:
             assert word == "syntax", word
     if "syntax" in block.info:
-        done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, check=False)
+        words = ["bash", "-n", "-c", block.text]
+        done = subprocess.run(words, env=machine.environment(), capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
     else:
         machine.run(block.text, code)

@@ -5,6 +5,7 @@ its examples give what they show, and the manual pages are well-formed.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -336,9 +337,10 @@ def test_the_configurations_in_the_manual_load(tmp_path: Path) -> None:
 def test_man_has_no_complaint(manual: List[Path]) -> None:
     if shutil.which("man") is None or shutil.which("groff") is None:
         pytest.skip("needs man-db and groff")
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}  # whatever the terminal's are
     for path in manual:
         command = ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 
 

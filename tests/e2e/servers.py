@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -39,11 +40,19 @@ def missing(what: str) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody uses; Zabbix takes none above 32767.
+
+    It is below those that the kernel gives to whoever asks for any: who asks for one may need
+    minutes until it listens on it, and meanwhile others call and listen, thousands of times.
+    """
+    for port in random.sample(range(20_000, 32_768), 100):
+        with socket.socket() as taken:
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_for(what: str, look: Callable[[], T], seconds: float = PATIENCE) -> T:

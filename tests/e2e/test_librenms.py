@@ -73,13 +73,10 @@ class LibreNMS:
         )
 
     def deliver(
-        self, data: Dict[str, Any], add: Sequence[str] = (), time_limit: int = 0
+        self, data: Dict[str, Any], add: Sequence[str] = (), **more: object
     ) -> Dict[str, Any]:
         """What came of one alert: ``delivered``, or code, response… of the exception."""
-        order: Dict[str, Any] = {"config": self.settings, "data": data, "add": add}
-        if time_limit:
-            order["time_limit"] = time_limit
-        answer = run_php(self.php, order)
+        answer = run_php(self.php, {"config": self.settings, "data": data, "add": add, **more})
         assert not answer.pop("zombies"), "a process was left behind"
         return answer
 
@@ -87,9 +84,9 @@ class LibreNMS:
         """Deliver one alert, well."""
         assert self.deliver(data, add) == {"delivered": True}
 
-    def fail(self, data: Dict[str, Any], time_limit: int = 0) -> Dict[str, Any]:
-        """Deliver one alert that fails, and what LibreNMS shows of it."""
-        answer = self.deliver(data, time_limit=time_limit)
+    def fail(self, data: Dict[str, Any], **more: object) -> Dict[str, Any]:
+        """Deliver one alert that fails, and what LibreNMS shows of it. MORE is of the order."""
+        answer = self.deliver(data, (), **more)
         assert "delivered" not in answer
         response = answer["response"]
         assert response
@@ -484,14 +481,18 @@ def test_the_error_shown_is_that_of_the_alert_at_hand(librenms: LibreNMS) -> Non
         (["head -c 300000 /dev/zero | tr '\\0' x >&2", "exit 7"], 7, "x" * 500),
         (["sleep 0.3", "echo late >&2", "sleep 0.3", "exit 8"], 8, "late"),
         (["exec >&- 2>&-", "sleep 0.3", "exit 9"], 9, "exit code 9"),
-        (["sleep 5 &", "echo parent >&2", "exit 10"], 10, "parent"),  # a child keeps the pipe open
+        # A child keeps the pipe open, until the test has removed that file.
+        (["while [ -e $0.pid ]; do sleep 0.1; done &", "echo parent >&2", "exit 10"], 10, "parent"),
     ],
 )
 def test_a_command_that_fails(
     librenms: LibreNMS, lines: List[str], code: int, response: str
 ) -> None:
     script(librenms.command, "echo $$ >>$0.pid", *lines)
-    answer = librenms.fail(alert(), time_limit=4)
+    try:
+        answer = librenms.fail(alert(), time_limit=60)
+    finally:
+        Path(f"{librenms.command}.pid").unlink()
     assert (answer["code"], answer["response"].endswith(response)) == (code, True), answer
 
 
@@ -507,8 +508,9 @@ def test_a_command_that_fails(
 )
 def test_a_command_that_hangs_is_stopped(librenms: LibreNMS, lines: List[str]) -> None:
     pid_file = librenms.site.folder / "pid"
-    script(librenms.command, f"echo $$ >'{pid_file}'", *lines)
-    answer = librenms.fail(alert(sysDescr="x" * 190_000), time_limit=1)
+    new = f"{pid_file}.new"
+    script(librenms.command, f"echo $$ >'{new}'", f"mv '{new}' '{pid_file}'", *lines)
+    answer = librenms.fail(alert(sysDescr="x" * 190_000), time_limit=1, begun=str(pid_file))
     assert answer["code"] == 124
     assert answer["response"].endswith("took longer than 1 s and was stopped")
     pid = int(pid_file.read_text())
@@ -519,7 +521,8 @@ def test_a_command_that_hangs_is_stopped(librenms: LibreNMS, lines: List[str]) -
 def test_a_command_that_hangs_after_storing_loses_nothing(librenms: LibreNMS) -> None:
     site = librenms.site
     site.sandbox.faults(hang={"seconds": 30})
-    assert librenms.fail(alert(), time_limit=5)["code"] == 124
+    stored = str(site.state_dir / "queue" / "*.jsonl")
+    assert librenms.fail(alert(), time_limit=5, begun=stored)["code"] == 124
     assert len(site.queued()) == 1
     site.sandbox.clear_faults()
     site.run("flush", "--force")

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import pwd
-import random
 import re
 import shlex
 import shutil
@@ -111,7 +110,7 @@ class Zabbix(Stoppable):
         self.site = site
         self.folder = folder
         self.user = "zabbix" if scripts else server_user()
-        self.port = low_port()
+        self.port = free_port()
         self.scripts = scripts or folder / "alertscripts"
         self._installed = scripts is not None
         self._web_port = free_port()
@@ -172,12 +171,12 @@ class Zabbix(Stoppable):
         words = [str(binaries / "pg_isready"), "-q", "-h", str(self._run_database), "-U", "zabbix"]
         return subprocess.run(words, check=False).returncode == 0
 
-    def _psql(self, database: str, sql: str) -> None:
-        words = [need("psql", "postgresql"), "-q", "-X", "-v", "ON_ERROR_STOP=1"]
+    def _psql(self, database: str, sql: str) -> str:
+        words = [need("psql", "postgresql"), "-q", "-A", "-t", "-X", "-v", "ON_ERROR_STOP=1"]
         words += ["-h", str(self._run_database), "-U", "zabbix", database]
-        self._run(words, None, sql)
+        return self._run(words, None, sql)
 
-    def _run(self, words: List[str], user: Optional[str], stdin: str = "") -> None:
+    def _run(self, words: List[str], user: Optional[str], stdin: str = "") -> str:
         done = subprocess.run(
             words,
             user=user,
@@ -188,6 +187,7 @@ class Zabbix(Stoppable):
             check=False,
         )
         assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
 
     def _install_script(self) -> None:
         """The shipped alert script, in which only the program's path is another."""
@@ -292,13 +292,19 @@ class Zabbix(Stoppable):
 
         wait_for(f"the Zabbix server to take a value for {host}:{key}", sent)
 
-    def end_step(self, trigger_id: str) -> None:
-        """Let the present step of a problem's escalation be over, which takes a minute or more.
+    def end_escalation(self, trigger_id: str) -> None:
+        """Let the escalation of a problem end, whose trigger was switched off.
 
-        Only then does Zabbix look whether the trigger was switched off.
+        Zabbix looks for that when a step is over, which takes a minute or more: so every step is
+        made short. It may look before it has read that the trigger is off, and go on to the next
+        step: hence again and again.
         """
-        where = f"WHERE triggerid = {int(trigger_id)}"
-        self._psql("zabbix", f"UPDATE escalations SET nextcheck = 0 {where};")
+        update = "UPDATE escalations SET nextcheck = 0"
+        sql = f"{update} WHERE triggerid = {int(trigger_id)} RETURNING escalationid;"
+        wait_for(
+            f"the escalation of trigger {trigger_id} to end",
+            lambda: not self._psql("zabbix", sql),
+        )
 
     def press_test(
         self, media_type: str, sendto: str, subject: str, message: str
@@ -360,18 +366,6 @@ def initial_data() -> Iterator[str]:
             if found and found.group(1) in TABLES:
                 assert line.endswith(");\n"), line
                 yield line
-
-
-def low_port() -> int:
-    """A port of 127.0.0.1 that nobody uses; Zabbix takes none above 32767."""
-    for port in random.sample(range(20_000, 32_768), 100):
-        with socket.socket() as taken:
-            try:
-                taken.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 def is_listening(port: int) -> bool:
