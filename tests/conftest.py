@@ -12,8 +12,15 @@ from support import Site
 
 from brtel_notify.sandbox.testing import SandboxProcess
 
-# A busy machine is no fault of the code's.
-hypothesis.settings.register_profile("default", deadline=None)
+# A busy machine is no fault of the code's, and what fails at one run fails at the next:
+# --hypothesis-profile=search looks for what nobody has thought of.
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile(
+    "default", deadline=None, derandomize=True, suppress_health_check=SLOW
+)
+hypothesis.settings.register_profile(
+    "search", deadline=None, max_examples=1000, suppress_health_check=SLOW
+)
 hypothesis.settings.load_profile("default")
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so all that we start.

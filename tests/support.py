@@ -46,7 +46,13 @@ class Site:
     def configure(self, more: str = "", base: str = CONFIG) -> None:
         """Write the configuration: the usual, and MORE."""
         text = base.format(url=self.sandbox.url, token_file=self.token_file)
-        self.config_file.write_text(text + more)
+        self.put_configuration(text + more)
+
+    def put_configuration(self, text: str) -> None:
+        """Replace the configuration in one step: a worker may look at it at any moment."""
+        beside = self.config_file.with_name("config.yml.new")
+        beside.write_text(text)
+        beside.replace(self.config_file)
 
     def words(self, *arguments: str) -> List[str]:
         """A command line for this site."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from support import Site
+from support import CONFIG, Site, start
 
 from brtel_notify.commands.check import Range
 
@@ -87,11 +88,20 @@ def test_the_api_is_called_when_asked_for(site: Site) -> None:
 
 
 def test_an_api_that_does_not_answer_is_critical(site: Site) -> None:
+    site.configure("", CONFIG.replace("api:\n", "api:\n  timeout: 600\n"))
     site.run(*DOWN)
-    site.sandbox.faults(hang={"path": "*/version", "seconds": 60})
-    line = check(site, "--api", "-t", "1", code=2)
-    assert perfdata(line)["api_latency"] == "U"
-    assert "within 1 s" in line
+    site.calls()
+    site.sandbox.faults(hang={"path": "*/version", "seconds": 600})
+    running = start(site.words("check", "--api", "-t", "600"), {})
+    while not site.sandbox.requests():
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGALRM)  # the time is up, however long it took to get here
+    line = running.communicate()[0].decode()
+    assert line.startswith("BRTEL-NOTIFY CRITICAL: ")
+    assert running.returncode == 2
+    assert perfdata(line.strip())["api_latency"] == "U"
+    assert "no answer within 600 s" in line
     site.sandbox.clear_faults()
     site.sandbox.faults(fail={"path": "*/version", "status": 503})
     assert "503" in check(site, "--api", code=2)
@@ -126,7 +136,7 @@ def test_a_dead_event_is_a_warning(site: Site) -> None:
 
 
 def test_an_open_breaker_says_since_when_and_why(site: Site) -> None:
-    open_breaker(site, 400)
+    open_breaker(site, 365)  # and most of a minute to look
     line = check(site, code=1)
     assert perfdata(line)["breaker"] == "1"
     assert "the breaker is open since 20" in line

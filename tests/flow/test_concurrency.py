@@ -25,7 +25,7 @@ ENV = load_capture("nagios4-service-problem")["env"]
 NOBODY = {"NAGIOS_SERVICEACKAUTHOR": "", "NAGIOS_SERVICEACKCOMMENT": ""}
 PROCESSES, ALERTS, EACH = 8, 100, 10
 #: Seconds until a test gives up waiting; never how long something takes.
-PATIENCE = 120
+PATIENCE = 600
 
 HEAD = r"<strong>(.*?)</strong>( by person \d+)?"
 KINDS = ("CRITICAL", "CRITICAL", "WARNING", "WARNING", "ACKNOWLEDGEMENT", "RECOVERY")

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -154,6 +155,7 @@ def test_what_a_killed_process_had_under_way_is_given_time_to_arrive(site: Site)
     command = start(site.words("nagios"), first)
     while not any(call["method"] == "POST" for call in site.sandbox.requests()):
         assert command.poll() is None
+        time.sleep(0.02)
     command.kill()
     command.communicate()
     # The next notification, of a service, drains the queue: it leaves the first one alone.

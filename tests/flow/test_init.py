@@ -6,8 +6,10 @@ folder of its own.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import select
@@ -37,7 +39,7 @@ from brtel_notify.sandbox.testing import SandboxProcess
 
 IS_ROOT = os.geteuid() == 0
 #: Seconds that a test waits for what the program says.
-PATIENCE = 30.0
+PATIENCE = 120.0
 WRONG_TOKEN = "a-wrong-and-secret-token"
 
 #: The program, with some file mode creation mask.
@@ -138,6 +140,9 @@ class Talk:
         self.master, slave = pty.openpty()
         self.heard = ""
         self._read = 0
+        # One read may end within a letter, or between the two of the end of a line.
+        utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
         self.process = subprocess.Popen(
             words,
             stdin=slave,
@@ -178,7 +183,7 @@ class Talk:
             data = os.read(self.master, 65536)
         except OSError:  # how Linux says that nobody has the terminal open any more
             return False
-        self.heard += data.decode().replace("\r\n", "\n")
+        self.heard += self._decoder.decode(data)
         return bool(data)
 
     def type(self, text: str) -> None:

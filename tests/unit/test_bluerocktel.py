@@ -854,11 +854,18 @@ class Clock:
         return self.now
 
 
-def test_a_refused_connection_has_done_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody else can take."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
+
+
+def test_a_refused_connection_has_done_nothing(deaf: int) -> None:
+    url = f"http://127.0.0.1:{deaf}"
     with pytest.raises(api.Unreachable, match="Connection refused") as raised:
-        Client(f"http://127.0.0.1:{port}", Credentials(token=TOKEN)).request("POST", "/v1/tickets")
+        Client(url, Credentials(token=TOKEN)).request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
     assert raised.value.__context__ is None
 
@@ -926,11 +933,9 @@ def test_a_dead_address_leaves_time_for_the_next(
     assert waits == [5.0, 5.0]
 
 
-def test_a_proxy_that_refuses_the_connection_has_done_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(api.Unreachable, match=f"the proxy 127.0.0.1:{port}: Conn") as raised:
-        client(proxy=f"http://127.0.0.1:{port}").request("POST", "/v1/tickets")
+def test_a_proxy_that_refuses_the_connection_has_done_nothing(deaf: int) -> None:
+    with pytest.raises(api.Unreachable, match=f"the proxy 127.0.0.1:{deaf}: Conn") as raised:
+        client(proxy=f"http://127.0.0.1:{deaf}").request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Set, Tuple
 
 import pytest
 
@@ -293,12 +293,12 @@ def test_reader_never_sees_a_part(folder: Path) -> None:
     path = folder / "f"
     texts = {bytes([65 + n]) * 200_000 for n in range(4)}
     files.write_whole(path, next(iter(texts)))
-    seen: List[bytes] = []
+    seen: Set[bytes] = set()  # a slow disk gives time for thousands of looks
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            seen.append(files.read_whole(path))
+            seen.add(files.read_whole(path))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -307,7 +307,7 @@ def test_reader_never_sees_a_part(folder: Path) -> None:
             files.write_whole(path, text, durable=False)
     done.set()
     reader.join()
-    assert set(seen) <= texts
+    assert seen <= texts
 
 
 def test_full_disk_of_a_real_process(folder: Path) -> None:
@@ -412,8 +412,8 @@ def test_what_is_no_file_is_refused_and_does_not_hang(
             act(folder / "f")
         assert raised.value.filename == str(folder / "f")
     assert target.read_bytes() == b"precious\n"
-    if descriptors:
-        assert len(os.listdir("/proc/self/fd")) == descriptors
+    if descriptors:  # fewer, where something of an earlier test is collected just now
+        assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def append(path: Path) -> None:
