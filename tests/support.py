@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -49,9 +50,16 @@ class Site:
         self.put_configuration(text + more)
 
     def put_configuration(self, text: str) -> None:
-        """Replace the configuration in one step: a worker may look at it at any moment."""
+        """Replace the configuration in one step: a worker may look at it at any moment.
+
+        Who may read it stays the same, as in a file that is written over.
+        """
         beside = self.config_file.with_name("config.yml.new")
         beside.write_text(text)
+        if self.config_file.exists():
+            status = self.config_file.stat()
+            os.chown(beside, status.st_uid, status.st_gid)
+            beside.chmod(stat.S_IMODE(status.st_mode))
         beside.replace(self.config_file)
 
     def words(self, *arguments: str) -> List[str]:
@@ -136,13 +144,11 @@ class Site:
         found: Dict[str, Any] = json.loads((self.state_dir / "state.json").read_text())["tickets"]
         return found
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing waits: what BlueRockTEL has seen stands in the map, too."""
-        return not self.queued()
-
     def queued(self, where: str = "queue") -> List[Path]:
-        """The files in the queue, or in ``dead``."""
+        """The files in the queue, or in ``dead``.
+
+        Of an event that has left the queue, what BlueRockTEL has seen stands in the map, too.
+        """
         folder = self.state_dir / where
         return sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
 

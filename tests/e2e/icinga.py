@@ -149,16 +149,19 @@ class Icinga(Stoppable):
     def _takes_commands(self) -> bool:
         """Whether the pipe is there, and Icinga at its other end: it opens what it has made."""
         try:
-            os.close(os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK))
+            os.close(self._open_pipe())
         except OSError:
             return False
         return True
 
+    def _open_pipe(self) -> int:
+        # Without O_NONBLOCK a daemon that has died would hold the test up for ever.
+        return os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+
     def command(self, name: str, *arguments: object) -> None:
         """An external command; the semicolons are ours."""
         line = ";".join([name, *map(str, arguments)])
-        # Without O_NONBLOCK a daemon that has died would hold the test up for ever.
-        pipe = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        pipe = self._open_pipe()
         try:
             os.write(pipe, f"[{int(time.time())}] {line}\n".encode())
         finally:

@@ -600,7 +600,7 @@ def test_with_one_worker(world: World) -> None:
             world.ticket(system, name, replies=1)
         for system in ("zabbix", "librenms"):
             world.ticket(system, own_host(system), replies=1)
-        wait_for("the worker to be done with them", lambda: machine.settled)
+        wait_for("the worker to be done with them", lambda: not machine.queued())
 
         sandbox.faults(drop={"when": "before"})
         zabbix.fails(ACME)
@@ -625,7 +625,7 @@ def test_with_one_worker(world: World) -> None:
 
         # The longer BlueRockTEL was away, the longer the worker waits before it tries again.
         patience = PATIENCE + LONGEST_PAUSE
-        wait_for("the worker to deliver", lambda: machine.settled, patience)
+        wait_for("the worker to deliver", lambda: not machine.queued(), patience)
         zabbix.recovers(own_host("zabbix"))
         zabbix.is_acknowledged(ACME)
         librenms.is_acknowledged(ACME)
@@ -682,6 +682,7 @@ def test_without_a_worker(world: World) -> None:
 def test_one_host_in_four_systems_has_one_ticket(world: World) -> None:
     machine = world.machine
     machine.configure("  group_by: host\n")
+    assert (machine.config_file.group(), _mode(machine.config_file)) == (GROUP, 0o640)
 
     def the_ticket() -> Dict[str, Any]:
         """The one ticket of that host; empty before there is one."""

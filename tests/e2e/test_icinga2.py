@@ -381,7 +381,7 @@ def test_flapping(stage: Stage) -> None:
 def test_brtel_notify_is_watched_and_its_own_trouble_opens_no_ticket(stage: Stage) -> None:
     icinga, where = stage.icinga, ("watched", "brtel-notify")
     stage.site.run("test")  # makes the state folder, if this test comes first
-    wait_for("all that was told before", lambda: stage.site.settled)
+    wait_for("all that was told before", lambda: not stage.site.queued())
 
     def well() -> str:  # Icinga checks it of itself, too: maybe before the two lines above
         said = icinga.result(*where)

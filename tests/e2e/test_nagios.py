@@ -141,7 +141,7 @@ def test_a_host_that_is_down_opens_a_ticket_and_closes_it_when_it_is_up(world: W
     assert f"DOWN: {name} (203.0.113.10)" in body
     assert "Reported by: Nagios" in body
     assert ("PING CRITICAL - 100% loss" in body) == world.texts
-    wait_for("the map to be written", lambda: world.site.settled)
+    wait_for("the map to be written", lambda: not world.site.queued())
     (entry,) = [entry for key, entry in world.site.state.items() if name in key]
     since = times.from_iso(entry["members"][f"nagios:{name}"]["since"])
     assert before - 1 <= since <= time.time()
@@ -299,7 +299,7 @@ def test_a_quote_in_a_custom_variable_loses_no_alert(world: World) -> None:
 
 def test_the_check_runs_as_a_plugin(world: World) -> None:
     name = "watch.example.net"
-    wait_for("all that the tests before this one told", lambda: world.site.settled)
+    wait_for("all that the tests before this one told", lambda: not world.site.queued())
     world.nagios.command("SCHEDULE_FORCED_SVC_CHECK", name, "SIP trunk", int(time.time()))
 
     def output() -> str:
