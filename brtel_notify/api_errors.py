@@ -99,7 +99,10 @@ class ServerError(ApiError):
 
 
 class BadAnswer(ApiError):
-    """An answer, but not one of this API: not JSON, cut short, of another shape, a redirect."""
+    """An answer, but not one of this API: not JSON, cut short, of another shape, a redirect.
+
+    A 4xx that is no JSON is one, too: it comes from something on the way (a firewall, a proxy).
+    """
 
 
 class Call:
@@ -179,10 +182,10 @@ def refusal(
         return call.error(BadAnswer, status, text, maybe_done=True, api_wide=True)
     kind = _error_class(status)
     words = _server_words(content) or http.client.responses.get(status, "an unknown status")
-    if kind is NotFound and content.strip() and _decoded(content) is _NOT_JSON:
-        # The API says 404 in JSON: this came from another server, or from beside the API.
-        text = f"not JSON ({words}): is api.url right?"
-        return call.error(BadAnswer, status, text, retry=True)
+    if _is_not_the_apis(kind, content):
+        text = f"not JSON ({words}): is api.url right, or does a firewall answer?"
+        # What answers in the API's stead may have let the call through before.
+        return call.error(BadAnswer, status, text, retry=True, maybe_done=True)
     if kind is Unauthorized and call.token is not None:
         words = f"{words} ({credential} is refused: put a valid credential there)"
     troubled = kind in (Throttled, ServerError)
@@ -190,7 +193,7 @@ def refusal(
         kind,
         status,
         words,
-        retry=troubled,
+        retry=troubled or kind is BadAnswer,
         retry_after=_retry_after(headers.get("Retry-After"), time.time()),
         maybe_done=status == 408 or not 400 <= status < 500,
         api_wide=troubled,
@@ -213,6 +216,18 @@ def _error_class(status: int) -> Type[ApiError]:
     if 400 <= status < 500:
         return Refused
     return ServerError if 500 <= status < 600 else BadAnswer
+
+
+def _is_not_the_apis(kind: Type[ApiError], content: bytes) -> bool:
+    """Whether a refusal comes from beside the API, which says every one of them in JSON.
+
+    A 401 asks for the credential, whoever says it; a 404 without a word may be the API's, and is
+    believed only after the API has shown that it is itself (Client.prove_itself).
+    """
+    if kind not in (Refused, Forbidden, NotFound):
+        return False
+    empty = not content.strip()
+    return kind is not NotFound if empty else _decoded(content) is _NOT_JSON
 
 
 _NOT_JSON = object()

@@ -7,7 +7,7 @@ import random
 import traceback
 from typing import Optional
 
-from brtel_notify.bluerocktel import ApiError, OutOfTime
+from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
 from brtel_notify.log import Log
@@ -84,7 +84,7 @@ def _refused(delivery: Delivery, queue: Queue, now: float, error: ApiError) -> V
         # Token, URL or certificate: no event's fault.
         delivery.failed(str(error), error.maybe_done)
         return misconfigured(f"api: {error}")
-    if error.status == 403:  # the token's user may not do this; others may fare better
+    if isinstance(error, Forbidden):  # the token's user may not do this; others may fare better
         delivery.failed(str(error), error.maybe_done)
         outcome = misconfigured(f"api: {error}").outcome
         return Verdict(outcome, stays=True, retry_at=now + FORBIDDEN_PAUSE)

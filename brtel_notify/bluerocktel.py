@@ -23,6 +23,7 @@ from typing import (
     Protocol,
     Sequence,
     Tuple,
+    TypeVar,
 )
 
 from brtel_notify.api_errors import (
@@ -102,6 +103,7 @@ MOST_PAGES = 50
 LEAST_TIME = 1.0
 
 OnCall = Callable[[str, str, Optional[int], float], None]
+Asked = TypeVar("Asked")
 
 # Our words for the fields of a ticket, and the API's.
 _UPDATES = {
@@ -295,7 +297,8 @@ class Client:
 
     def search_customers(self, term: str) -> List[Customer]:
         """Customers whose name, account, contacts, numbers… match TERM; 15 at most."""
-        return self._list("/v1/customers/search", Customer.parse, {"term": term})
+        path = "/v1/customers/search"
+        return self._unless_missing(lambda: self._list(path, Customer.parse, {"term": term}), [])
 
     def customer_by_account(self, account: str) -> Optional[Customer]:
         """The customer with exactly this account code (CL000042), or None."""
@@ -309,16 +312,13 @@ class Client:
 
     def pbx_hosts_of(self, account: str) -> List[PbxHost]:
         """The 3CX hosts of the customer with this account code; none if there is no such one."""
-        path = "/v1/pbx3cx-hosts/lookup-by-customer"
-        try:
-            return self._list(path, PbxHost.parse, {"customer_account": account})
-        except NotFound:
-            return []
+        path, params = "/v1/pbx3cx-hosts/lookup-by-customer", {"customer_account": account}
+        return self._unless_missing(lambda: self._list(path, PbxHost.parse, params), [])
 
     def contacts(self, customer_id: int) -> List[Contact]:
-        """The contacts of a customer."""
+        """The contacts of a customer. Raises NotFound if there is no such customer."""
         params = {"contactable_type": CUSTOMER_TYPE, "contactable_id": customer_id}
-        return self._list("/v1/contacts", Contact.parse, params)
+        return self._surely(lambda: self._list("/v1/contacts", Contact.parse, params))
 
     # -- tickets
 
@@ -361,6 +361,29 @@ class Client:
     def ticket(self, ticket_id: int) -> Ticket:
         """GET /v1/tickets/{id}, with its replies and contacts. Raises NotFound."""
         return self._one("GET", f"/v1/tickets/{_id(ticket_id)}", Ticket.parse)
+
+    def has_ticket(self, ticket_id: int, reference: str) -> bool:
+        """Whether the ticket, which bears REFERENCE in its body, is there.
+
+        False is BlueRockTEL's own word: it says twice that it has none, and in between a search
+        for the reference works and does not show it.
+        """
+        try:
+            self.ticket(ticket_id)
+            return True
+        except NotFound as error:
+            doubted = error
+        try:
+            found = self.search_tickets(body=reference)
+        except (NotFound, Refused):
+            raise _not_itself(doubted) from None
+        if any(ticket.id == ticket_id for ticket in found):
+            return True
+        try:
+            self.ticket(ticket_id)
+            return True
+        except NotFound:
+            return False
 
     def search_tickets(
         self,
@@ -508,16 +531,46 @@ class Client:
     ) -> Optional[Record]:
         """A record, or None if the API says that there is none, in whichever way it does."""
         call = self._prepared("GET", path, params, None)
-        try:
-            answer = self._authorized(call)
-        except NotFound:
-            return None
+        return self._unless_missing(lambda: self._looked_up(call, parse), None)
+
+    def _looked_up(self, call: Call, parse: Callable[[Any], Record]) -> Optional[Record]:
+        answer = self._authorized(call)
         if isinstance(answer.data, dict) and flag_of(answer.data.get("found")) is False:
             return None
         record = unwrapped(answer.data)
         if record in (None, {}, []):
-            return None
+            raise call.error(NotFound, answer.status, "nothing is there")
         return self._parsed(call, parse, _Answer(answer.status, record))
+
+    # -- what is not there
+
+    def prove_itself(self, doubted: NotFound) -> None:
+        """See that it is the API that answers: a list that every instance has cannot be a 404.
+
+        Raises an error to be tried again where it is not: then DOUBTED says nothing. A wrong
+        api.url, a tenant that is not found and a deployment half done answer 404 to everything.
+        """
+        try:
+            itself = bool(self.priorities())
+        except (NotFound, Refused):
+            itself = False
+        if not itself:
+            raise _not_itself(doubted)
+
+    def _surely(self, ask: Callable[[], Asked]) -> Asked:
+        """What ASK gives. Raises NotFound only if the API is itself, and says so once more."""
+        try:
+            return ask()
+        except NotFound as error:
+            self.prove_itself(error)
+        return ask()
+
+    def _unless_missing(self, ask: Callable[[], Asked], missing: Asked) -> Asked:
+        """What ASK gives; MISSING where BlueRockTEL itself says that it has no such thing."""
+        try:
+            return self._surely(ask)
+        except NotFound:
+            return missing
 
     def _list(
         self,
@@ -630,6 +683,12 @@ def _without_token(content: bytes, token: str) -> bytes:
     for form in (token, as_json, as_json.replace("/", "\\/")):
         content = content.replace(form.encode("utf-8"), b"***")
     return content
+
+
+def _not_itself(doubted: NotFound) -> BadAnswer:
+    """DOUBTED as a fault on the way, which other calls have to expect as well."""
+    text = f"{doubted.message}: but so says what every BlueRockTEL has: is api.url right?"
+    return BadAnswer(doubted.method, doubted.path, doubted.status, text, retry=True, api_wide=True)
 
 
 def _id(value: int) -> int:

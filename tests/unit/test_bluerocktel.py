@@ -30,6 +30,7 @@ from brtel_notify.credentials import Credentials, CredentialsError, TokenCache, 
 
 URL = "https://acme.bluerocktel.net/api"
 TOKEN = "eyJTOKEN.s3cr3t-recognisable"
+ITSELF = f"{URL}/v1/ticketing/priorities"
 PASSWORD = "pa55word \\ with spaces"
 
 TICKET = {
@@ -439,13 +440,76 @@ def test_searched_tickets_that_the_filters_should_have_left_out(
 def test_a_lookup_without_a_result(server: responses.RequestsMock, answer: Dict[str, Any]) -> None:
     server.get(f"{URL}/v1/customers/lookup", **answer)
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup", **answer)
+    server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
     assert client().customer_by_account("CL1") is None
     assert client().pbx_host("x") is None
 
 
 def test_no_hosts_of_an_unknown_customer(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup-by-customer", json={"message": "no"}, status=404)
+    server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
     assert client().pbx_hosts_of("CL1") == []
+
+
+LOOKUPS: Dict[str, Callable[[Client], Any]] = {
+    "/v1/customers/lookup": lambda c: c.customer_by_account("CL1"),
+    "/v1/pbx3cx-hosts/lookup": lambda c: c.pbx_host("x"),
+    "/v1/pbx3cx-hosts/lookup-by-customer": lambda c: c.pbx_hosts_of("CL1"),
+    "/v1/customers/search": lambda c: c.search_customers("x"),
+    "/v1/contacts": lambda c: c.contacts(42),
+}
+
+
+@pytest.mark.parametrize("path", LOOKUPS)
+@pytest.mark.parametrize("body", ['{"message": "Tenant not found."}', ""])
+@pytest.mark.parametrize("priorities", [{"status": 404}, {"json": []}, {"status": 400, "json": {}}])
+def test_a_404_is_not_believed_of_what_is_not_the_api(
+    server: responses.RequestsMock, path: str, body: str, priorities: Dict[str, Any]
+) -> None:
+    server.get(URL + path, body=body, status=404)
+    server.get(ITSELF, **priorities)
+    with pytest.raises(api.BadAnswer, match=r"404 .*is api.url right\?") as raised:
+        LOOKUPS[path](client())
+    assert (raised.value.retry, raised.value.api_wide) == (True, True)
+
+
+@pytest.mark.parametrize("path", LOOKUPS)
+def test_a_404_that_is_not_said_twice_is_not_believed(
+    server: responses.RequestsMock, path: str
+) -> None:
+    found = {"id": 42, "name": "Acme", "customer_account": "CL1", "host_name": "x"}
+    server.get(URL + path, json={"message": "no"}, status=404)
+    server.get(URL + path, json=found if path.endswith("/lookup") else [found])
+    server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
+    assert LOOKUPS[path](client())
+
+
+@pytest.mark.parametrize(
+    ("answers", "search", "there"),
+    [
+        ([200], [], True),
+        ([404, 200], [], True),
+        ([404], [1024], True),
+        ([404, 404], [7], False),
+    ],
+)
+def test_whether_a_ticket_is_there(
+    server: responses.RequestsMock, answers: List[int], search: List[int], there: bool
+) -> None:
+    for status in answers:
+        server.get(f"{URL}/v1/tickets/1024", json=TICKET, status=status)
+    server.get(f"{URL}/v1/tickets/search", json=[{"id": number} for number in search])
+    assert client().has_ticket(1024, "BN-0123456789ab") is there
+
+
+def test_a_ticket_is_not_gone_where_the_search_is_a_404_too(
+    server: responses.RequestsMock,
+) -> None:
+    server.get(f"{URL}/v1/tickets/1024", status=404)
+    server.get(f"{URL}/v1/tickets/search", status=404)
+    with pytest.raises(api.BadAnswer) as raised:
+        client().has_ticket(1024, "BN-0123456789ab")
+    assert raised.value.retry
 
 
 def test_a_404_page_of_a_web_server_is_not_an_unknown_customer(
@@ -580,6 +644,10 @@ def test_what_is_no_date(text: Optional[str]) -> None:
 # -- errors of the server
 
 
+def _no_json(words: str) -> str:
+    return f"not JSON ({words}): is api.url right, or does a firewall answer?"
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "retry", "maybe_done", "api_wide"),
     [
@@ -616,6 +684,27 @@ def test_each_status(
     assert len(server.calls) == 1
 
 
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 409, 410, 413, 422, 423, 451])
+@pytest.mark.parametrize("body", ["<html><title>Blocked</title></html>", "no", '{"mess', ""])
+def test_a_4xx_that_is_no_json_comes_from_something_on_the_way(
+    server: responses.RequestsMock, status: int, body: str
+) -> None:
+    error = failing(server, status=status, body=body)
+    if status == 404 and not body:  # the API's own, perhaps
+        assert type(error) is api.NotFound
+        return
+    assert type(error) is api.BadAnswer
+    # It may have let the call through before it spoke.
+    assert (error.retry, error.maybe_done, error.api_wide) == (True, True, False)
+
+
+@pytest.mark.parametrize("status", [600, 699])
+def test_a_status_that_nobody_knows_is_tried_again(
+    server: responses.RequestsMock, status: int
+) -> None:
+    assert failing(server, status=status, json={"message": "?"}).retry
+
+
 def test_a_get_that_fails_has_done_nothing(server: responses.RequestsMock) -> None:
     assert failing(server, "GET", status=500, body="").maybe_done is False
 
@@ -638,9 +727,9 @@ def test_a_get_that_fails_has_done_nothing(server: responses.RequestsMock) -> No
         ({"json": "plain"}, "plain"),
         ({"json": {"message": "a\n\x1b[31mb\x00"}}, "a [31mb"),
         ({"json": {"message": ""}}, "Bad Request"),
-        ({"body": ""}, "Bad Request"),
-        ({"body": "<html><title>Blocked &amp; gone</title>"}, "Blocked & gone"),
-        ({"body": "text"}, "text"),
+        ({"body": ""}, _no_json("Bad Request")),
+        ({"body": "<html><title>Blocked &amp; gone</title>"}, _no_json("Blocked & gone")),
+        ({"body": "text"}, _no_json("text")),
     ],
 )
 def test_the_servers_own_words(
