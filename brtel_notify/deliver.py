@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify import plan as steps
 from brtel_notify import times
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.bluerocktel import ApiError, NotFound
+from brtel_notify.bluerocktel import ApiError, NotFound, Refused
 from brtel_notify.desk import Desk
 from brtel_notify.outcome import DELIVERED, IGNORED, Outcome
 from brtel_notify.plan import Plan, Policy, Situation, plan
@@ -21,6 +21,8 @@ __all__ = ["Delivery", "NoOwner"]
 
 #: An event that waits behind another one for the same ticket, and what it says.
 Follower = Tuple[Event, Alert]
+#: After so many attempts a refusal that may pass is taken for one that stays.
+FEW_ATTEMPTS = 3
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
 
@@ -104,7 +106,13 @@ class Delivery:
 
         WIDELY: for a reason that has nothing to do with this event.
         """
-        self.event.enter(failed=text, maybe_done=maybe_done, retry_at=retry_at, widely=widely)
+        self.event.enter(
+            failed=text,
+            of=self.steps.begun,
+            maybe_done=maybe_done,
+            retry_at=retry_at,
+            widely=widely,
+        )
 
     # --- before the first step --------------------------------------------------------------------
 
@@ -270,35 +278,55 @@ class Delivery:
         try:
             result = self.steps.take(step, situation, story)
         except NotFound as error:
-            if step == steps.FIND:
-                error.retry = True  # a search finds nothing, but it is there
-                raise
-            if step == steps.CREATE and situation.facts.get("looked_again") is None:
-                raise _CustomerGone from error
-            if step == steps.CREATE:
-                raise
-            gone = target(situation)
-            if step not in steps.OPTIONAL and gone != situation.facts.get("gone"):
-                self._make_sure_that_it_is_gone(gone, error)
-                self.event.enter(step="gone", result=gone)
-                self.desk.log.say(f"{self.alert.key}: ticket {gone} is not there any more")
-                return {"gone": gone}
-            result = self._left_out(step, error)
+            step, result = self._not_there(step, situation, error)
         except ApiError as error:
-            if not _may_be_left_out(step, situation) or error.retry or error.status == 401:
-                raise
-            result = self._left_out(step, error)
+            result = self._refused(step, situation, error)
         self.event.enter(step=step, result=result)
         return {step: result}
 
-    def _make_sure_that_it_is_gone(self, ticket_id: int, error: ApiError) -> None:
-        """Raise ERROR, to be tried again, if the ticket is there after all."""
-        try:
-            self.desk.client.ticket(ticket_id)
-        except NotFound:
-            return
-        error.retry = True
+    def _not_there(self, step: str, situation: Situation, error: NotFound) -> Tuple[str, Any]:
+        """What a 404 in STEP means, as a step and its result: only BlueRockTEL's own is believed.
+
+        Raises an ApiError where that is to be tried again, or is the end; _CustomerGone.
+        """
+        if step == steps.FIND:
+            error.retry = True  # a search finds nothing, but it is there
+            raise error
+        if step == steps.CREATE:
+            self.desk.client.prove_itself(error)
+            if situation.facts.get("looked_again") is None:
+                raise _CustomerGone from error
+            error.retry = self.event.attempts < FEW_ATTEMPTS
+            raise error
+        ticket = target(situation)
+        if ticket == situation.facts.get("gone"):
+            return step, self._left_out(step, error)
+        if not self.desk.client.has_ticket(ticket, situation.reference):
+            self.desk.log.say(f"{self.alert.key}: ticket {ticket} is not there any more")
+            return "gone", ticket
+        # Of the contact it is true; of the ticket it is not, and may be over soon.
+        error.retry = step != steps.ATTACH and self.event.attempts < FEW_ATTEMPTS
+        return step, self._refused(step, situation, error)
+
+    def _refused(self, step: str, situation: Situation, error: ApiError) -> Dict[str, Any]:
+        """The result of STEP where another way goes on without it; else raises ERROR."""
+        if step == steps.REOPEN and self._is_not_to_be_reopened(error):
+            self.desk.log.say(f"{self.alert.key}: cannot be reopened: {error}")
+            return {"refused_for": situation.number, "why": str(error)}
+        if error.retry or error.status == 401:
+            raise error
+        if step == steps.RESOLVE and isinstance(error, (NotFound, Refused)):
+            return self.steps.close_without_note(situation, error)
+        if _may_be_left_out(step, situation):
+            return self._left_out(step, error)
         raise error
+
+    def _is_not_to_be_reopened(self, error: ApiError) -> bool:
+        """Whether the problem gets a new ticket: at once where BlueRockTEL refuses the reopening,
+        after a few attempts where something on the way to it does."""
+        if error.api_wide or error.status in (None, 401):
+            return False
+        return not error.retry or (error.status < 500 and self.event.attempts >= FEW_ATTEMPTS)
 
     def _left_out(self, step: str, error: ApiError) -> Dict[str, Any]:
         self.desk.log.say(f"{self.alert.key}: {step} left out: {error}")

@@ -151,6 +151,12 @@ class Names:
         completed = any("category" not in settings for settings in alone)
         return {"sub_category": base.sub_category} if "category" in values and not completed else {}
 
+    def forget(self) -> None:
+        """BlueRockTEL refused an id: whatever was fetched before may be out of date."""
+        with self._lock:
+            self._fresh.clear()
+            self.cache.clear("names")
+
     def rows(self, name: str) -> List[Row]:
         """The instance's list for a setting, fetched now. Raises ApiError."""
         return self._rows(LISTS[name], refresh=True)

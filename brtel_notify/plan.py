@@ -122,10 +122,22 @@ class Situation(NamedTuple):
         return "gone" in self.facts
 
     @property
+    def follows(self) -> str:
+        """The number of the ticket that was not to be reopened: the problem needs a new one."""
+        return str(self.facts.get(REOPEN, {}).get("refused_for", ""))
+
+    @property
     def found(self) -> Optional[Mapping[str, Any]]:
         """The ticket that FIND found, if it is (still) there."""
         ticket = self.facts[FIND]["ticket"] if FIND in self.facts else None
         return None if ticket is None or ticket["id"] == self.facts.get("gone") else ticket
+
+    @property
+    def number(self) -> str:
+        """The number of the ticket that the steps are about, its id where it has none."""
+        if self.found is not None:
+            return self.found["number"] or str(self.found["id"])
+        return (self.entry.number or str(self.entry.ticket_id)) if self.entry else ""
 
 
 class Plan(NamedTuple):
@@ -185,6 +197,8 @@ def _first(s: Situation) -> Plan:
         return _opens(s, (FIND,))
     if s.found["open"]:
         return _joins_found(s, s.found, (FIND,))
+    if s.follows:
+        return _opens(s, (FIND, REOPEN))
     entry = _with_members(_entry_of(s, s.found), s)
     return Plan("reopened", (FIND, REOPEN, NOTE), _seen(s, entry), note="problem")
 
@@ -205,12 +219,15 @@ def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
         steps.append(DETAILS)
     created = s.facts.get(CREATE)
     entry = _with_members(_entry_of(s, created), s) if created else None
-    return Plan("opened", tuple(steps), entry and _seen(s, entry))
+    decision = f"opened, since {s.follows} could not be reopened" if s.follows else "opened"
+    return Plan(decision, tuple(steps), entry and _seen(s, entry))
 
 
 def _returned(s: Situation, entry: Entry) -> Plan:
     if s.gone:
         return _first(s)
+    if s.follows:
+        return _opens_anew(s, (REOPEN, FIND))
     steps = (REOPEN, UPDATE, NOTE) if s.alert.severity != entry.severity else (REOPEN, NOTE)
     again = entry._replace(closed_at=None, members={}, severity=s.alert.severity, noted={})
     return Plan("reopened", steps, _seen(s, _with_members(again, s)), note="problem")
@@ -264,6 +281,8 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
         return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
     if wanted == "new" or s.gone:
         return _opens_anew(s, (*before, FIND))
+    if s.follows:
+        return _opens_anew(s, (*before, REOPEN, FIND))
     again = _with_members(entry, s)
     return Plan(
         "a person closed its ticket: reopened",
@@ -275,10 +294,13 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
 
 def _opens_anew(s: Situation, before: Tuple[str, ...]) -> Plan:
     if FIND not in s.facts:
-        return Plan("a person closed its ticket", before)
+        return Plan("its ticket is closed", before)
     if s.found is not None and s.found["open"]:  # another monitoring server was quicker
         return _joins_found(s, s.found, before)
-    return _opens(s, before)._replace(decision="a person closed its ticket: opened a new one")
+    opened = _opens(s, before)
+    if s.follows:
+        return opened
+    return opened._replace(decision="a person closed its ticket: opened a new one")
 
 
 # --- recoveries ---------------------------------------------------------------------------------

@@ -83,8 +83,8 @@ class Event:
     def in_doubt(self, step: str) -> bool:
         """Whether an earlier attempt may have done STEP without living to tell.
 
-        It was begun, and neither ended nor failed in a way that shows it never arrived. A later
-        failure before the step is begun again says nothing about the first time.
+        It was begun, and neither ended nor failed in a way that shows it never arrived. The failure
+        of any other call says nothing about it.
         """
         doubt, begun = False, ""
         for record in self.journal:
@@ -93,9 +93,9 @@ class Event:
                 doubt = doubt or begun == step
             elif "attempt" in record:
                 begun = ""
-            elif record.get("step") == step:
+            elif step in (record.get("step"), record.get("refused")):
                 doubt = False
-            elif "failed" in record and begun == step:
+            elif "failed" in record and record.get("of", begun) == step:
                 doubt = bool(record["maybe_done"])
         return doubt
 
@@ -117,8 +117,11 @@ class Event:
         for record in self.journal:
             if "begin" in record:
                 under_way[record["begin"]] = float(record.get("at", 0.0)) + SETTLING
-            elif "step" in record:
-                under_way.pop(record["step"], None)
+            elif "step" in record or "refused" in record:
+                under_way.pop(record.get("step", record.get("refused")), None)
+            elif "failed" in record and "of" in record:
+                retry_at = float(record.get("retry_at", 0.0))
+                under_way.pop(record["of"], None)
             elif "failed" in record or "requeued" in record:
                 retry_at, under_way = float(record.get("retry_at", 0.0)), {}
         return max(retry_at, *under_way.values(), 0.0)

@@ -54,6 +54,8 @@ _FOOTERS = {
     "en": {
         "reference": "Reference: {reference}",
         "cut": "This text was too long and has been cut.",
+        "follows": "The problem is back. Ticket {number} could not be reopened, so this one was"
+        " opened.",
         "rules": "A rule or name of this site's configuration failed; the ticket was opened without"
         " it.",
         "broken": "This site's own template “{name}” failed; the built-in one was used.",
@@ -61,6 +63,8 @@ _FOOTERS = {
     "fr": {
         "reference": "Référence\xa0: {reference}",
         "cut": "Ce texte était trop long et a été coupé.",
+        "follows": "Le problème est revenu. Le ticket {number} n'a pas pu être rouvert\xa0;"
+        " celui-ci a été ouvert à sa place.",
         "rules": "Une règle ou un nom de la configuration du site a échoué\xa0; le ticket a été"
         " ouvert sans en tenir compte.",
         "broken": "Le modèle «\xa0{name}\xa0» du site a échoué\xa0; le modèle intégré a été"
@@ -179,7 +183,9 @@ class Renderer:
         failed = [f"{name}.j2"] if problems else []
         if name == "body" and self._render("subject", context)[1]:
             failed.append("subject.j2")  # a subject has no room to say so
-        remarks = [words["broken"].format(name=file) for file in failed]
+        follows = context.get("follows") if name == "body" else ""
+        remarks = [words["follows"].format(number=follows)] if follows else []
+        remarks += [words["broken"].format(name=file) for file in failed]
         remarks += [words["rules"]] if failed_rules else []
         footer = "".join(f"<p><i>{markup.escaped(remark)}</i></p>" for remark in remarks)
         footer += f"<p>{words['reference'].format(reference=markup.escaped(reference))}</p>"

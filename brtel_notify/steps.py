@@ -6,11 +6,11 @@ server before it does anything that must not happen twice.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from brtel_notify import plan, times
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
-from brtel_notify.bluerocktel import NotFound, Refused, Ticket, parse_date
+from brtel_notify.bluerocktel import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.customer import CustomerRecord, Owner
 from brtel_notify.desk import Desk
 from brtel_notify.plan import Plan, Situation
@@ -19,6 +19,10 @@ from brtel_notify.settings import Settings
 from brtel_notify.yamltree import ConfigError
 
 Facts = Dict[str, Any]
+Answer = TypeVar("Answer")
+
+#: A refusal with one of these may be about an id that was made anew under its old name.
+_MAY_BE_A_STALE_ID = (400, 404, 422)
 
 
 class NoOwner(Exception):
@@ -37,6 +41,8 @@ class Steps:
         self.event = event
         self.reply_reference = reference(event.id)
         self.captured = event.capture.time
+        #: The step whose call was begun and has given no answer; empty when there is none.
+        self.begun = ""
         self.settings = Settings({}, {})
         self.owner: Optional[Dict[str, Any]] = None
         self._contacts_come: Callable[[], None] = lambda: None
@@ -89,14 +95,15 @@ class Steps:
             chosen = chosen or _newest([t for t in mine if self._closed_recently(t, s)])
         return {
             "customer": customer,
-            "ticket": None if chosen is None else self._found(chosen, s, customer),
+            "ticket": None if chosen is None else self._met(chosen, s, customer),
             "seen": [ticket.id for ticket in mine],
         }
 
     def _fetch_contacts(self, customer_id: int) -> None:
         self.desk.contacts(customer_id)
 
-    def _found(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
+    def _met(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
+        """What is to be known of a ticket that was found."""
         return {
             "id": ticket.id,
             "number": ticket.number,
@@ -147,31 +154,56 @@ class Steps:
         if self.event.in_doubt(plan.CREATE):
             for ticket in self._tickets_of(customer["id"], s.reference):
                 if ticket.id not in found["seen"]:
-                    return self._found(ticket, s, customer)
-        ids = self._ids()
+                    return self._met(ticket, s, customer)
         subject = self.desk.renderer.subject(self._context(s, story))
         self._complain(subject.problems)
         body = self._html("body", s, story, s.reference)
-        self._begin(plan.CREATE)
-        ticket = self.desk.client.create_ticket(
-            customer["id"],
-            subject=subject.text,
-            body=body,
-            priority_id=_required(ids["priority"]),
-            category_id=_required(ids["category"]),
-            sub_category_id=_required(ids["sub_category"]),
-            tags=self.settings.values["tags"],
-            estimated_resolution_date=self._resolution_date(),
-            team_id=ids["team"],
-            status_id=ids["status"],
-        )
+        ids = self._ids()
+
+        def create() -> Ticket:
+            return self.desk.client.create_ticket(
+                customer["id"],
+                subject=subject.text,
+                body=body,
+                priority_id=_required(ids["priority"]),
+                category_id=_required(ids["category"]),
+                sub_category_id=_required(ids["sub_category"]),
+                tags=self.settings.values["tags"],
+                estimated_resolution_date=self._resolution_date(),
+                team_id=ids["team"],
+                status_id=ids["status"],
+            )
+
+        try:
+            ticket = self._call(plan.CREATE, create)
+        except (NotFound, Refused) as error:
+            self._refused(plan.CREATE, error)
+            anew = self._ids_anew(error)
+            if isinstance(error, NotFound) and anew == ids:
+                raise  # it is the customer that is not there
+            ids = anew
+            ticket = self._call(plan.CREATE, create)
+        # Nothing is asked between the answer and its entry in the journal: that might fail.
         return {
-            **self._found(ticket, s, customer),
+            "id": ticket.id,
+            "number": ticket.number,
             "open": True,
             "mine": True,
             "ours": True,
             "priority_id": ids["priority"],
+            "milder": False,
+            "customer": dict(customer),
         }
+
+    def _ids_anew(self, error: ApiError) -> Dict[str, Optional[int]]:
+        """The ids again, from lists fetched now, after a refusal that may be about one of them.
+
+        Raises ERROR where it is about something else.
+        """
+        if error.status not in _MAY_BE_A_STALE_ID:
+            raise error
+        self.desk.names.forget()
+        return self._ids()
 
     def _ids(self) -> Dict[str, Optional[int]]:
         before = len(self.settings.problems)
@@ -216,7 +248,16 @@ class Steps:
         given = {name: value for name, value in fields.items() if value is not None}
         if not given:
             return {**self._check(s, story), "priority_id": wanted}
-        ticket = self.desk.client.update_ticket(target(s), **given)
+        try:
+            ticket = self.desk.client.update_ticket(target(s), **given)
+        except (NotFound, Refused) as error:
+            if "priority_id" not in given:
+                raise
+            anew = self._ids_anew(error)["priority"]
+            if anew == wanted:
+                raise
+            wanted = given["priority_id"] = anew
+            ticket = self.desk.client.update_ticket(target(s), **given)
         return {"open": ticket.open, "priority_id": wanted}
 
     def _last_priority(self, s: Situation) -> Optional[int]:
@@ -237,12 +278,16 @@ class Steps:
         return self._reply(plan.NOTE, story.note, s, story)
 
     def _resolve(self, s: Situation, story: Plan) -> Facts:
-        try:
-            return self._reply(plan.RESOLVE, story.note, s, story)
-        except Refused as error:  # whatever is wrong with the note, the alert is over
-            self._complain([f"closed without a note: {error}"])
-            self.desk.client.close_ticket(target(s))
-            return {"left_out": str(error)}
+        return self._reply(plan.RESOLVE, story.note, s, story)
+
+    def close_without_note(self, s: Situation, error: ApiError) -> Facts:
+        """The alert is over, whatever is wrong with the note that ERROR is about.
+
+        Raises ApiError.
+        """
+        self._complain([f"closed without a note: {error}"])
+        self.desk.client.close_ticket(target(s))
+        return {"left_out": str(error)}
 
     def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
         ticket_id = target(s)
@@ -255,16 +300,33 @@ class Steps:
                     return {"reply": reply.id}
         options = self.desk.config.replies
         body = self._html(template, s, story, self.reply_reference)
-        self._begin(step)
-        reply = self.desk.client.create_reply(
-            ticket_id,
-            body,
-            close=close,
-            send_to_assignee=options.send_to_assignee,
-            send_to_contacts=options.send_to_contacts,
-            customer_visible=options.customer_visible,
+        reply = self._call(
+            step,
+            lambda: self.desk.client.create_reply(
+                ticket_id,
+                body,
+                close=close,
+                send_to_assignee=options.send_to_assignee,
+                send_to_contacts=options.send_to_contacts,
+                customer_visible=options.customer_visible,
+            ),
         )
         return {"reply": reply.id}
+
+    # --- calls that must not happen twice ---------------------------------------------------------
+
+    def _call(self, step: str, call: Callable[[], Answer]) -> Answer:
+        """Make the CALL of STEP, journalled before: whether it arrived may never be known."""
+        self.event.enter(begin=step, at=self.desk.clock())
+        self.begun = step
+        answer = call()
+        self.begun = ""
+        return answer
+
+    def _refused(self, step: str, error: ApiError) -> None:
+        """Journal that BlueRockTEL has not done STEP, and knows why."""
+        self.event.enter(refused=step, why=str(error), at=self.desk.clock())
+        self.begun = ""
 
     # --- texts ------------------------------------------------------------------------------------
 
@@ -280,21 +342,19 @@ class Steps:
         owner = Owner.from_dict(customer) if customer else None
         return self.desk.record(lambda: owner)
 
-    def _begin(self, step: str) -> None:
-        """Journal that STEP is on its way; whether it arrived may never be known."""
-        self.event.enter(begin=step, at=self.desk.clock())
-
     def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
         context = self.desk.context(self.alert, self._customer_record(s))
         known = set(s.entry.members) if s.entry else set()
+        reopened = plan.REOPEN in story.steps and not s.follows
         context.update(
             reference=s.reference,
             change=s.change,
             decision=story.decision,
             companions=s.companions,
             others=len(known - {alert.key for alert in s.alerts}),
-            joined=s.member is None and plan.REOPEN not in story.steps,
-            reopened=plan.REOPEN in story.steps,
+            follows=s.follows,
+            joined=s.member is None and not reopened,
+            reopened=reopened,
         )
         return context
 

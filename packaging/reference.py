@@ -505,6 +505,8 @@ TICKET_VARIABLES = {
     " neither did",
     "joined": "true when the ticket has not stood for this alert before",
     "reopened": "true when the ticket is reopened",
+    "follows": "the number of the ticket that BlueRockTEL would not reopen, and in whose place this"
+    " one is opened; else empty. The ticket says so by itself",
     "companions": "further alerts that this note also speaks of, in a ticket that several share;"
     " each has the fields of `alert`",
     "others": "how many other alerts of the ticket are still a problem",

@@ -50,6 +50,7 @@ def context(name: str) -> Dict[str, Any]:
         "change": "",
         "joined": True,
         "reopened": False,
+        "follows": "",
         "companions": (),
         "others": 0,
     }

@@ -86,6 +86,8 @@ def _entry(record: Dict[str, Any]) -> str:
         return f"{record.get('at', '')} attempt {record['attempt']} on {record.get('key')}{more}"
     if "begin" in record:
         return f"{_at(record)} {record['begin']}: sent, or about to be"
+    if "refused" in record:
+        return f"{_at(record)} {record['refused']}: refused: {record.get('why', '')}"
     if "step" in record:
         return f"{record['step']}: {_result(record['result'])}"
     if "failed" in record:

@@ -52,6 +52,7 @@ FAULTS: Dict[str, Dict[str, Any]] = {
     "wrong JSON type": {"fail": {"body": "type"}},
     "401": {"fail": {"status": 401}},
     "403": {"fail": {"status": 403}},
+    "403 with an HTML page": {"fail": {"status": 403, "body": "html"}},
     "404": {"fail": {"status": 404}},
     "422": {"fail": {"status": 422}},
 }
@@ -64,33 +65,32 @@ class Outcome(NamedTuple):
     contacts: Tuple[int, ...] = (88,)
     customer: int = 42
     dead: int = 0
+    tickets: int = 1
 
 
 #: The notes are: details, warning → critical, recovered, the problem is back, recovered.
 AS_IF_NOTHING = Outcome()
 LEFT_OUT = Outcome(notes=4)
 NO_CONTACT = Outcome(contacts=())
+#: A ticket that cannot be reopened stays closed, and another one opens: noted when it recovers.
+ANOTHER_TICKET = Outcome(notes=2, tickets=2)
 #: A host that BlueRockTEL says it does not know goes to the fallback.
 FALLBACK = Outcome(customer=1, contacts=())
 
 EXPECTED = {
-    ("PBX lookup", "404"): FALLBACK,
     ("PBX lookup", "422"): FALLBACK,
     # The first problem is kept in dead/; the next event of the alert opens the ticket.
     ("ticket search", "422"): Outcome(notes=4, dead=1),
-    ("create", "422"): Outcome(notes=4, dead=1),
     ("contacts", "403"): NO_CONTACT,
-    ("contacts", "404"): NO_CONTACT,
     ("contacts", "422"): NO_CONTACT,
     ("associates", "403"): NO_CONTACT,
     ("details note", "403"): LEFT_OUT,
-    ("details note", "404"): LEFT_OUT,
     ("details note", "422"): LEFT_OUT,
     ("change note", "403"): LEFT_OUT,
     ("change note", "422"): LEFT_OUT,
     ("note and close", "422"): LEFT_OUT,  # closed without the note
-    # The recurrence is kept in dead/: its ticket stays closed, and its recovery has nothing to do.
-    ("reopen", "422"): Outcome(notes=3, dead=1),
+    ("reopen", "403"): ANOTHER_TICKET,
+    ("reopen", "422"): ANOTHER_TICKET,
     ("recurrence note", "403"): LEFT_OUT,
     ("recurrence note", "422"): LEFT_OUT,
 }
@@ -117,12 +117,17 @@ def play(site: Site) -> None:
 
 
 def check(site: Site, expected: Outcome) -> None:
-    ticket = site.the_ticket()
+    *before, ticket = site.tickets
+    assert not any(one["open"] for one in before)
     bodies = [reply["body"] for reply in ticket["replies"]]
     assert len(set(bodies)) == len(bodies)
     assert site.queued() == []
     left = Outcome(
-        len(bodies), tuple(ticket["contacts"]), ticket["ticketable_id"], len(site.queued("dead"))
+        len(bodies),
+        tuple(ticket["contacts"]),
+        ticket["ticketable_id"],
+        len(site.queued("dead")),
+        len(site.tickets),
     )
     assert left == expected
     assert not ticket["open"]

@@ -24,6 +24,8 @@ def words(outcome: Outcome) -> str:
     if outcome == AS_IF_NOTHING:
         return "✓"
     said = []
+    if outcome.tickets != AS_IF_NOTHING.tickets:
+        return "a new ticket that names the old one"
     if outcome.dead:
         said.append("the event goes to `dead/`")
     elif outcome.notes != AS_IF_NOTHING.notes:

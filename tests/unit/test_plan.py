@@ -29,6 +29,8 @@ FOUND = {
 CREATED = {**FOUND, "id": 8, "number": "B8LA3G"}
 
 OPENS = ("create", "attach", "details")
+CLOSED = {**FOUND, "open": False}
+REFUSED = {"reopen": {"refused_for": "A7KZ2F", "why": "PUT /v1/tickets/open/7: 422 no"}}
 
 
 def alert(kind: str = "problem", **more: Any) -> Alert:
@@ -209,6 +211,27 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
     "back within reopen_within, ticket deleted": (
         *(alert(), closed(60), {"gone": 7, **found(None)}, {}),
         ("find", *OPENS),
+    ),
+    "back within reopen_within, reopening refused": (
+        *(alert(), closed(60), REFUSED, {}),
+        ("reopen", "find"),
+    ),
+    "back within reopen_within, reopening refused, the ticket is still closed": (
+        *(alert(), closed(60), {**REFUSED, **found(CLOSED)}, {}),
+        ("reopen", "find", *OPENS),
+    ),
+    "back within reopen_within, reopening refused, somebody opened it": (
+        *(alert(), closed(60), {**REFUSED, **found(FOUND)}, {}),
+        ("reopen", "find", "note"),
+    ),
+    "first, reopening what was found is refused": (
+        *(alert(), None, {**found(CLOSED), **REFUSED}, {}),
+        ("find", "reopen", *OPENS),
+    ),
+    "repeat, closed by hand, reopening refused": (
+        *(alert(), entry(opened_at=times.iso(0)), {"check": {"open": False}, **REFUSED}),
+        {"on_closed_by_hand": "reopen"},
+        ("check", "reopen", "find"),
     ),
     "back after reopen_within": (alert(), closed(3601), {}, {}, ("find",)),
     "back, reopening switched off": (alert(), closed(1), {}, {"reopen_within": 0}, ("find",)),

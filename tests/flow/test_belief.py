@@ -1,0 +1,341 @@
+"""Only BlueRockTEL's own word is believed, and one refusal is not the end.
+
+A 404 may come from a wrong api.url, a tenant that is not found, a deployment half done; a 403 from
+a firewall. What is there stays there, whatever such an answer says; what BlueRockTEL itself refuses
+has a next way.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict, List
+
+import pytest
+from inprocess import deliver, drain, in_child
+from support import Site
+
+from brtel_notify.capture import Capture
+from brtel_notify.queue import Queue
+
+DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
+UP = ("event", "--host", "acme.3cx.fr", "--state", "UP")
+WORSE = (*DOWN, "--severity", "critical")
+WARNING = (*DOWN, "--severity", "warning")
+
+ACME, FALLBACK = 42, 1
+#: A 404 in two of its disguises; one in HTML was never taken for the API's.
+BODIES = ["json", "empty"]
+#: So many calls in a row are answered so.
+TIMES = [1, 2, 3, 4, None]
+
+
+def play(site: Site, words: Any) -> None:
+    """What the notification command of WORDS does, without its start-up."""
+    event = Capture("event", {}, list(words[1:]), "", time.time())
+    in_child(lambda: deliver(site, event))
+
+
+def flush(site: Site) -> None:
+    in_child(lambda: drain(site))
+
+
+def once_more(site: Site) -> None:
+    """All is well again, and everything that waits is delivered."""
+    site.sandbox.clear_faults()
+    flush(site)
+    assert site.queued() == site.queued("dead") == []
+
+
+def not_found(site: Site, times: Any, body: str, **more: Any) -> None:
+    site.sandbox.faults(fail={"status": 404, "next": times, "body": body, **more})
+
+
+# --- a ticket that is there (C1) ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("times", TIMES)
+def test_a_recovery_closes_its_ticket_whatever_answers_404_meanwhile(
+    site: Site, times: Any, body: str
+) -> None:
+    play(site, DOWN)
+    not_found(site, times, body)
+    play(site, UP)
+    once_more(site)
+    ticket = site.the_ticket()
+    assert not ticket["open"]
+    assert len(ticket["replies"]) == 2
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_problem_opens_no_second_ticket_whatever_answers_404_meanwhile(
+    site: Site, times: Any, body: str, closed: bool
+) -> None:
+    """One that gets worse, and one that returns."""
+    play(site, WARNING)
+    if closed:
+        play(site, UP)
+    not_found(site, times, body)
+    play(site, WORSE)
+    once_more(site)
+    assert site.the_ticket()["open"]
+    play(site, UP)
+    assert not site.the_ticket()["open"]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_calls_for_one_ticket_are_404_and_a_search_shows_it(site: Site, body: str) -> None:
+    """A deployment half done: some routes are there."""
+    play(site, DOWN)
+    number = site.the_ticket()["id"]
+    site.sandbox.faults(
+        fail=[
+            {"status": 404, "body": body, "path": f"*/tickets/{number}"},
+            {"status": 404, "body": body, "path": "*/replies"},
+        ]
+    )
+    for _ in range(2):
+        play(site, UP)
+        flush(site)
+    assert site.state  # it is not forgotten
+    once_more(site)
+    assert not site.the_ticket()["open"]
+
+
+def test_a_note_that_is_refused_with_404_for_good_does_not_keep_the_ticket_open(
+    site: Site,
+) -> None:
+    play(site, DOWN)
+    not_found(site, None, "json", method="POST", path="*/replies")
+    play(site, UP)
+    for _ in range(3):
+        flush(site)
+    assert not site.the_ticket()["open"]
+    assert site.queued() == site.queued("dead") == []
+
+
+# --- a customer that is there (C2) ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("lookup", ["pbx", "account", "search"])
+def test_the_owner_gets_the_ticket_whatever_answers_404_meanwhile(
+    site: Site, times: Any, body: str, lookup: str
+) -> None:
+    value = {"pbx": "{{ host }}", "account": "CL2385", "search": "Acme Telecom SAS"}[lookup]
+    base = site.config_file.read_text().replace(
+        "customer:\n", f'customer:\n  lookup: [{{{lookup}: "{value}"}}]\n'
+    )
+    site.put_configuration(base)
+    not_found(site, times, body)
+    play(site, DOWN)
+    once_more(site)
+    assert site.the_ticket()["ticketable_id"] == ACME
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 413, 423])
+@pytest.mark.parametrize("body", ["html", "empty"])
+def test_a_firewall_says_nothing_about_the_owner(site: Site, status: int, body: str) -> None:
+    site.sandbox.faults(fail={"status": status, "body": body, "path": "*/lookup"})
+    said = site.run(*DOWN).stdout
+    assert said.startswith("queued: ")
+    assert "firewall" in said
+    assert site.tickets == []
+    once_more(site)
+    assert site.the_ticket()["ticketable_id"] == ACME
+
+
+def test_that_nobody_owns_it_is_believed_of_blue_rock_tel_itself(site: Site) -> None:
+    site.configure("")
+    site.run("event", "--host", "nobody.example.net", "--state", "DOWN")
+    assert site.the_ticket()["ticketable_id"] == FALLBACK
+    site.calls()
+    site.run("event", "--host", "nobody.example.net", "--service", "x", "--state", "DOWN")
+    assert not [call for call in site.calls() if "pbx3cx" in call]  # and remembered
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_404_where_the_ticket_is_made_does_not_give_the_alert_up(site: Site, times: int) -> None:
+    not_found(site, times, "json", method="POST", path="*/tickets")
+    play(site, DOWN)
+    site.sandbox.clear_faults()
+    once_more(site)
+    assert site.the_ticket()["ticketable_id"] == ACME
+
+
+# --- a reopening that is refused (B1) -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 422])
+@pytest.mark.parametrize("how", ["returned", "map lost", "closed by hand"])
+def test_a_reopening_that_is_refused_gives_the_problem_a_new_ticket(
+    site: Site, status: int, how: str
+) -> None:
+    site.configure(
+        "lifecycle: {on_closed_by_hand: reopen}\nlanguage: en\n"
+        "severities: {warning: {priority: Low}}\n"
+    )
+    play(site, WARNING)
+    old = site.the_ticket()
+    if how == "closed by hand":
+        site.run("ticket", str(old["id"]), "close")
+    else:
+        play(site, UP)
+    if how == "map lost":
+        (site.state_dir / "state.json").unlink()
+    site.sandbox.faults(fail={"status": status, "method": "PUT", "path": "*/tickets/open/*"})
+    for _ in range(4):  # a 404 is asked again before it is believed
+        play(site, WORSE)
+        flush(site)
+    assert site.queued() == site.queued("dead") == []
+    assert [ticket["open"] for ticket in site.tickets] == [False, True]
+    new = site.tickets[1]
+    assert old["number"] in new["body"]
+    assert new["contacts"] == [88]
+    assert len(new["replies"]) == 1
+    play(site, UP)
+    assert [ticket["open"] for ticket in site.tickets] == [False, False]
+
+
+@pytest.mark.parametrize("status", [403, 405])
+def test_a_reopening_that_a_firewall_refuses_is_tried_again_then_opened_anew(
+    site: Site, status: int
+) -> None:
+    play(site, DOWN)
+    play(site, UP)
+    site.sandbox.faults(fail={"status": status, "body": "html", "path": "*/tickets/open/*"})
+    play(site, DOWN)
+    assert len(site.tickets) == 1  # it may be over soon
+    for _ in range(2):
+        flush(site)
+    assert [ticket["open"] for ticket in site.tickets] == [False, True]
+
+
+def test_a_ticket_that_somebody_reopened_meanwhile_is_joined(site: Site) -> None:
+    play(site, DOWN)
+    play(site, UP)
+    site.sandbox.faults(fail={"status": 409, "method": "PUT", "path": "*/tickets/open/*"})
+    ticket = site.the_ticket()
+    plain = {"id": ticket["id"], "open": True, "closed_at": None}
+    site.sandbox.seed(tickets=[{**ticket, **plain}])
+    play(site, DOWN)
+    assert site.the_ticket()["open"]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_new_ticket_reads_well(site: Site, language: str) -> None:
+    site.configure(f"language: {language}\n")
+    play(site, DOWN)
+    play(site, UP)
+    site.sandbox.faults(fail={"status": 422, "method": "PUT", "path": "*/tickets/open/*"})
+    assert "could not be reopened" in site.run(*DOWN).stdout
+    old, new = site.tickets
+    words = {
+        "en": f"Ticket {old['number']} could not be reopened, so this one was opened.",
+        "fr": f"Le ticket {old['number']} n'a pas pu être rouvert",
+    }
+    assert words[language] in new["body"]
+
+
+# --- ids made anew under their old names (B2) -----------------------------------------------------
+
+
+def made_anew(site: Site, collection: str, name: str) -> int:
+    """Take what is called NAME out of BlueRockTEL, and make it again; its new id."""
+    rows: List[Dict[str, Any]] = site.sandbox.data()[collection]
+    (old,) = [row for row in rows if row["name"] == name]
+    new = 700 + int(old["id"])
+    others = [row for row in rows if row is not old]
+    site.sandbox.seed(replace=True, **{collection: [*others, {**old, "id": new}]})
+    return new
+
+
+ANEW = {
+    "priority_id": ("priorities", "High"),
+    "ticket_sub_category_id": ("sub_categories", "PBX / 3CX"),
+    "team_id": ("support_teams", "Systems"),
+}
+
+
+@pytest.mark.parametrize("field", ANEW)
+def test_an_id_made_anew_under_its_old_name_is_asked_for_again(site: Site, field: str) -> None:
+    site.configure("  team: Systems\n")
+    play(site, DOWN)
+    new = made_anew(site, *ANEW[field])
+    play(site, (*DOWN, "--service", "x"))
+    ticket = site.tickets[-1]
+    assert ticket[field] == new
+    assert site.queued("dead") == []
+    site.calls()
+    play(site, (*DOWN, "--service", "y"))  # and remembered
+    assert not [call for call in site.calls() if "/ticketing/" in call]
+
+
+def test_a_category_made_anew_takes_its_sub_categories_along(site: Site) -> None:
+    play(site, DOWN)
+    new = made_anew(site, "categories", "Infrastructure")
+    rows = site.sandbox.data()["sub_categories"]
+    moved = [
+        {**row, "ticket_category_id": new if row["ticket_category_id"] == 5 else 5 - 1}
+        for row in rows
+    ]
+    site.sandbox.seed(sub_categories=moved)
+    play(site, (*DOWN, "--service", "x"))
+    assert site.tickets[-1]["ticket_category_id"] == new
+
+
+def test_a_priority_made_anew_is_raised_all_the_same(site: Site) -> None:
+    site.configure("severities: {critical: {priority: Urgent}, warning: {priority: Low}}\n")
+    play(site, (*WARNING, "--service", "x"))
+    play(site, WORSE)  # the names are known now
+    new = made_anew(site, "priorities", "Urgent")
+    play(site, (*WORSE, "--service", "x"))
+    assert site.tickets[0]["priority_id"] == new
+
+
+def test_a_ticket_that_is_refused_for_its_own_sake_is_tried_once_more_and_kept(site: Site) -> None:
+    site.sandbox.faults(fail={"status": 422, "method": "POST", "path": "*/tickets"})
+    site.run(*DOWN, code=65)
+    assert site.calls().count("POST /v1/tickets") == 2
+    assert len(site.queued("dead")) == 1
+
+
+# --- between an answer and its journal line (F1) --------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 422, 500, 503])
+def test_nothing_is_asked_between_the_making_of_a_ticket_and_its_journal_line(
+    site: Site, status: int
+) -> None:
+    """The severities name a priority that only a look into the lists can find missing."""
+    site.configure("severities: {info: {priority: Nowhere}}\n")
+    play(site, (*DOWN, "--service", "x"))  # the lists are known
+    site.sandbox.faults(fail={"status": status, "path": "*/ticketing/*"})
+    play(site, DOWN)
+    once_more(site)
+    assert [ticket["contacts"] for ticket in site.tickets] == [[88], [88]]
+    assert [len(ticket["replies"]) for ticket in site.tickets] == [1, 1]
+
+
+def test_a_failure_clears_the_doubt_only_of_the_call_that_failed(site: Site) -> None:
+    site.sandbox.faults(
+        drop={"method": "POST", "path": "*/tickets", "when": "after", "next": 1},
+    )
+    play(site, DOWN)
+    (path,) = site.queued()
+    with path.open("a") as file:
+        for of in ("", "details"):
+            record = {"failed": "GET /v1/x: 503", "of": of, "maybe_done": False}
+            file.write(json.dumps(record) + "\n")
+    queue = Queue(str(site.state_dir))
+    event = queue.load(path.stem)
+    assert event.in_doubt("create")
+    assert not event.in_doubt("details")
+    once_more(site)
+    ticket = site.the_ticket()
+    assert ticket["contacts"] == [88]
+    assert len(ticket["replies"]) == 1
