@@ -544,7 +544,7 @@ class Client:
 
     # -- what is not there
 
-    def prove_itself(self, doubted: NotFound) -> None:
+    def prove_itself(self, doubted: ApiError) -> None:
         """See that it is the API that answers: a list that every instance has cannot be a 404.
 
         Raises an error to be tried again where it is not: then DOUBTED says nothing. A wrong
@@ -685,7 +685,7 @@ def _without_token(content: bytes, token: str) -> bytes:
     return content
 
 
-def _not_itself(doubted: NotFound) -> BadAnswer:
+def _not_itself(doubted: ApiError) -> BadAnswer:
     """DOUBTED as a fault on the way, which other calls have to expect as well."""
     text = f"{doubted.message}: but so says what every BlueRockTEL has: is api.url right?"
     return BadAnswer(doubted.method, doubted.path, doubted.status, text, retry=True, api_wide=True)

@@ -309,24 +309,25 @@ class Delivery:
         return step, self._refused(step, situation, error)
 
     def _refused(self, step: str, situation: Situation, error: ApiError) -> Dict[str, Any]:
-        """The result of STEP where another way goes on without it; else raises ERROR."""
-        if step == steps.REOPEN and self._is_not_to_be_reopened(error):
+        """The result of STEP where another way goes on without it; else raises an ApiError."""
+        if error.status == 401 or (error.retry and not self._is_in_the_way(step, error)):
+            raise error
+        if isinstance(error, Refused):  # a gateway may speak JSON, too
+            self.desk.client.prove_itself(error)
+        if step == steps.REOPEN and not error.api_wide:
             self.desk.log.say(f"{self.alert.key}: cannot be reopened: {error}")
             return {"refused_for": situation.number, "why": str(error)}
-        if error.retry or error.status == 401:
-            raise error
         if step == steps.RESOLVE and isinstance(error, (NotFound, Refused)):
             return self.steps.close_without_note(situation, error)
         if _may_be_left_out(step, situation):
             return self._left_out(step, error)
         raise error
 
-    def _is_not_to_be_reopened(self, error: ApiError) -> bool:
-        """Whether the problem gets a new ticket: at once where BlueRockTEL refuses the reopening,
-        after a few attempts where something on the way to it does."""
-        if error.api_wide or error.status in (None, 401):
-            return False
-        return not error.retry or (error.status < 500 and self.event.attempts >= FEW_ATTEMPTS)
+    def _is_in_the_way(self, step: str, error: ApiError) -> bool:
+        """Whether something on the way, a firewall, has kept a ticket from being reopened for so
+        long that a new one is better than none."""
+        refused = error.status is not None and 400 <= error.status < 500 and not error.api_wide
+        return step == steps.REOPEN and refused and self.event.attempts >= FEW_ATTEMPTS
 
     def _left_out(self, step: str, error: ApiError) -> Dict[str, Any]:
         self.desk.log.say(f"{self.alert.key}: {step} left out: {error}")

@@ -167,6 +167,24 @@ def test_a_404_where_the_ticket_is_made_does_not_give_the_alert_up(site: Site, t
     assert site.the_ticket()["ticketable_id"] == ACME
 
 
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 410, 422, 451])
+@pytest.mark.parametrize("words", [WARNING, UP], ids=["problem", "recovery"])
+def test_nothing_is_given_up_while_everything_is_refused(
+    site: Site, status: int, words: Any
+) -> None:
+    """A gateway that speaks JSON: an account is suspended, a tenant is not there."""
+    play(site, WORSE)
+    site.sandbox.faults(fail={"status": status})
+    for _ in range(2):
+        play(site, words)
+        play(site, (*words, "--service", "x"))
+        flush(site)
+    assert site.queued("dead") == []
+    once_more(site)
+    assert all(ticket["open"] == (words is WARNING) for ticket in site.tickets)
+    assert len(site.tickets[0]["replies"]) == 2  # and no note is left out
+
+
 # --- a reopening that is refused (B1) -------------------------------------------------------------
 
 
