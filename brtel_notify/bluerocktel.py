@@ -558,10 +558,10 @@ class Client:
             raise _not_itself(doubted)
 
     def _surely(self, ask: Callable[[], Asked]) -> Asked:
-        """What ASK gives. Raises NotFound only if the API is itself, and says so once more."""
+        """What ASK gives. NotFound and Refused only if the API is itself, and says so once more."""
         try:
             return ask()
-        except NotFound as error:
+        except (NotFound, Refused) as error:
             self.prove_itself(error)
         return ask()
 

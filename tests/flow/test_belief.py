@@ -137,6 +137,17 @@ def test_the_owner_gets_the_ticket_whatever_answers_404_meanwhile(
     assert site.the_ticket()["ticketable_id"] == ACME
 
 
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+def test_nobody_owns_it_is_not_believed_while_everything_is_refused(
+    site: Site, status: int
+) -> None:
+    site.put_configuration(site.config_file.read_text().replace("CL000001", "null"))
+    site.sandbox.faults(fail={"status": status})
+    play(site, DOWN)
+    once_more(site)
+    assert site.the_ticket()["ticketable_id"] == ACME
+
+
 @pytest.mark.parametrize("status", [400, 403, 405, 413, 423])
 @pytest.mark.parametrize("body", ["html", "empty"])
 def test_a_firewall_says_nothing_about_the_owner(site: Site, status: int, body: str) -> None:

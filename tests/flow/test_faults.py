@@ -74,15 +74,11 @@ LEFT_OUT = Outcome(notes=4)
 NO_CONTACT = Outcome(contacts=())
 #: A ticket that cannot be reopened stays closed, and another one opens: noted when it recovers.
 ANOTHER_TICKET = Outcome(notes=2, tickets=2)
-#: A host that BlueRockTEL says it does not know goes to the fallback.
-FALLBACK = Outcome(customer=1, contacts=())
 
 EXPECTED = {
-    ("PBX lookup", "422"): FALLBACK,
     # The first problem is kept in dead/; the next event of the alert opens the ticket.
     ("ticket search", "422"): Outcome(notes=4, dead=1),
     ("contacts", "403"): NO_CONTACT,
-    ("contacts", "422"): NO_CONTACT,
     ("associates", "403"): NO_CONTACT,
     ("details note", "403"): LEFT_OUT,
     ("details note", "422"): LEFT_OUT,

@@ -30,9 +30,7 @@ def words(outcome: Outcome) -> str:
         said.append("the event goes to `dead/`")
     elif outcome.notes != AS_IF_NOTHING.notes:
         said.append("this note is left out")
-    if outcome.customer != AS_IF_NOTHING.customer:
-        said.append("the fallback customer gets the ticket")
-    elif outcome.contacts != AS_IF_NOTHING.contacts:
+    if outcome.contacts != AS_IF_NOTHING.contacts:
         said.append("no contact is attached")
     assert said, outcome
     return ", ".join(said)
