@@ -18,6 +18,8 @@ SCALAR, LIST, MAPPING = "single value", "list", "mapping"
 
 #: How deep a file may nest; our own keys need five levels. Far deeper, the YAML library crashes.
 DEEPEST = 20
+#: So much of a line is enough to see that it nests too deep.
+_ENOUGH = 500
 #: How many values a file may have, references to other parts of it counted each time.
 MOST_NODES = 50_000
 _TAG = "tag:yaml.org,2002:"
@@ -165,27 +167,44 @@ def _parsed(path: str, text: str) -> Node:
             " allowed"
         )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    deep = _too_deep(text, loader)
+    if deep is not None:
+        raise ConfigError(f"{path}:{deep}: is nested too deep")
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                at = f":{event.start_mark.line + 1}" if event.start_mark else ""
-                raise ConfigError(f"{path}{at}: is nested too deep")
         node = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        # A token that begins with * or & is taken for an alias: no message repeats it.
-        if "cannot start any token" in problem and mark and "\t" in _line(text, mark.line):
+        if mark and _line(text, mark.line)[mark.column : mark.column + 1] == "\t":
             problem = "a tab; YAML wants spaces"
+        # A token that begins with * or & is taken for an alias: no message repeats it.
         problem = re.sub(r"(alias|anchor|handle) '.*'", r"\1", problem)
         raise ConfigError(f"{where}: is not valid YAML: {problem}") from None
     if node is None:
         raise ConfigError(f"{path}: is empty")
     return _Converter(path).convert(node)
+
+
+def _too_deep(text: str, loader: Any) -> Optional[int]:
+    """The line, from 1, where TEXT nests too deep; None if it does not, as far as it can be read."""
+    import yaml
+
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                return int(event.start_mark.line) + 1
+    except yaml.YAMLError as error:
+        # The library reads a line ahead. Newer ones have a limit of their own, and may come upon
+        # that before they tell of the first level: of such a line, its beginning alone is read.
+        mark = getattr(error, "problem_mark", None)
+        *before, last = text.split("\n")[: mark.line + 1 if mark else None]
+        if len(last) > _ENOUGH:
+            return _too_deep("\n".join([*before, last[:_ENOUGH]]), loader)
+    return None
 
 
 def _line(text: str, number: int) -> str:

@@ -494,6 +494,14 @@ WRONG: Dict[str, Tuple[str, str]] = {
     "a deep list": ("log: " + "[" * 100_000, "8: is nested too deep"),
     "a deep mapping": ("log: " + "{a: " * 100_000, "8: is nested too deep"),
     "a deep list of dashes": ("log:\n  " + "- " * 100_000, "9: is nested too deep"),
+    "a deep list of lines": (
+        "log:\n" + "".join(f"{' ' * depth}-\n" for depth in range(1, 1500)),
+        "28: is nested too deep",
+    ),
+    "a list that is long and not deep": (
+        "log: [" + "[[]], " * 1000 + "[",
+        "9: is not valid YAML",
+    ),
     "a billion laughs": (
         "log: [&a [x, x], "
         + "".join(
