@@ -187,7 +187,7 @@ def _parsed(path: str, text: str) -> Node:
 
 
 def _too_deep(text: str, loader: Any) -> Optional[int]:
-    """The line, from 1, where TEXT nests too deep; None if it does not, as far as it can be read."""
+    """The line, from 1, where TEXT nests too deep; None if it does not, as far as it is YAML."""
     import yaml
 
     depth = 0

@@ -3,7 +3,7 @@
 A page is played section by section (``##``), each on a fresh machine with a sandbox:
 
     yaml    is added to the configuration; a block with ``api`` is the whole of it
-    sh      is run by ``bash -e``; /etc, /var and /opt are folders of the test
+    sh      is run by ``bash -e``; /etc, /var, /opt and /usr/bin are folders of the test
     text    is what the commands before it print, … standing for anything
 
 Words behind the language of a ``sh`` block: ``syntax``, it is only parsed; ``exit=N``, the exit
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ import yaml
 from blocks import Block, blocks
 from support import ENVIRONMENT, Site
 
-from brtel_notify import config
+from brtel_notify import config, dropins
 from brtel_notify.sandbox.testing import SandboxProcess
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,18 +43,26 @@ ticket:
 log: syslog
 """
 _URL = re.compile(r"(?:https://)?acme\.bluerocktel\.net(?:/api)?")
-_SYSTEM_PATH = re.compile(r"(?<![\w.~/-])/(?=(?:etc|var|opt)/)")
+_SYSTEM_PATH = re.compile(r"(?<![\w.~/-])/(?=(?:etc|var|opt|usr/bin)/)")
 
 #: Commands that would change the machine, or that it may not have. ``sudo -u NAME`` and ``runuser
-#: -u NAME --`` run what stands behind them.
+#: -u NAME --`` run what stands behind them; ``install`` knows the machine's own users and groups,
+#: and leaves out the others.
 _STUBS = {
     "brtel-notify": 'exec "{python}" -m brtel_notify "$@"',
     "sudo": 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
     "runuser": '[ "$1" = -u ] && shift 2\n[ "$1" = -- ] && shift\nexec "$@"',
-    "install": 'words=()\nwhile [ $# -gt 0 ]; do case "$1" in -o|-g) shift 2;; '
-    '*) words+=("$1"); shift;; esac; done\nexec /usr/bin/install "${{words[@]}}"',
+    "install": """\
+words=()
+while [ $# -gt 0 ]; do
+    case "$1" in -o) file=passwd;; -g) file=group;; *) words+=("$1"); shift; continue;; esac
+    id=$(sed -n "s/^$2:[^:]*:\\([0-9]*\\):.*/\\1/p" "{root}/etc/$file" 2>/dev/null || true)
+    [ -z "$id" ] || words+=("$1" "$id")
+    shift 2
+done
+exec "{install}" "${{words[@]}}\"""",
 }
-_SILENT = ("systemctl", "journalctl", "chown", "chgrp", "usermod", "groupadd", "apt-get", "scp")
+_SILENT = ("systemctl", "journalctl", "usermod", "groupadd", "apt-get", "scp")
 
 
 class Section(NamedTuple):
@@ -89,8 +98,9 @@ class Machine:
         self.root = root
         self.sandbox = sandbox
         self.printed = ""
-        for folder in ("bin", "etc/brtel-notify", "var/lib", "var/log", "var/backups", "home"):
+        for folder in ("bin", "usr/bin", "etc/brtel-notify", "var/lib", "var/log", "var/backups"):
             (root / folder).mkdir(parents=True)
+        (root / "home").mkdir()
         self.site = Site(root / "home", sandbox)
         self.site.state_dir = root / "var/lib/brtel-notify"
         self.site.state_dir.mkdir(mode=0o700)
@@ -102,7 +112,8 @@ class Machine:
         for name in _SILENT:
             self.stub(name, "exit 0")
         for name, script in _STUBS.items():
-            self.stub(name, script.format(python=sys.executable))
+            words = {"python": sys.executable, "install": shutil.which("install"), "root": root}
+            self.stub(name, script.format(**words))
 
     def stub(self, name: str, script: str) -> None:
         """Put a command of that NAME where it is found first."""
@@ -110,14 +121,38 @@ class Machine:
         path.write_text(f"#!/bin/bash\n{script}\n")
         path.chmod(0o755)
 
-    def give_root_option(self) -> None:
-        """From now on ``init`` and ``install`` work below this machine's root."""
+    def add_users(self, group: str = "", **ids: int) -> None:
+        """Users by name, each with its id and a group of its own; and a GROUP that they share.
+
+        From now on ``init`` and ``install`` work below this machine's root.
+        """
+        users, groups = ["root:x:0:0::/root:/bin/sh"], ["root:x:0:"]
+        for name, number in ids.items():
+            own = os.getgid() if number == os.getuid() else number
+            users.append(f"{name}:x:{number}:{own}::/:/bin/sh")
+            groups.append(f"{name}:x:{own}:")
+        if group:
+            groups.append(f"{group}:x:{max(ids.values()) + 1}:{','.join(ids)}")
+        for file, lines in {"passwd": users, "group": groups}.items():
+            (self.root / "etc" / file).write_text("\n".join(lines) + "\n")
         option = f"--root {self.root}"
         self.stub(
             "brtel-notify",
             f'case "$1" in init|install) set -- "$@" {option};; esac\n'
             f'exec "{sys.executable}" -m brtel_notify "$@"',
         )
+
+    def monitor(self, system: str) -> None:
+        """Have a monitoring SYSTEM (librenms, nagios, icinga, zabbix), and nothing of ours yet."""
+        place = dropins.SYSTEMS[system].places[0]
+        (self.root / place.folder.lstrip("/")).mkdir(parents=True)
+        if place.main:
+            main = self.root / place.main.lstrip("/")
+            main.parent.mkdir(parents=True, exist_ok=True)
+            main.write_text(f"cfg_dir={place.folder}\n" if system == "nagios" else "")
+        shutil.rmtree(self.root / "etc/brtel-notify")
+        shutil.rmtree(self.site.state_dir)
+        (self.root / "etc/brtel-token").write_text(f"{self.sandbox.token}\n")
 
     def here(self, text: str) -> str:
         """TEXT with the paths and addresses of this machine."""

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Tuple
 
 import pytest
 from playing import CHECKOUT, CONFIG, DOCS, Machine, Section, play, sections
@@ -103,19 +103,15 @@ def database_set_back(machine: Machine) -> None:
     machine.sandbox.seed(replace=True, tickets=[{**ours, **by_hand}, kept])
 
 
+def nagios_user(machine: Machine) -> None:
+    machine.add_users(nagios=os.getuid())
+
+
 def empty_machine(machine: Machine) -> None:
     """One with Nagios on it; ``init`` and ``install`` work below its root."""
-    shutil.rmtree(machine.root / "etc/brtel-notify")
-    shutil.rmtree(machine.site.state_dir)
-    nagios = machine.root / "etc/nagios4"
-    (nagios / "conf.d").mkdir(parents=True)
-    (nagios / "nagios.cfg").write_text("cfg_dir=/etc/nagios4/conf.d\n")
+    nagios_user(machine)
+    machine.monitor("nagios")
     (machine.root / "etc/systemd/system").mkdir(parents=True)
-    for name, more in {"passwd": f"{os.getgid()}::/:/bin/sh", "group": ""}.items():
-        line = f"nagios:x:{os.getuid() if name == 'passwd' else os.getgid()}:{more}\n"
-        (machine.root / "etc" / name).write_text(f"root:x:0:0::/root:/bin/sh\n{line}")
-    (machine.root / "etc/brtel-token").write_text(f"{machine.sandbox.token}\n")
-    machine.give_root_option()
 
 
 def its_own_root(machine: Machine) -> None:
@@ -145,7 +141,7 @@ HOOKS: Dict[str, Callable[[Machine], None]] = {
             collector,
             a_snapshot,
         ),
-        *(database_set_back, empty_machine, its_own_root, plain_http),
+        *(database_set_back, nagios_user, empty_machine, its_own_root, plain_http),
     )
 }
 
@@ -344,6 +340,105 @@ def test_the_quick_start_leads_to_a_ticket(tmp_path: Path, sandbox: SandboxProce
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
 
 
+# --- the systems' pages, up to where their drop-in comes ------------------------------------------
+
+#: Each with what `init` and `install` call its system, and whom that runs as.
+SYSTEM_PAGES = {
+    "nagios": ("nagios", "nagios"),
+    "icinga2": ("icinga", "nagios"),
+    "zabbix": ("zabbix", "zabbix"),
+    "librenms": ("librenms", "librenms"),
+}
+CONFIG_FILE, TOKEN = "etc/brtel-notify/config.yml", "etc/brtel-notify/token"
+STATE = "var/lib/brtel-notify"
+INIT = """\
+brtel-notify init --url acme.bluerocktel.net --token-file - --priority High --category \
+    Infrastructure --sub-category "PBX / 3CX" --fallback CL000001 --group brtel-notify \
+    < /etc/brtel-token"""
+
+
+def system_machine(page: str, tmp_path: Path, sandbox: SandboxProcess) -> Machine:
+    """A machine with the system of PAGE, whose user shares a group with others."""
+    machine = Machine(tmp_path, sandbox)
+    system, user = SYSTEM_PAGES[page]
+    machine.monitor(system)
+    machine.add_users("brtel-notify", **{user: 23456 if os.geteuid() == 0 else os.getuid()})
+    pip = tmp_path / "opt/brtel-notify/bin/pip"
+    pip.parent.mkdir(parents=True)
+    pip.write_text("#!/bin/sh\n")
+    pip.chmod(0o755)
+    machine.stub("python3", f'[ "$*" = "-m venv {tmp_path}/opt/brtel-notify" ]')
+    return machine
+
+
+def follow_to_step_3(page: str, machine: Machine, configure: bool) -> None:
+    """Type what steps 1 and 2 of PAGE say, the way by hand, too."""
+    first, second = (part for part in sections(page) if part.title[:2] in ("1.", "2."))
+    shown = "".join(block.text for block in second.blocks)
+    for words in (f"/{TOKEN}", f"/{STATE}", "brtel-notify test"):
+        assert words in shown
+    for block in (*first.blocks, *second.blocks):
+        if block.language == "yaml" and configure:
+            (machine.root / TOKEN).write_text(machine.sandbox.token)
+            machine.configure(block.text)
+        elif block.language == "sh" and "syntax" not in block.info:
+            machine.run(block.text)
+
+
+def what_is_there(machine: Machine) -> Dict[str, Tuple[int, int, int, bytes]]:
+    """The folders and files of step 2: owner, group, mode and content."""
+    found = {}
+    for name in ("etc/brtel-notify", CONFIG_FILE, TOKEN, STATE):
+        path = machine.root / name
+        if path.exists():
+            status = path.stat()
+            content = b"" if path.is_dir() else path.read_bytes()
+            found[name] = (status.st_uid, status.st_gid, status.st_mode, content)
+    return found
+
+
+@pytest.mark.parametrize("page", SYSTEM_PAGES)
+def test_the_first_steps_of_a_page_change_nothing_after_init(
+    page: str, tmp_path: Path, sandbox: SandboxProcess
+) -> None:
+    machine = system_machine(page, tmp_path, sandbox)
+    machine.run(INIT)
+    its_own_root(machine)
+    before = what_is_there(machine)
+    uid, gid = os.getuid(), 23457 if os.geteuid() == 0 else os.getgid()
+    if uid == 0:  # else `init` gives nothing away
+        assert before[STATE] == (0, gid, stat.S_IFDIR | 0o2770, b"")
+        assert before[TOKEN][:3] == (0, gid, stat.S_IFREG | 0o640)
+    follow_to_step_3(page, machine, configure=False)
+    after = what_is_there(machine)
+    assert {path: after[path] for path in before} == before
+    assert "credentials: accepted" in machine.run("brtel-notify test")
+
+
+@pytest.mark.parametrize("page", SYSTEM_PAGES)
+def test_the_first_steps_of_a_page_can_be_done_by_hand_and_again(
+    page: str, tmp_path: Path, sandbox: SandboxProcess
+) -> None:
+    machine = system_machine(page, tmp_path, sandbox)
+    follow_to_step_3(page, machine, configure=True)
+    before = what_is_there(machine)
+    assert before[STATE][2] == stat.S_IFDIR | 0o700
+    assert before[TOKEN][2] == stat.S_IFREG | 0o640
+    if os.getuid() == 0:
+        assert before[STATE][0] == before[TOKEN][1] == 23456
+    follow_to_step_3(page, machine, configure=False)
+    assert what_is_there(machine) == before
+    assert "credentials: accepted" in machine.run("brtel-notify test")
+
+
+@pytest.mark.parametrize("page", SYSTEM_PAGES)
+def test_a_page_sends_who_ran_init_to_step_3(page: str) -> None:
+    introduction = (DOCS / f"{page}.md").read_text(encoding="utf-8").partition("\n## 1.")[0]
+    asked = r"Did you run `init`\? \[Go on at step 3\]\(#(3-[\w-]+)\)"
+    (anchor,) = re.findall(asked, introduction)
+    assert anchor in anchors(DOCS / f"{page}.md")
+
+
 # --- links, and what every page owes its reader --------------------------------------------------
 
 
@@ -353,7 +448,7 @@ def anchors(page: Path) -> List[str]:
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_no_link_leads_nowhere(page: str) -> None:
     path = DOCS / f"{page}.md"
     text = path.read_text(encoding="utf-8")
@@ -366,7 +461,7 @@ def test_no_link_leads_nowhere(page: str) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_every_command_that_is_named_exists(page: str) -> None:
     from brtel_notify.capture import ENVIRONMENT
     from brtel_notify.cli import COMMANDS

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Callable, List, Mapping, Optional, Sequence, TypeVar
@@ -37,6 +39,19 @@ def missing(what: str) -> None:
     if os.environ.get("BRTEL_NOTIFY_E2E") == "required":
         pytest.fail(what)
     pytest.skip(what)
+
+
+def put_command(path: Path, words: Sequence[str], root: Path, user: str) -> None:
+    """Write the command brtel-notify to PATH: it is WORDS, but ``install`` works below ROOT.
+
+    There, the monitoring's USER is whoever runs the test.
+    """
+    (root / "etc/passwd").write_text(f"{user}:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n")
+    (root / "etc/group").write_text(f"{user}:x:{os.getgid()}:\n")
+    plain = shlex.join([sys.executable, "-m", "brtel_notify"])
+    below = f'[ "$1" != install ] || exec {plain} "$@" --root \'{root}\''
+    path.write_text(f'#!/bin/sh\n{below}\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
 
 
 def free_port() -> int:

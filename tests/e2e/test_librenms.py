@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
-from servers import CHECKOUT, need
+from servers import CHECKOUT, need, put_command
 from support import CONFIG, Site, load_capture
 
 from brtel_notify.plaintext import as_text
@@ -533,7 +533,7 @@ def test_a_command_that_hangs_after_storing_loses_nothing(librenms: LibreNMS) ->
 
 PAGE = (CHECKOUT / "docs" / "librenms.md").read_text()
 #: What a scratch folder has not got, or what would change this machine.
-NOT_HERE = ("pip install", "groupadd", "lnms")
+NOT_HERE = ("pip install", "lnms")
 
 
 def blocks(language: str) -> List[str]:
@@ -549,7 +549,8 @@ def test_the_page_followed_word_for_word(site: Site) -> None:
     (root / "var/lib").mkdir(parents=True)
     (configuration,) = blocks("yaml")
     url = configuration.replace("https://acme.bluerocktel.net/api", site.sandbox.url)
-    script(root / "brtel-notify", f"exec '{sys.executable}' -m brtel_notify \"$@\"")
+    words = [sys.executable, "-m", "brtel_notify"]
+    put_command(root / "brtel-notify", words, root, "librenms")
     env = {
         **os.environ,
         "PATH": f"{root}:{os.environ['PATH']}",

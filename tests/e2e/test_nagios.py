@@ -7,7 +7,6 @@ import json
 import os
 import pwd
 import re
-import shlex
 import shutil
 import subprocess
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
-from servers import CHECKOUT, need, wait_for
+from servers import CHECKOUT, need, put_command, wait_for
 from support import Site
 
 from brtel_notify import times
@@ -356,10 +355,10 @@ class Machine:
         self.pipe = folder / "var/lib/nagios4/rw/nagios.cmd"
         for name in ("usr/bin", "etc/systemd/system", "run", "results"):
             (folder / name).mkdir(parents=True)
+        put_command(folder / "usr/bin/brtel-notify", self.site.words(), folder, "nagios")
         for name in ("var/lib/nagios4/rw", "var/log/nagios4/archives"):
             (folder / name).mkdir(parents=True)
-        stubs = {**STUBS, "brtel-notify": f'exec {shlex.join(self.site.words())} "$@"'}
-        for name, text in stubs.items():
+        for name, text in STUBS.items():
             (folder / "usr/bin" / name).write_text(f"#!/bin/sh\n{text}\n")
             (folder / "usr/bin" / name).chmod(0o755)
         self._install_nagios()
@@ -460,6 +459,8 @@ def test_the_page_can_be_followed_word_for_word(tmp_path: Path, sandbox: Sandbox
         machine.follow(language, block)
     assert verify(machine.main).returncode == 0
     assert len(machine.site.tickets) == 1
+    for unit in ("worker.service", "flush.service"):
+        assert "User=nagios" in (tmp_path / f"etc/systemd/system/brtel-notify-{unit}").read_text()
 
 
 def test_the_messages_that_the_page_explains_are_nagioss_own(tmp_path: Path, site: Site) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 import yaml
-from servers import CHECKOUT, wait_for
+from servers import CHECKOUT, put_command, wait_for
 from support import Site
 
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -423,15 +423,15 @@ def blocks(language: str) -> List[str]:
 def test_the_page_followed_word_for_word(site: Site) -> None:
     """Its shell blocks, one after another, on a root folder of our own."""
     root = site.folder / "root"
-    for folder in ("etc/systemd/system", "var/lib"):
+    for folder in ("etc/systemd/system", "etc/zabbix", "var/lib"):
         (root / folder).mkdir(parents=True)
+    (root / "etc/zabbix/zabbix_server.conf").write_text("AlertScriptsPath=/etc/zabbix/alert.d\n")
     configuration, link, customers = blocks("yaml")
     configuration = configuration.replace("log: syslog\n", "log: stderr\n")
     # The later blocks replace what the first one says.
     merged = {**yaml.safe_load(configuration), **yaml.safe_load(link), **yaml.safe_load(customers)}
-    program = root / "brtel-notify"
-    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m brtel_notify \"$@\"\n")
-    program.chmod(0o755)
+    words = [sys.executable, "-m", "brtel_notify"]
+    put_command(root / "brtel-notify", words, root, "zabbix")
     env = {
         **os.environ,
         "PATH": f"{root}:{os.environ['PATH']}",
