@@ -191,12 +191,13 @@ def _too_deep(text: str, loader: Any) -> Optional[int]:
     import yaml
 
     depth = 0
+    event: Any
     try:
         for event in yaml.parse(text, Loader=loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
-                return int(event.start_mark.line) + 1
+                return int(event.start_mark.line + 1)
     except yaml.YAMLError as error:
         # The library reads a line ahead. Newer ones have a limit of their own, and may come upon
         # that before they tell of the first level: of such a line, its beginning alone is read.
