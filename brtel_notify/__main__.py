@@ -1,5 +1,12 @@
 """``python -m brtel_notify``."""
 
-from brtel_notify.cli import entry
+import sys
+
+from brtel_notify import interpreter
+
+# Before anything is imported that does not come with this program or has not been already.
+sys.path[:] = interpreter.import_path()
+
+from brtel_notify.cli import entry  # noqa: E402
 
 entry()

@@ -159,6 +159,31 @@ def load_capture(name: str) -> Dict[str, Any]:
     return data
 
 
+class Trap:
+    """A folder full of modules that leave a mark when somebody imports them."""
+
+    #: Modules that Python itself does not need for ``python -m``.
+    NOT_PYTHONS = frozenset(
+        ("argparse", "flask", "jinja2", "json", "logging", "requests", "subprocess", "yaml")
+    )
+
+    def __init__(self, folder: Path, everything: bool) -> None:
+        """Lay it in FOLDER; EVERYTHING: also what Python itself needs, and our own name."""
+        self.folder = folder / "trap"
+        self._marks = folder / "marks"
+        for made in (self.folder, self._marks):
+            made.mkdir()
+        everywhere = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
+        code = f"open({str(self._marks)!r} + '/' + __name__, 'w').close()\nraise ImportError\n"
+        for name in self.NOT_PYTHONS | (everywhere if everything else set()):
+            (self.folder / f"{name}.py").write_text(code)
+
+    @property
+    def marks(self) -> List[str]:
+        """The names of the modules that somebody imported."""
+        return sorted(os.listdir(self._marks))
+
+
 def start(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a command without waiting for it."""
     return subprocess.Popen(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from brtel_notify import plaintext
+from brtel_notify import interpreter, plaintext
 from brtel_notify.commands import common
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -191,8 +190,7 @@ class Stage:
     def test(self) -> None:
         """What one does first with a new configuration."""
         print(common.paint("brtel-notify test", "bold"), flush=True)
-        words = [sys.executable, "-m", "brtel_notify", *self.globals, "test"]
-        subprocess.run(words, check=False)
+        subprocess.run(interpreter.command(*self.globals, "test"), check=False)
 
     def play(self, story: Story) -> Iterator[str]:
         """Play a story and tell it; gives what went wrong."""
@@ -220,7 +218,7 @@ class Stage:
 
     def _notify(self, act: Act) -> Tuple[int, str]:
         capture = json.loads((CAPTURES / f"{act.capture}.json").read_text())
-        words = [sys.executable, "-m", "brtel_notify", *self.globals, capture["source"]]
+        words = interpreter.command(*self.globals, capture["source"])
         for variable in act.variables:
             words += ["--var", variable]
         stdin = json.dumps(capture["stdin"]) if "stdin" in capture else ""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import requests
 
+from brtel_notify import interpreter
+
 _ANNOUNCEMENT = re.compile(r"sandbox: (http://\S+)/api \(token (.*)\)")
-_START = ["-m", "brtel_notify", "sandbox"]
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
 class SandboxProcess:
@@ -32,15 +29,8 @@ class SandboxProcess:
         self.token = ""
 
     def __enter__(self) -> SandboxProcess:
-        environment = dict(os.environ)
-        paths = [_PACKAGE_PARENT, environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        self._process = subprocess.Popen(
-            [sys.executable, *_START, "--port", "0", *self._options],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        words = interpreter.command("sandbox", "--port", "0", *self._options)
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         try:
             self._read_announcement()
         except BaseException:

@@ -8,6 +8,7 @@ import shutil
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +16,77 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 import pytest
-from support import CONFIG, Site, load_capture
+from support import CONFIG, Site, Trap, load_capture
+
+import brtel_notify
+from brtel_notify.sandbox.testing import SandboxProcess
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 PBX_SECRET = "SANDBOX-SECRET"
 LOGIN = "  email: noc@example.net\n  password_file: {password_file}\n"
+
+
+# --- the current folder ---------------------------------------------------------------------------
+
+COMMAND = [os.path.join(os.path.dirname(sys.executable), "brtel-notify")]
+MODULE = [sys.executable, "-m", "brtel_notify"]
+
+
+@pytest.mark.parametrize("program", [COMMAND, MODULE], ids=["command", "module"])
+def test_a_command_imports_nothing_from_where_one_stands(
+    program: List[str], tmp_path: Path
+) -> None:
+    trap = Trap(tmp_path, everything=program is COMMAND)
+    sandbox = subprocess.Popen(
+        [*program, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True, cwd=trap.folder
+    )
+    with sandbox:
+        assert sandbox.stdout is not None
+        said = sandbox.stdout.readline()
+        sandbox.terminate()
+    assert trap.marks == []
+    assert said.startswith("sandbox: http://")
+    site_words = ["--state-dir", str(tmp_path / "state"), "--config", str(tmp_path / "none.yml")]
+    for words in (["test"], ["status"], [*DOWN], ["render", *DOWN], ["check"]):
+        subprocess.run([*program, *site_words, *words], cwd=trap.folder, check=False)
+    assert trap.marks == []
+
+
+def test_a_sandbox_process_imports_nothing_from_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = Trap(tmp_path, everything=True)
+    monkeypatch.chdir(trap.folder)
+    with SandboxProcess() as sandbox:
+        assert sandbox.tickets() == []
+    assert trap.marks == []
+
+
+def test_a_checkout_that_one_stands_in_starts_itself(tmp_path: Path) -> None:
+    """Not another brtel-notify, which may be installed."""
+    ours = os.path.dirname(brtel_notify.__file__)
+    shutil.copytree(ours, tmp_path / "brtel_notify", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "brtel_notify/__init__.py").write_text("__version__ = '999'\n")
+    child = (
+        "import subprocess; from brtel_notify.interpreter import command;"
+        " subprocess.run(command('--version'))"
+    )
+    for words in (["-m", "brtel_notify", "--version"], ["-c", child]):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, check=False
+        )
+        assert done.stdout == b"brtel-notify 999\n"
+
+
+def test_a_folder_that_is_gone_hinders_nobody(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f'rmdir "{gone}"; exec "$@" --version'
+    for program in (COMMAND, MODULE):
+        words = ["sh", "-c", script, "sh", *program]
+        done = subprocess.run(words, cwd=gone, stdout=subprocess.PIPE, check=False)
+        gone.mkdir()
+        assert done.stdout.startswith(b"brtel-notify ")
 
 
 # --- secrets --------------------------------------------------------------------------------------
