@@ -15,6 +15,7 @@ import json
 import re
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from brtel_notify import messagelines
 from brtel_notify.alert import (
     ACKNOWLEDGEMENT,
     COMMENT,
@@ -40,28 +41,7 @@ SEVERITIES: Sequence[Tuple[str, str]] = (
     ("Disaster", "critical"),
 )
 
-#: The first line of a message whose lines stand in the order of the shipped media type.
-FORMAT = "BRTEL.NOTIFY: 1"
-#: Its last lines: whose value may be any text. Each ends where one after it in this list begins.
-FREE_TEXT: Sequence[str] = (
-    # First what trusted people write. What comes after may hold the values of items, which whoever
-    # writes to a log decides: it must not pass for a person's words.
-    *("HOST.NAME", "USER.FULLNAME", "EVENT.UPDATE.MESSAGE", "TRIGGER.URL"),
-    *("TRIGGER.NAME", "ITEM.NAME", "LLDRULE.NAME"),
-    *("EVENT.NAME", "EVENT.OPDATA", "SERVICE.ROOTCAUSE"),
-)
-
-_LINE = re.compile(r"([A-Z{][A-Z0-9._{}#$]{0,254}): ?(.*)")
 _ABSENT = re.compile(r"\*UNKNOWN\*|\{[A-Z$#?][^{}\n]{0,500}\}")
-#: In a message without FORMAT: the names whose value may go on in the next line.
-_MULTILINE = frozenset(
-    (
-        *("EVENT.NAME", "EVENT.OPDATA", "INVENTORY.NOTES", "ITEM.VALUE", "ITEM.LASTVALUE"),
-        *("HOST.DESCRIPTION", "TRIGGER.DESCRIPTION"),
-    )
-)
-_LAST = "EVENT.UPDATE.MESSAGE"
-_CANCELLED = re.compile(r"NOTE: Escalation cancell?ed", re.IGNORECASE)
 _ONLY_SEVERITY = re.compile(r"changed severity from .{1,200} to .{1,200}", re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(
     r"(?:, | and )(?:closed|suppressed|unsuppressed|ranked)\b", re.IGNORECASE
@@ -245,20 +225,9 @@ def _escalation_note(message: str) -> Tuple[str, str]:
 
     It means that the host, the trigger or the action was switched off: nothing more will come.
     """
-    if not _CANCELLED.match(message.lstrip()[:100]):
-        return "", message
-    lines = message.lstrip().split("\n")
-    end = 1
-    while end < len(lines) and not _is_field(lines[end]):
-        end += 1
+    lines, text = messagelines.note_of_cancellation(message)
     # From 6.0 on, a line "Last message sent:" stands between the two.
-    note = [line for line in lines[:end] if not line.startswith("Last message sent")]
-    return "\n".join(note), "\n".join(lines[end:])
-
-
-def _is_field(line: str) -> bool:
-    found = _LINE.fullmatch(line.rstrip("\r"))
-    return found is not None and "." in found.group(1)
+    return "\n".join(line for line in lines if not line.startswith("Last message sent")), text
 
 
 def _lines(text: str) -> Dict[str, str]:
@@ -267,50 +236,14 @@ def _lines(text: str) -> Dict[str, str]:
     The first of several with one name wins, and all that follows ``EVENT.UPDATE.MESSAGE:``
     belongs to it: what a person typed there cannot pass for another line.
     """
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    found = _in_order(lines[1:]) if lines[0].strip() == FORMAT else _as_they_come(lines)
+    found: Dict[str, List[str]] = {}
+    for line, name, value in messagelines.read(text):
+        if value is not None:
+            found.setdefault(name, [value])
+        elif name:
+            found[name].append(line.rstrip("\r"))
     values = ((macro, "\n".join(parts).strip()) for macro, parts in found.items())
     return {macro: value for macro, value in values if value and not _ABSENT.fullmatch(value)}
-
-
-def _in_order(lines: Sequence[str]) -> Dict[str, List[str]]:
-    """The lines of a message that has the form of the shipped media type."""
-    found: Dict[str, List[str]] = {}
-    expected = list(FREE_TEXT)
-    current = ""  # the name whose free text goes on
-    for line in lines:
-        match = _LINE.fullmatch(line)
-        name, value = match.groups() if match else ("", "")
-        if name in expected:
-            del expected[: expected.index(name) + 1]
-            current = name
-            found[name] = [value]
-        elif current:
-            found[current].append(line)
-        elif name and name not in FREE_TEXT:
-            found.setdefault(name, [value])
-    return found
-
-
-def _as_they_come(lines: Sequence[str]) -> Dict[str, List[str]]:
-    """The lines of a message that somebody wrote, in whatever order."""
-    found: Dict[str, List[str]] = {}
-    current: Optional[str] = None
-    rest = iter(lines)
-    for line in rest:
-        match = _LINE.fullmatch(line)
-        if match is None:
-            if current in _MULTILINE:
-                found[current].append(line)
-            continue
-        current = match.group(1)
-        if current in found:
-            current = None
-            continue
-        found[current] = [match.group(2)]
-        if current == _LAST:
-            found[current].extend(rest)
-    return found
 
 
 def _tags(own: Mapping[str, str]) -> Iterator[Tuple[str, str]]:
@@ -369,7 +302,7 @@ def _update(done: str, resolved: bool) -> Tuple[str, str]:
 
 def _comment(kind: str, own: Mapping[str, str]) -> str:
     """What a person said or, where nothing, did: ``closed``, ``suppressed until …``."""
-    said = own.get(_LAST, "")
+    said = own.get(messagelines.LAST, "")
     done = own.get("EVENT.UPDATE.ACTION", "") if kind in (COMMENT, DOWNTIME) else ""
     return said or done
 

@@ -15,10 +15,10 @@ import brtel_notify
 from brtel_notify import shipped
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.capture import Capture
+from brtel_notify.messagelines import FREE_TEXT
 from brtel_notify.sources import event, parse
 from brtel_notify.sources.html_text import html_to_text
 from brtel_notify.sources.text import clean, one_line, web_url
-from brtel_notify.sources.zabbix import FREE_TEXT
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
 TRUNK = 'CRITICAL: trunk "down" $(id) <b>é</b> it\'s'

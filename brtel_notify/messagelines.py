@@ -1,0 +1,108 @@
+"""The lines of a Zabbix message: which of them are fields, and which belong to a text.
+
+Two read a message by it: withheld.py, before it is stored, and sources/zabbix.py afterwards. So
+what the one leaves alone as a part of a text is what the other takes for one. Capture imports
+this module at every alert of Zabbix's: nothing heavy.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional, Sequence, Set, Tuple
+
+    #: A line; the field that it belongs to, or nothing; and, where it begins that field, its value.
+    Line = Tuple[str, str, Optional[str]]
+
+#: The first line of a message whose lines stand in the order of the shipped media type.
+FORMAT = "BRTEL.NOTIFY: 1"
+#: Its last lines: whose value may be any text. Each ends where one after it in this list begins.
+FREE_TEXT: Sequence[str] = (
+    # First what trusted people write. What comes after may hold the values of items, which whoever
+    # writes to a log decides: it must not pass for a person's words.
+    *("HOST.NAME", "USER.FULLNAME", "EVENT.UPDATE.MESSAGE", "TRIGGER.URL"),
+    *("TRIGGER.NAME", "ITEM.NAME", "LLDRULE.NAME"),
+    *("EVENT.NAME", "EVENT.OPDATA", "SERVICE.ROOTCAUSE"),
+)
+#: In a message without FORMAT: the names whose value may go on in the next line.
+_MULTILINE = frozenset(
+    (
+        *("EVENT.NAME", "EVENT.OPDATA", "INVENTORY.NOTES", "ITEM.VALUE", "ITEM.LASTVALUE"),
+        *("HOST.DESCRIPTION", "TRIGGER.DESCRIPTION"),
+    )
+)
+#: What a person typed: all that follows it is part of it, where no FORMAT says otherwise.
+LAST = "EVENT.UPDATE.MESSAGE"
+
+_LONGEST_NAME = 255
+_INITIALS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ{")
+_CHARACTERS = _INITIALS.union("0123456789._}#$")
+
+_CANCELLED = ("NOTE: ESCALATION CANCELLED", "NOTE: ESCALATION CANCELED")
+
+
+def field(line: str) -> Tuple[str, str]:
+    """Name and value of a LINE ``NAME: value``; both are empty where it is none."""
+    name, colon, value = line.rstrip("\r").partition(":")
+    is_name = name[:1] in _INITIALS and len(name) <= _LONGEST_NAME and _CHARACTERS.issuperset(name)
+    return (name, value.removeprefix(" ")) if colon and is_name else ("", "")
+
+
+def note_of_cancellation(message: str) -> Tuple[List[str], str]:
+    """The lines that say that an escalation was cancelled, and the message that comes after them.
+
+    There are none in any other message.
+    """
+    text = message.lstrip()
+    if not text[:100].upper().startswith(_CANCELLED):
+        return [], message
+    lines = text.split("\n")
+    end = 1
+    while end < len(lines) and "." not in field(lines[end])[0]:
+        end += 1
+    return lines[:end], "\n".join(lines[end:])
+
+
+def read(message: str) -> Iterator[Line]:
+    """Every line of MESSAGE, in order, and what it is (see Line).
+
+    A field may stand there twice: the first one counts, and no text goes on behind the second.
+    """
+    first, *rest = message.split("\n")
+    if first.strip() != FORMAT:
+        yield from _as_they_come([first, *rest])
+        return
+    yield first, "", None
+    yield from _in_order(rest)
+
+
+def _in_order(lines: Sequence[str]) -> Iterator[Line]:
+    """The lines of a message that has the form of the shipped media type."""
+    expected = list(FREE_TEXT)
+    current = ""  # the name whose free text goes on
+    for line in lines:
+        name, value = field(line)
+        if name in expected:
+            del expected[: expected.index(name) + 1]
+            current = name
+            yield line, name, value
+        elif current:
+            yield line, current, None
+        else:
+            yield line, name, value if name else None
+
+
+def _as_they_come(lines: Sequence[str]) -> Iterator[Line]:
+    """The lines of a message that somebody wrote, in whatever order."""
+    seen: Set[str] = set()
+    current = ""
+    for line in lines:
+        name, value = field(line)
+        if current == LAST:
+            yield line, current, None
+        elif name:
+            current = "" if name in seen else name
+            seen.add(name)
+            yield line, name, value
+        else:
+            yield line, current if current in _MULTILINE else "", None
