@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import List, Tuple
 
+from brtel_notify.capture import text_of
 from brtel_notify.commands import common
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import event
@@ -80,6 +81,6 @@ def _text(path: str) -> str:
         return read_stdin()
     try:
         with open(path, "rb") as file:
-            return file.read(LONGEST_INPUT).decode("utf-8", "surrogateescape")
+            return text_of(file.read(LONGEST_INPUT))
     except OSError as error:
         raise UsageError(f"--json {path}: {error.strerror}") from None

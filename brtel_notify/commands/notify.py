@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from brtel_notify.capture import Capture, own_environment
+from brtel_notify.capture import Capture, is_secret, own_environment, text_of, without_secrets
 from brtel_notify.log import complain, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.queue import Queue
@@ -128,7 +128,7 @@ def _asks_for_help(source: str, arguments: List[str]) -> bool:
 
 
 def captured(source: str, arguments: List[str], options: Options) -> Capture:
-    """What this process was given, raw. Raises UsageError."""
+    """What this process was given, raw, but for what can only be a secret. Raises UsageError."""
     stdin = ""
     if source == "event":
         from brtel_notify.commands import event as event_command
@@ -139,12 +139,12 @@ def captured(source: str, arguments: List[str], options: Options) -> Capture:
         if source == "librenms":
             stdin = read_stdin()
     env = own_environment(source, os.environ)
-    return Capture(source, env, argv, stdin, time.time())
+    return without_secrets(Capture(source, env, argv, stdin, time.time()))
 
 
 def read_stdin() -> str:
-    """All of stdin; bytes that are no UTF-8 kept as they are."""
-    return sys.stdin.buffer.read(LONGEST_INPUT).decode("utf-8", "surrogateescape")
+    """All of stdin."""
+    return text_of(sys.stdin.buffer.read(LONGEST_INPUT))
 
 
 def _take_vars(words: List[str], options: Options) -> List[str]:
@@ -161,7 +161,9 @@ def _take_vars(words: List[str], options: Options) -> List[str]:
                 raise UsageError("--var needs NAME=VALUE")
             value = words.pop(0)
         if "=" not in value:
-            raise UsageError(f"--var needs NAME=VALUE, not '{value}'")
+            raise UsageError(
+                "--var needs NAME=VALUE" + ("" if is_secret(value) else f", not '{value}'")
+            )
         taken += ["--var", value]
     return taken
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 
 from brtel_notify import sources, times
 from brtel_notify.alert import Alert, Unintelligible
+from brtel_notify.capture import without_secrets
 from brtel_notify.commands import common, eventtext, redrive, tables
 from brtel_notify.commands.tables import Painted
 from brtel_notify.log import one_line
@@ -168,6 +169,7 @@ def _found(queue: Queue, event_id: str) -> Event:
         raise LookupError(str(error)) from None
     if event is None:
         raise LookupError(f"{event_id}: is not there any more")
+    event.capture = without_secrets(event.capture)  # an older version left nothing out
     return event
 
 

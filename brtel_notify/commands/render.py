@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from brtel_notify import plaintext, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.bluerocktel import ApiError
-from brtel_notify.capture import ENVIRONMENT, Capture
+from brtel_notify.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.commands import common, notify
 from brtel_notify.config import Config
 from brtel_notify.credentials import CredentialsError
@@ -143,7 +143,7 @@ def _from_file(path: str, rest: List[str], options: Options) -> Capture:
         text = stdin if isinstance(stdin, str) else json.dumps(stdin)
         seconds = float(data.get("time", time.time()))
         env, argv = dict(data.get("env", {})), list(data.get("argv", []))
-        return Capture(data["source"], env, argv, text, seconds)
+        return without_secrets(Capture(data["source"], env, argv, text, seconds))
     except OSError as error:
         raise UsageError(f"--capture {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from datetime import datetime, timedelta, timezone
@@ -11,6 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from brtel_notify.alert import Alert, Unintelligible, Vars
 from brtel_notify.capture import Capture
+from brtel_notify.withheld import parsed
 
 from .text import clean, one_line, printable, web_url
 
@@ -195,10 +195,7 @@ def json_object(text: str, what: str) -> Dict[str, Any]:
     Numbers that are no short integer stay text, as they were written. Raises Unintelligible.
     """
     try:
-        # strict=False: a raw newline in a string is bad JSON, and no reason to lose an alert.
-        data = json.loads(
-            text, strict=False, parse_int=_integer, parse_float=str, parse_constant=str
-        )
+        data = parsed(text)
     except RecursionError:
         raise Unintelligible(f"{what} is malformed JSON: nested too deeply") from None
     except ValueError as error:
@@ -207,11 +204,6 @@ def json_object(text: str, what: str) -> Dict[str, Any]:
     if not isinstance(data, dict):
         raise Unintelligible(f"{what} must be a JSON object, {{…}}")
     return data
-
-
-def _integer(digits: str) -> Any:
-    # int() of a million digits takes minutes on Python 3.9 and is an error on 3.11.
-    return int(digits) if len(digits) < 20 else digits
 
 
 def scalar(value: Any) -> str:

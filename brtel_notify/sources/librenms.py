@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
 from brtel_notify.capture import Capture
+from brtel_notify.withheld import named
 
 from . import fields
 from .html_text import html_to_text
@@ -97,10 +98,8 @@ def _added(data: Mapping[str, Any], own: Mapping[str, str], kind: str) -> Iterat
     """
     notes = "" if kind == TEST else own.get("notes", "")
     for line in notes.splitlines():
-        name, colon, value = line[:10_000].partition(":")
-        name = name.strip()
-        is_name = name.replace("_", "").replace("-", "").replace(".", "").isalnum()
-        if colon and is_name and not value.startswith("//"):
+        name, value = named(line)
+        if name:
             yield name, value
     settings = data.get("vars")
     if isinstance(settings, dict):
