@@ -46,6 +46,13 @@ class Bluerocktel extends Transport
     private const LONGEST_SAYING = 16_384;
     private const LONGEST_LINE = 500;
 
+    /** Rows of LibreNMS's database, whole: of each, only `string` is for people. */
+    private const ROWS = ['faults', 'diff'];
+
+    /** What goes by such a name can only be a secret. brtel-notify leaves it out by the same rule. */
+    private const SECRET = '/COMMUNITY|PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|AUTHNAME|CRYPTO'
+        . '|(PASS|CHECKCOMMAND|ARG[0-9]+)\s*$/i';
+
     /** The settings that travel with the alert as `vars`, by the name that brtel-notify reads. */
     private const VARS = [
         'CUSTOMER_ACCOUNT' => 'brtel-account',
@@ -183,8 +190,9 @@ class Bluerocktel extends Transport
     /**
      * The alert as JSON, with this transport's own settings as `vars`.
      *
-     * Objects (models, the template) stay behind; so does what is too long. Plain fields go first: no
-     * list of faults, however long, may take the room of the state or the host's name.
+     * Objects (models, the template) stay behind; so does what can only be a secret, and what is too
+     * long. Plain fields go first: no list of faults, however long, may take the room of the state or
+     * the host's name.
      *
      * @param  array<mixed>  $alert_data
      *
@@ -193,11 +201,14 @@ class Bluerocktel extends Transport
     private function json(array $alert_data): string
     {
         $room = self::ROOM_FOR_LISTS;
-        $plain = array_map($this->plain(...), array_filter($alert_data, $this->isPlain(...)));
-        foreach ($alert_data as $name => $value) {
-            if (is_array($value)) {
-                $plain[$name] = $this->plainList($value, self::DEPTH, $room);
-            }
+        $rows = array_intersect_key($alert_data, array_flip(self::ROWS));
+        $fields = array_filter(array_diff_key($alert_data, $rows), $this->isNoSecret(...), ARRAY_FILTER_USE_KEY);
+        $plain = array_map($this->plain(...), array_filter($fields, $this->isPlain(...)));
+        foreach (array_filter($rows, is_array(...)) as $name => $list) {
+            $plain[$name] = $this->plainList($this->strings($list, self::DEPTH), self::DEPTH, $room);
+        }
+        foreach (array_filter($fields, is_array(...)) as $name => $list) {
+            $plain[$name] = $this->plainList($list, self::DEPTH, $room);
         }
         $plain['vars'] = (object) array_filter(
             array_map($this->setting(...), self::VARS),
@@ -205,6 +216,11 @@ class Bluerocktel extends Transport
         );
 
         return json_encode($plain, JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR);
+    }
+
+    private function isNoSecret(int|string $name): bool
+    {
+        return preg_match(self::SECRET, (string) $name) === 0;
     }
 
     private function isPlain(mixed $value): bool
@@ -223,7 +239,27 @@ class Bluerocktel extends Transport
     }
 
     /**
-     * A list with nothing in it but plain values and lists, as much as there is room for.
+     * A list with nothing in it but lists, and texts by the name of `string`.
+     *
+     * @param  array<mixed>  $list
+     * @return array<mixed>
+     */
+    private function strings(array $list, int $depth): array
+    {
+        $strings = [];
+        foreach ($list as $name => $value) {
+            if ($name === 'string' && is_string($value)) {
+                $strings[$name] = $value;
+            } elseif ($name !== 'string' && is_array($value) && $depth > 0) { // an array may hold itself
+                $strings[$name] = $this->strings($value, $depth - 1);
+            }
+        }
+
+        return $strings;
+    }
+
+    /**
+     * A list with nothing in it but plain values and lists, as much as there is room for, and no secret.
      *
      * @param  array<mixed>  $list
      * @param  int  $room  bytes that are left for this list and all others
@@ -232,7 +268,7 @@ class Bluerocktel extends Transport
     private function plainList(array $list, int $depth, int &$room): array
     {
         $plain = [];
-        foreach ($list as $name => $value) {
+        foreach (array_filter($list, $this->isNoSecret(...), ARRAY_FILTER_USE_KEY) as $name => $value) {
             $room -= strlen((string) $name) + 4;
             if ($room <= 0) {
                 break;

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
+from planted import Secrets, librenms_data
 from servers import CHECKOUT, need, put_command
 from support import CONFIG, Site, load_capture
 
+from brtel_notify.capture import is_secret
 from brtel_notify.plaintext import as_text
 from brtel_notify.sources.librenms import STATES
 
@@ -389,12 +391,53 @@ def test_a_command_gets_what_librenms_has(librenms: LibreNMS) -> None:
     data = json.loads(got.read_text())
     assert data == {
         **alert(),
+        "faults": {"1": {"string": alert()["faults"]["1"]["string"]}},
         "applications_metrics": {"linux": [[]]},
         "vars": {"CUSTOMER_ACCOUNT": "CL1"},
     }
     argv = Path(f"{got}.argv").read_text().split()
     config, state = librenms.settings["brtel-config"], librenms.settings["brtel-state-dir"]
     assert argv == ["--config", config, "--state-dir", state, "librenms"]
+
+
+def test_no_secret_leaves_librenms(librenms: LibreNMS) -> None:
+    """Not even through the pipe to the command."""
+    secrets = Secrets()
+    data = librenms_data(secrets, alert(PASSERELLE="203.0.113.1"))
+    got = librenms.site.folder / "got.json"
+    script(librenms.command, f"cat >'{got}'", f"ps -ef >'{got}.ps'")
+    librenms.succeed(data)
+    assert secrets.found_in(got.read_bytes() + Path(f"{got}.ps").read_bytes()) == set()
+    passed = json.loads(got.read_text())
+    assert passed == {
+        **alert(PASSERELLE="203.0.113.1"),
+        "faults": {number: {"string": row["string"]} for number, row in data["faults"].items()},
+        "diff": {"added": [{"string": "ifDescr = eth7; "}], "resolved": [[]]},
+        "applications_metrics": {"nginx": [{"hits": 3}]},
+        "alert_notes": data["alert_notes"],
+        "vars": {},
+    }
+
+
+def test_rows_that_are_none_are_left_out(librenms: LibreNMS) -> None:
+    got = librenms.site.folder / "got.json"
+    script(librenms.command, f"cat >'{got}'")
+    librenms.succeed(alert(faults="a text", diff=False))
+    assert {"faults", "diff"}.isdisjoint(json.loads(got.read_text()))
+
+
+def test_both_know_a_secret_by_the_same_names(librenms: LibreNMS) -> None:
+    got = librenms.site.folder / "got.json"
+    script(librenms.command, f"cat >'{got}'")
+    names = [
+        *("community", "AuthName", "db_passwd", "PASS", "a_pass ", "Arg12", "xCheckCommand"),
+        *("PASSERELLE", "pass1", "checkcommands", "arg", "ARGS1", "author", "my-Token", "crypto2"),
+    ]
+    fields = dict.fromkeys(names, 1)
+    librenms.succeed({**alert(list=fields), **fields})
+    passed = json.loads(got.read_text())
+    assert list(passed["list"]) == [name for name in names if not is_secret(name)]
+    assert set(names).intersection(passed) == set(passed["list"])
 
 
 # --- commands that fail, and worse ---------------------------------------------------------------
