@@ -19,6 +19,7 @@ from typing import Callable, Dict, List, Tuple
 import pytest
 from playing import CHECKOUT, CONFIG, DOCS, Machine, Section, play, sections
 
+from brtel_notify.capture import is_secret
 from brtel_notify.lock import DrainLock
 from brtel_notify.sandbox.testing import SandboxProcess
 
@@ -281,6 +282,18 @@ def prove_alerts_are_data(machine: Machine) -> None:
     assert "{{ 7 * 7 }}" in shown
 
 
+def prove_left_out(machine: Machine) -> None:
+    """The names that the page says, and no others that a secret is known by."""
+    page = (DOCS / "security.md").read_text(encoding="utf-8")
+    part = page[page.index("## What is left out") : page.index("| system |")]
+    ends, parts = (re.findall(r"`([A-Z]+)`", line) for line in part.split("\n- ")[1:])
+    assert (ends, len(parts)) == (["CHECKCOMMAND", "PASS", "ARG"], 8)
+    assert all(is_secret(f"x{word}1" if word == "ARG" else f"x{word}") for word in ends)
+    assert not any(is_secret(f"x{word}x") for word in ends)
+    assert all(is_secret(f"x{word}x") for word in parts)
+    assert "public" not in machine.printed
+
+
 def prove_units(machine: Machine) -> None:
     page = (DOCS / "security.md").read_text(encoding="utf-8")
     part = page[page.index("## The units") : page.index("## If the monitoring")]
@@ -301,6 +314,7 @@ PROOFS: Dict[str, Callable[[Machine], None]] = {
     "The disk is full": prove_disk_full,
     "Growing": prove_growing,
     "What is stored where": prove_modes,
+    "What is left out": prove_left_out,
     "What an alert can do": prove_alerts_are_data,
     "The units": prove_units,
 }
