@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 
-from brtel_notify import messagelines
 from brtel_notify.capture import is_secret
 
 TYPE_CHECKING = False
@@ -206,6 +205,8 @@ def from_message(message: str) -> str:
 
     What follows a secret field and is none of a text's goes with it: its value had several lines.
     """
+    from brtel_notify import messagelines
+
     note, text = messagelines.note_of_cancellation(message)
     kept: List[str] = []
     leaving_out = left_out = False
