@@ -155,10 +155,10 @@ class Steps:
             for ticket in self._tickets_of(customer["id"], s.reference):
                 if ticket.id not in found["seen"]:
                     return self._met(ticket, s, customer)
+        ids = self._ids()  # first: the body says it if a name is unknown
         subject = self.desk.renderer.subject(self._context(s, story))
         self._complain(subject.problems)
         body = self._html("body", s, story, s.reference)
-        ids = self._ids()
 
         def create() -> Ticket:
             return self.desk.client.create_ticket(
