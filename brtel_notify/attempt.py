@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import random
-import traceback
 from typing import Optional
 
 from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
@@ -121,9 +120,7 @@ def buried(queue: Queue, event_id: str, reason: str) -> Verdict:
 
 def _unforeseen(delivery: Delivery, log: Log, now: float, error: Exception) -> Verdict:
     text = f"unforeseen {type(error).__name__}: {error}"
-    if log.verbose:
-        for line in traceback.format_exc().splitlines():
-            log.say(line)
+    log.trace()
     retry_at = now + pause(delivery.event.attempts)
     try:
         delivery.failed(text, maybe_done=True, retry_at=retry_at)

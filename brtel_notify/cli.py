@@ -7,7 +7,7 @@ import os
 import sys
 
 from brtel_notify.capture import ENVIRONMENT
-from brtel_notify.log import complain
+from brtel_notify.log import complain, patient, trace
 from brtel_notify.options import UsageError, split
 
 TYPE_CHECKING = False
@@ -88,7 +88,8 @@ def entry() -> None:
 def _open_streams() -> None:
     """Whoever starts us with stdin, stdout or stderr closed shall lose no alert by it.
 
-    Python has None in their place, and the next file that is opened would have their number.
+    Python has None in their place, and the next file that is opened would have their number. Nor
+    by not reading stderr, whoever writes there: the log, a warning of Python's, a traceback.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -96,6 +97,7 @@ def _open_streams() -> None:
                 setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
             except OSError:  # a root folder without /dev: nothing can be said there
                 pass
+    sys.stderr = patient(sys.stderr)
 
 
 def _is_notification(words: List[str]) -> bool:
@@ -117,9 +119,10 @@ def main(words: Optional[List[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, one line says so
         if "-v" in sys.argv or "--verbose" in sys.argv:
-            raise
+            trace(complain)
+            return SOFTWARE
         kind = type(error).__name__
         complain(f"unforeseen {kind}: {error} (-v shows where)")
         return SOFTWARE

@@ -219,6 +219,19 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def write_now(descriptor: int, data: bytes) -> bytes:
+    """Write what the non-blocking DESCRIPTOR takes of DATA, and close it; what is left of DATA.
+
+    Raises OSError.
+    """
+    try:
+        return data[os.write(descriptor, data) :]
+    except BlockingIOError:
+        return data
+    finally:
+        os.close(descriptor)
+
+
 def append_line(path: PathLike, line: bytes) -> None:
     """Append LINE (without its newline) to the existing file PATH, durably.
 

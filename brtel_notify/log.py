@@ -7,13 +7,21 @@ logfields.py tells of it. Every alert imports this module: nothing heavy.
 
 from __future__ import annotations
 
+import _thread
+import io
 import os
+import stat
 import sys
 import time
 
+from brtel_notify import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional
+    from typing import Any, Callable, Dict, List, Optional, TextIO
+
+    from brtel_notify.logtargets import Target
+    from brtel_notify.sink import Sink
 
 PROGRAM = "brtel-notify"
 #: How many of the last lines are remembered; a worker says many.
@@ -39,13 +47,17 @@ class Log:
         self.json = (form or os.environ.get(FORMAT_VARIABLE)) == "json"
         self.shown: List[str] = []  # what stderr had last, so that no error stands there twice
         self._write: Callable[[str, str, Dict[str, Any]], None] = self._show
+        self._targets: Dict[str, Target] = {}  # by name: what is lost there is told there
 
     def send_to(self, target: str) -> None:
         """Where lines go from now on: stderr, syslog, or the path of a file."""
-        if target == "syslog":
-            self._write = self._to_syslog
-        elif target != "stderr":
-            self._write = lambda text, level, fields: self._to_file(target, text, level, fields)
+        if target == "stderr":
+            self._write = self._show
+        else:
+            from brtel_notify.logtargets import named
+
+            there = self._targets.setdefault(target, named(target))
+            self._write = lambda text, level, fields: self._to(there, text, level, fields)
         _take_warnings(self)
 
     def say(self, text: str, level: str = INFO, **fields: Any) -> None:
@@ -66,6 +78,11 @@ class Log:
         if self.shown[-1:] != [one_line(text)]:
             self._show(one_line(text), ERROR, {})
 
+    def trace(self) -> None:
+        """The traceback of the exception that is being handled; only ``-v`` shows it."""
+        if self.verbose:
+            trace(self.say)
+
     def _line(self, text: str, level: str, fields: Dict[str, Any]) -> str:
         if self.json:
             return _json_line(text, level, fields)
@@ -74,28 +91,34 @@ class Log:
 
     def _show(self, text: str, level: str, fields: Dict[str, Any]) -> None:
         self.shown = [*self.shown[-REMEMBERED:], text]
+        sink = _sink_of(sys.stderr)
+        lost = sink.to_tell() if sink else 0
+        if sink and lost:
+            if not _to_stderr(self._stderr_line(_dropped(lost), WARNING, {})):
+                return
+            sink.lost -= lost
+        _to_stderr(self._stderr_line(text, level, fields))
+
+    def _stderr_line(self, text: str, level: str, fields: Dict[str, Any]) -> str:
         line = self._line(text, level, fields)
         if _journal_reads_stderr():
-            _to_stderr(f"<{PRIORITIES[level]}>{line}")
-        else:
-            _to_stderr(line if self.json else f"{PROGRAM}: {line}")
+            return f"<{PRIORITIES[level]}>{line}"
+        return line if self.json else f"{PROGRAM}: {line}"
 
-    def _to_syslog(self, text: str, level: str, fields: Dict[str, Any]) -> None:
-        import syslog
-
-        syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
-        syslog.syslog(PRIORITIES[level], self._line(text, level, fields))
-
-    def _to_file(self, path: str, text: str, level: str, fields: Dict[str, Any]) -> None:
-        line = self._line(text, level, fields)
-        if not self.json:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            line = f"{stamp} {PROGRAM}[{os.getpid()}]: {line}"
+    def _to(self, target: Target, text: str, level: str, fields: Dict[str, Any]) -> None:
+        lost = target.to_tell()
         try:
-            with open(path, "a", encoding="utf-8", errors="replace", opener=_open_log) as file:
-                file.write(f"{line}\n")
+            if lost:
+                if not target.say(self._line(_dropped(lost), WARNING, {}), WARNING, self.json):
+                    return
+                target.lost -= lost
+            target.say(self._line(text, level, fields), level, self.json)
         except OSError as error:
-            self._show(f"{path}: {error.strerror}: {text}", level, fields)
+            self._show(f"{error.filename}: {error.strerror}: {text}", level, fields)
+
+
+def _dropped(lines: int) -> str:
+    return f"{lines} line{'' if lines == 1 else 's'} before this one could not be written here"
 
 
 def one_line(text: str) -> str:
@@ -150,28 +173,107 @@ def complain(text: str) -> None:
     _to_stderr(f"{PROGRAM}: {one_line(text)}")
 
 
-def _to_stderr(line: str) -> None:
+def trace(say: Callable[[str], None]) -> None:
+    """SAY the traceback of the exception that is being handled, line by line."""
+    import traceback
+
+    for line in traceback.format_exc().splitlines():
+        say(line)
+
+
+def tell(text: str, stream: Optional[TextIO] = None) -> None:
+    """One line on stdout, of a delivery, which does not wait for anybody to read it."""
+    _said(stream or patient(sys.stdout), one_line(text))
+
+
+def _to_stderr(line: str) -> bool:
+    return _said(sys.stderr, line)
+
+
+def _said(stream: TextIO, line: str) -> bool:
+    """Say LINE. False if nobody listens; that must not stop a delivery."""
     try:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):  # nobody listens; that must not stop a delivery
-        pass
+        stream.write(f"{line}\n")
+        stream.flush()
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
 
 
-def _open_log(path: str, flags: int) -> int:
-    """Open the log; a new one is for its owner (and group, as its folder says), whatever the umask.
+# --- streams that hang nobody ---------------------------------------------------------------------
 
-    One that is there keeps its mode, and may be a link: its operator knows why. But not in a folder
-    that others write: root would follow a link that one of them has planted, to any file.
+
+def patient(stream: TextIO) -> TextIO:
+    """STREAM (sys.stdout, sys.stderr) as one that hangs nobody, and writes each line at once.
+
+    One without a descriptor stays as it is.
     """
-    from brtel_notify import files
+    try:
+        raw = _Raw(stream)
+    except (OSError, ValueError, AttributeError):
+        return stream
+    return io.TextIOWrapper(  # type: ignore[type-var] # it needs no more of a buffer
+        raw,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=True,
+    )
 
-    try:
-        return files.create_at_once(path, flags & ~os.O_CREAT)
-    except FileExistsError:
-        if files.is_private(os.path.dirname(os.path.abspath(path))):
-            return os.open(path, flags, 0o600)
-    try:
-        return files.open_unlinked(path, flags & ~os.O_CREAT)
-    except FileNotFoundError:  # just rotated away
-        return files.create_at_once(path, flags & ~os.O_CREAT)
+
+class _Raw(io.RawIOBase):
+    """The descriptor of STREAM, for another stream; it takes all that it is given.
+
+    ``sink`` has what could not be written at once; None as long as all could.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream  # else its end is that of the descriptor
+        self._descriptor = stream.fileno()
+        self._turn = _thread.RLock()
+        self.sink: Optional[Sink] = None
+
+    def write(self, data: Any) -> int:
+        left = bytes(data)
+        with self._turn:
+            if self.sink is None:
+                left = written_at_once(self._descriptor, left)
+                if not left:
+                    return len(data)
+                from brtel_notify.sink import Descriptor
+
+                self.sink = Descriptor(self._descriptor)
+            self.sink.put(left)
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+
+def _sink_of(stream: Any) -> Optional[Sink]:
+    raw = getattr(stream, "buffer", None)
+    return raw.sink if isinstance(raw, _Raw) else None
+
+
+def written_at_once(descriptor: int, data: bytes) -> bytes:
+    """Write of DATA what the DESCRIPTOR, an inherited one, takes at once; what is left of DATA.
+
+    Raises OSError.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor)):
+        files.write_all(descriptor, data)  # a file, /dev/null
+        return b""
+    if not stat.S_ISFIFO(mode):
+        return data
+    try:  # the same pipe, opened for ourselves alone
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        ours = os.open(f"/proc/self/fd/{descriptor}", flags)
+    except OSError:  # another user's; no /proc
+        return data
+    return files.write_now(ours, data)

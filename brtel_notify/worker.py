@@ -63,9 +63,8 @@ class Worker:
             except OSError as error:
                 where = error.filename or self.place.state_dir
                 self._trouble(f"the state folder cannot be used: {where}: {error.strerror}")
-            except Exception as error:
-                if self.log.verbose:
-                    raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next event may fare well
+                self.log.trace()
                 self._trouble(f"unforeseen {type(error).__name__}: {error} (-v shows where)")
             self._pause(DISK_PAUSE)
 

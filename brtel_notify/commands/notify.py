@@ -11,7 +11,7 @@ import sys
 import time
 
 from brtel_notify.capture import Capture, is_secret, own_environment, text_of, without_secrets
-from brtel_notify.log import complain, one_line
+from brtel_notify.log import complain, tell
 from brtel_notify.options import Options, UsageError
 from brtel_notify.queue import Queue
 
@@ -213,7 +213,7 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     queue.remove(event)
     report = selftest.prove(options, os.environ, alert.vars)
     if not report.code:
-        _say("delivered: the test passed; no ticket was opened")
+        tell("delivered: the test passed; no ticket was opened")
         return 0
     complain(report.failure)
     return NOT_STORED if report.code == selftest.UNREACHABLE else report.code
@@ -225,7 +225,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
 
     breaker = Breaker(state_dir)
     if breaker.holds(time.time()):
-        _say(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
+        tell(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
         return 0
     try:
         with DrainLock(state_dir) as taken:
@@ -234,7 +234,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
         _cannot_drain(error, state_dir)
         return _left_to_the_next()
     if not taken:
-        _say("queued: another brtel-notify is delivering")
+        tell("queued: another brtel-notify is delivering")
         return 0
     from brtel_notify.commands.place import place
     from brtel_notify.drain import Drain
@@ -255,7 +255,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     if code:
         here.log.error(outcome.text)
     else:
-        _say(str(outcome))
+        tell(str(outcome))
     return code
 
 
@@ -265,14 +265,5 @@ def _cannot_drain(error: OSError, state_dir: str) -> None:
 
 
 def _left_to_the_next() -> int:
-    _say("queued: the next drain delivers it")
+    tell("queued: the next drain delivers it")
     return 0
-
-
-def _say(text: str) -> None:
-    """One line on stdout. That nobody can read it is no reason to fail: the event is safe."""
-    try:
-        sys.stdout.write(f"{one_line(text)}\n")
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        pass

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, List, Optional, Set
 
 from brtel_notify import times
 from brtel_notify.drain import Drain, Place
-from brtel_notify.log import INFO, Log, one_line
+from brtel_notify.log import INFO, Log, patient, tell
 from brtel_notify.outcome import EXIT_CODES
 from brtel_notify.queue import Queue
 
@@ -38,7 +39,7 @@ def _say_what_is_back(queue: Queue, revived: List[str]) -> None:
         if event is not None:
             age = times.span(time.time() - event.capture.time)
             print(f"put back: {event_id}, captured {age} ago")
-    print(f"{len(revived)} put back")
+    print(f"{len(revived)} put back", flush=True)
 
 
 def _deliver(queue: Queue, chosen: List[str], place: Place, force: bool) -> int:
@@ -68,6 +69,7 @@ class _Progress(Log):
         self.wanted = wanted
         self.total = len(wanted)
         self.to_stderr = True
+        self.out = patient(sys.stdout)
 
     def send_to(self, target: str) -> None:
         """As ever."""
@@ -79,10 +81,7 @@ class _Progress(Log):
         told = self.wanted.intersection((fields.get("event"), *fields.get("together_with", ())))
         if told:
             self.wanted -= told
-            try:
-                line = f"[{self.total - len(self.wanted)}/{self.total}] {one_line(text)}"
-                print(line, flush=True)
-            except (OSError, ValueError):  # | head: that must not stop a delivery
-                pass
+            # | less, | head: that must not stop a delivery
+            tell(f"[{self.total - len(self.wanted)}/{self.total}] {text}", self.out)
         if not told or not self.to_stderr:
             super().say(text, level, **fields)

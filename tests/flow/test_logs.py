@@ -7,13 +7,13 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 from support import Site
 
+from brtel_notify import logtargets
 from brtel_notify.log import ERROR, FORMAT_VARIABLE, WARNING, Log
 
 HOST = "nagios4-host-problem"
@@ -162,23 +162,54 @@ def test_a_stderr_that_a_monitoring_server_reads_is_not_the_journal(site: Site) 
     assert all(line.startswith("brtel-notify: ") for line in lines)
 
 
-def test_syslog_gets_the_level() -> None:
-    script = (
-        "import syslog\n"
-        "said = []\n"
-        "syslog.syslog = lambda *words: said.append(words)\n"
-        "from brtel_notify.log import Log\n"
-        "log = Log(form='json')\n"
-        "log.send_to('syslog')\n"
-        "log.say('a', 'error', key='k')\n"
-        "log.say('b')\n"
-        "import json\n"
-        "print(json.dumps(said))\n"
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=lambda k: k.name)
+def test_syslog_gets_the_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: socket.SocketKind
+) -> None:
+    monkeypatch.setattr(logtargets, "SOCKET", str(tmp_path / "log"))
+    with socket.socket(socket.AF_UNIX, kind) as syslog:
+        syslog.bind(str(tmp_path / "log"))
+        if kind == socket.SOCK_STREAM:
+            syslog.listen()
+        log = Log(form="json")
+        log.send_to("syslog")
+        log.say("a", ERROR, key="k")
+        log.say("b")
+        first, second = received(syslog), received(syslog)
+    # syslog.h: the facility daemon is 3 << 3, LOG_ERR 3, LOG_INFO 6.
+    assert second.startswith(b"<30>")
+    head = (
+        rb"<\d+>[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d brtel-notify\[%d\]: (\{.*\})" % os.getpid()
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    (first, line), (second, _) = json.loads(done.stdout)
-    assert (first, second) == (3, 6)  # syslog.h: LOG_ERR, LOG_INFO
-    assert json.loads(line)["key"] == "k"
+    found = re.fullmatch(head, first)
+    assert found is not None
+    assert json.loads(found[1])["key"] == "k"
+
+
+def received(syslog: socket.socket) -> bytes:
+    """What came next."""
+    if syslog.type == socket.SOCK_DGRAM:
+        return syslog.recv(65536)
+    sender, _ = syslog.accept()
+    with sender, sender.makefile("rb") as stream:
+        return stream.read().removesuffix(b"\0")
+
+
+def test_what_a_log_has_missed_is_told_when_it_is_there_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "folder" / "log"
+    log = Log()
+    log.send_to(str(path))
+    log.say("a")
+    log.say("b")
+    path.parent.mkdir()
+    log.say("c")
+    log.say("d")
+    told = [line.partition("]: ")[2] for line in path.read_text().splitlines()]
+    assert told == ["2 lines before this one could not be written here", "c", "d"]
+    said = f"brtel-notify: {path}: No such file or directory: "
+    assert capsys.readouterr().err.splitlines() == [f"{said}a", f"{said}b"]
 
 
 @pytest.mark.parametrize("level", [WARNING, ERROR])
