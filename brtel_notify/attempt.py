@@ -6,6 +6,7 @@ import errno
 import random
 from typing import Optional
 
+from brtel_notify.alert import Unintelligible
 from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
@@ -22,7 +23,7 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.queue import SETTLING, Queue
+from brtel_notify.queue import SETTLING, Damaged, Queue
 from brtel_notify.yamltree import ConfigError
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
@@ -118,16 +119,33 @@ def buried(queue: Queue, event_id: str, reason: str) -> Verdict:
     return Verdict(Outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}"))
 
 
+def unusable(queue: Queue, event_id: str, log: Log, now: float, error: Exception) -> Verdict:
+    """What becomes of an event whose file cannot be read, by the ERROR that showed it."""
+    if isinstance(error, (Damaged, Unintelligible)):
+        try:
+            return buried(queue, event_id, str(error))
+        except OSError as unmoved:
+            error = unmoved
+    if isinstance(error, OSError):
+        text = f"{event_id} cannot be used: {error.strerror}; it stays queued"
+        return Verdict(Outcome(QUEUED, text), stays=True, retry_at=now + FORBIDDEN_PAUSE)
+    return _failed(log, error, now + pause(0))
+
+
 def _unforeseen(delivery: Delivery, log: Log, now: float, error: Exception) -> Verdict:
-    text = f"unforeseen {type(error).__name__}: {error}"
-    log.trace()
-    retry_at = now + pause(delivery.event.attempts)
+    verdict = _failed(log, error, now + pause(delivery.event.attempts))
     try:
-        delivery.failed(text, maybe_done=True, retry_at=retry_at)
+        text = f"unforeseen {type(error).__name__}: {error}"
+        delivery.failed(text, maybe_done=True, retry_at=verdict.retry_at)
     except OSError:
         pass  # the disk, too; the event is in the queue all the same
-    outcome = Outcome(FAILED, f"{text} (-v shows where); the event is queued")
-    return Verdict(outcome, stays=True, retry_at=retry_at)
+    return verdict
+
+
+def _failed(log: Log, error: Exception, retry_at: float) -> Verdict:
+    log.trace()
+    text = f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued"
+    return Verdict(Outcome(FAILED, text), stays=True, retry_at=retry_at)
 
 
 def pause(

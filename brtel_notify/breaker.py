@@ -20,6 +20,7 @@ NAME = "breaker.json"
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 _LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
+_MOST_FAILURES = 10**9
 
 
 class Breaker:
@@ -45,6 +46,8 @@ class Breaker:
             retry_at, error = float(data["retry_at"]), str(data["error"])
             if not 0.0 <= since < _LAST_TIME or not 0.0 <= retry_at < _LAST_TIME:
                 raise ValueError("an impossible time")
+            if not 0 <= failures < _MOST_FAILURES:
+                raise ValueError("an impossible number")
         except (OSError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError):
             failures, since, retry_at, error = 0, 0.0, 0.0, ""
         self.failures, self.since, self.retry_at, self.error = failures, since, retry_at, error

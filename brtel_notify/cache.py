@@ -8,12 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 from brtel_notify import files
 
 #: What a file that was lost, cut or edited can raise.
-_USELESS = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+_USELESS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class Cache:
@@ -29,6 +37,8 @@ class Cache:
         """What was put there less than MAX_AGE seconds ago, else None."""
         try:
             record = json.loads(files.read_whole(self._path(kind, key)))
+            if record.pop("sum") != _sum(record):  # an editor's, or a disk's slip
+                return None
             fresh = 0 <= self.clock() - record["at"] < max_age
             mine = record["scope"] == self.scope and record["key"] == key
             return record["value"] if fresh and mine else None
@@ -39,7 +49,7 @@ class Cache:
         """Keep VALUE, anything that JSON can say."""
         record = {"scope": self.scope, "key": key, "at": self.clock(), "value": value}
         try:
-            data = json.dumps(record).encode("ascii")
+            data = json.dumps({**record, "sum": _sum(record)}).encode("ascii")
             files.make_folder(self.folder, self.state_dir)
             files.write_whole(self._path(kind, key), data, durable=False)
         except _USELESS:
@@ -58,3 +68,7 @@ class Cache:
     def _path(self, kind: str, key: str) -> str:
         digest = hashlib.sha256(f"{self.scope}\n{key}".encode("utf-8", "replace")).hexdigest()
         return os.path.join(self.folder, f"{kind}-{digest[:20]}.json")
+
+
+def _sum(record: Dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode("ascii")).hexdigest()

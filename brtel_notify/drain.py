@@ -29,7 +29,7 @@ from brtel_notify.breaker import Breaker
 from brtel_notify.lanes import Lanes
 from brtel_notify.lock import DrainLock
 from brtel_notify.log import ERROR, WARNING, Log
-from brtel_notify.outcome import API, DISK, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
+from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
 from brtel_notify.private import PrivateFolder
 from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.state import LaterVersion, State
@@ -230,46 +230,66 @@ class Drain:
         ]
 
     def _admit(self, event_id: str) -> None:
-        """Find the lane of a newcomer, or settle it, if it is none that could be delivered."""
+        """Find the lane of a newcomer, or settle it, if it is none that could be delivered.
+
+        What is wrong with it stops no other. Raises OSError for what is wrong with all.
+        """
+        try:
+            found = self._judged(event_id)
+            if found is not None:
+                self._admit_alert(*found)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
+            self.log.trace()
+            text = f"unforeseen {type(error).__name__}: {error}; the event is queued"
+            self._leave(event_id, Outcome(FAILED, text), ERROR)
+
+    def _judged(self, event_id: str) -> Optional[Tuple[Event, Alert]]:
+        """A newcomer, as it was read; None if that settled it."""
         try:
             event = self.queue.load(event_id)
-            alert = sources.parse(event.capture)
-        except FileNotFoundError:  # dropped by an operator
-            return
-        except OSError as error:
-            text = f"{event_id} cannot be read: {error.strerror}; it stays queued"
-            self.outcomes[event_id] = Outcome(QUEUED, text)
-            self.log.say(text, WARNING, event=event_id, outcome=QUEUED)
+            try:
+                alert = sources.parse(event.capture)
+            except Unintelligible as error:
+                raise Damaged(f"{event.capture.source}: {error}") from error
+            if alert.kind != TEST:
+                return event, alert
+            self.queue.remove(event)  # answered by the command that was given it
+            self.outcomes[event_id] = Outcome(IGNORED, "a test")
         except Damaged as error:
             self._bury(event_id, str(error))
-        except Unintelligible as error:
-            self._bury(event_id, f"{event.capture.source}: {error}")
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
-            text = f"unforeseen {type(error).__name__}: {error}; the event is queued"
-            self.outcomes[event_id] = Outcome(FAILED, text)
-            self.log.say(text, ERROR, event=event_id, outcome=FAILED)
-        else:
-            if alert.kind == TEST:  # answered by the command that was given it
-                self.queue.remove(event)
-                self.outcomes[event_id] = Outcome(IGNORED, "a test")
-                return
-            self._admit_alert(event, alert)
+        except FileNotFoundError:  # dropped by an operator
+            pass
+        except OSError as error:
+            text = f"{event_id} cannot be used: {error.strerror}; it stays queued"
+            self._leave(event_id, Outcome(QUEUED, text), WARNING)
+        return None
+
+    def _leave(self, event_id: str, outcome: Outcome, level: str) -> None:
+        self.outcomes[event_id] = outcome
+        self.log.say(outcome.text, level, event=event_id, outcome=outcome.status)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
-        self._newest = event, alert
         lane = self._lane(alert)
         if lane is None:
             return
+        until = event.retry_at if event.waits(self.place.clock()) and not self.force else 0.0
+        lightly = event.failed_widely and event.attempts <= LIGHT_ATTEMPTS
+        self._newest = event, alert
         self.lanes.add(event.id, lane)
-        if event.waits(self.place.clock()) and not self.force:
-            lightly = event.failed_widely and event.attempts <= LIGHT_ATTEMPTS
-            self.lanes.sleep(lane, event.retry_at, lightly)
+        if until:
+            self.lanes.sleep(lane, until, lightly)
 
     def _bury(self, event_id: str, reason: str) -> None:
-        self.queue.bury(event_id, reason)
-        outcome = Outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}")
-        self.log.say(outcome.text, ERROR, event=event_id, outcome=REFUSED)
-        self.outcomes[event_id] = outcome
+        try:
+            self.queue.bury(event_id, reason)
+        except OSError as error:
+            text = f"{reason}; it cannot be moved to dead/: {error.strerror}"
+            self._leave(event_id, Outcome(QUEUED, text), ERROR)
+            return
+        text = f"{reason}; kept in dead/ as {event_id}"
+        self._leave(event_id, Outcome(REFUSED, text), ERROR)
 
     def _lane(self, alert: Alert) -> Optional[str]:
         """What keeps events in order: at least those of one ticket share a lane.
@@ -395,7 +415,7 @@ class Drain:
         if not self._ready():
             assert self.halt is not None  # noqa: S101 - _ready() said so
             return self.halt
-        from brtel_notify.attempt import attempt
+        from brtel_notify.attempt import attempt, unusable
         from brtel_notify.deliver import Delivery
 
         assert self._desk is not None  # noqa: S101 - _ready() made them
@@ -403,19 +423,19 @@ class Drain:
         self._desk.probing = self.breaker.is_open
         try:
             event, alert = read or self._read(event_id)
+            delivery = Delivery(
+                event,
+                alert,
+                self._desk,
+                self._state,
+                self._state_lock,
+                self.queue,
+                self._followers(behind),
+            )
         except FileNotFoundError:
             return Verdict(Outcome(IGNORED, "was taken out of the queue"))
-        except (OSError, Damaged) as error:
-            return _waits(DISK, f"{event_id}: {error}")
-        delivery = Delivery(
-            event,
-            alert,
-            self._desk,
-            self._state,
-            self._state_lock,
-            self.queue,
-            self._followers(behind),
-        )
+        except Exception as error:  # noqa: BLE001 - it was sound when its lane was looked for
+            return unusable(self.queue, event_id, self.log, self.place.clock(), error)
         began = time.monotonic()
         verdict = attempt(delivery, self.queue, self.log, self.place.clock())
         self._told[event_id] = self._fields(delivery, verdict, time.monotonic() - began)
@@ -440,7 +460,7 @@ class Drain:
         for event_id in event_ids:
             try:
                 yield self._read(event_id)
-            except (OSError, ValueError):  # it will be judged when its turn comes
+            except Exception:  # noqa: BLE001 - it will be judged when its turn comes
                 return
 
     def _conclude(self, lane: str, verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ from brtel_notify.capture import Capture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional
+    from typing import Any, Dict, List, Optional
 
 SUFFIX = ".jsonl"
 VERSION = 1
@@ -29,7 +29,6 @@ SETTLING = 60.0
 LONGEST_WAIT = 7200.0
 #: A queue file larger than this (bytes) is none of ours.
 LARGEST = 256 * 1024 * 1024
-_LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
 
 
 #: The time in the last name given by this process: a clock that stands still, or is set back,
@@ -73,12 +72,13 @@ class Event:
         for record in reversed(self.journal):
             if "attempt" in record:
                 return list(record.get("companions", []))
-        return None
+        return [] if self.attempts else None
 
     @property
     def attempts(self) -> int:
-        """How many times delivery was begun."""
-        return sum("attempt" in record for record in self.journal)
+        """How many times delivery was begun; one, where a damaged line may have said so."""
+        counted = sum("attempt" in record for record in self.journal)
+        return counted or int(any("unreadable" in record for record in self.journal))
 
     def in_doubt(self, step: str) -> bool:
         """Whether an earlier attempt may have done STEP without living to tell.
@@ -88,7 +88,9 @@ class Event:
         """
         doubt, begun = False, ""
         for record in self.journal:
-            if "begin" in record:
+            if "unreadable" in record:  # it may have begun anything
+                doubt = True
+            elif "begin" in record:
                 begun = str(record["begin"])
                 doubt = doubt or begun == step
             elif "attempt" in record:
@@ -180,7 +182,7 @@ class Queue:
         global _latest
         now = time.time_ns()
         # Its time of change does not tell: the first event after the clock was set back resets it.
-        names = [name for name in files.names_in(self.folder) if name.endswith(SUFFIX)]
+        names = [name for name in files.names_in(self.folder) if _is_an_ids(name)]
         newest = max(names, default="").partition("-")[0]
         if newest.isdecimal():
             now = max(now, int(newest) + 1)
@@ -272,6 +274,11 @@ class Queue:
                     files.remove_quietly(entry.path)
 
 
+def _is_an_ids(name: str) -> bool:
+    """Whether a file has a name that we gave, of this century or the next two, not a person."""
+    return name.startswith("0") and name[20:21] == "-" and name.endswith(SUFFIX)
+
+
 def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
@@ -287,7 +294,7 @@ def _move(event_id: str, source: str, target: str, record: Dict[str, Any]) -> No
     path = _path(source, event_id)
     try:
         files.append_line(path, _line(record))
-    except files.NotAFile:  # nothing to write into, but it must get out of the way all the same
+    except (files.NotAFile, PermissionError):  # no file; another user's: out of the way with it
         pass
     os.rename(path, _path(target, event_id))
     files.sync_folder(target)
@@ -304,6 +311,8 @@ def _ids(folder: str) -> List[str]:
 
 
 def _read(path: str) -> Event:
+    from brtel_notify import journal
+
     name = os.path.basename(path)
     try:
         if os.stat(path).st_size > LARGEST:
@@ -315,46 +324,24 @@ def _read(path: str) -> Event:
         capture = _capture(json.loads(first))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Damaged(f"{name}: its first line is no capture") from error
-    return Event(path, capture, list(_journal(rest)))
+    return Event(path, capture, list(journal.entries(rest)))
 
 
 def _capture(data: Any) -> Capture:
     """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
+    from brtel_notify.journal import is_time
+
     capture = Capture.from_dict(data)
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]
     well_formed = (
         all(isinstance(text, str) for text in texts)
         and isinstance(data["env"], dict)
         and isinstance(data["argv"], list)
-        and not isinstance(capture.time, bool)
-        and 0 <= capture.time <= _LAST_TIME
+        and is_time(capture.time)
     )
     if not well_formed:
         raise ValueError("a field has an impossible type")
     return capture
-
-
-def _journal(lines: List[bytes]) -> Iterator[Dict[str, Any]]:
-    """The entries of the journal; one that a kill cut short was never said, and is passed over."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and _is_sound(record):
-            yield record
-
-
-def _is_sound(record: Dict[str, Any]) -> bool:
-    """Whether an entry says what its readers ask of it; a disk's or an editor's slip may not."""
-    if "step" in record:
-        return isinstance(record["step"], str) and "result" in record
-    if "begin" in record:
-        return isinstance(record["begin"], str) and type(record.get("at", 0.0)) in (int, float)
-    if "failed" in record:
-        retry_at = record.get("retry_at", 0.0)
-        return "maybe_done" in record and type(retry_at) in (int, float)
-    return True
 
 
 def _line(record: Dict[str, Any]) -> bytes:

@@ -22,6 +22,9 @@ __all__ = ["Entry", "LaterVersion", "State"]
 
 log = logging.getLogger(__name__)
 
+#: No id is greater than this; one that is, is a slip.
+_LAST_ID = 2**63
+
 
 class Entry(NamedTuple):
     """One ticket of ours (or that we share) and the alerts that it stands for.
@@ -232,7 +235,10 @@ def _flag(value: Any) -> bool:
 def _id(value: Any) -> int:
     if isinstance(value, (bool, float)):
         raise TypeError(value)
-    return int(value)
+    number = int(value)
+    if not 0 <= number <= _LAST_ID:
+        raise ValueError(value)
+    return number
 
 
 def _id_or_null(value: Any) -> Optional[int]:
@@ -260,7 +266,8 @@ def _mapping(value: Any) -> Dict[str, Any]:
 
 def _customer(value: Any) -> Dict[str, Any]:
     named = _mapping(value)
-    return {"name": "", "account": "", "how": "", **named, "id": _id(named["id"])}
+    texts = {name: _text(named.get(name, "")) for name in ("name", "account", "how")}
+    return {"id": _id(named["id"]), **texts}
 
 
 def _severity(value: Any) -> str:

@@ -198,4 +198,7 @@ def _any_json(data: bytes) -> Dict[str, str]:
         )
     if version != VERSION or not isinstance(whole.get("tickets"), dict):
         raise ValueError("has not the shape of an open-ticket map")
-    return {key: indented(entry) for key, entry in whole["tickets"].items()}
+    try:
+        return {key: indented(entry) for key, entry in whole["tickets"].items()}
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error

@@ -9,7 +9,7 @@ _LAST = 253402300799.0  # the end of the year 9999, and of what datetime can say
 
 
 def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(min(max(seconds, 0.0), _LAST), timezone.utc)
+    return datetime.fromtimestamp(min(max(0.0, seconds), _LAST), timezone.utc)  # NaN, too
 
 
 def iso(seconds: float) -> str:

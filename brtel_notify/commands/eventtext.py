@@ -22,7 +22,7 @@ def lines(event: Event, alert: Optional[Alert], where: str) -> List[str]:
     captured = event.capture.time
     age = times.span(time.time() - captured)
     found = [
-        f"{paint(event.id, 'bold')}  {where}",
+        f"{paint(one_line(event.id), 'bold')}  {where}",
         f"  captured {times.iso(captured)}, {age} ago, from {event.capture.source}",
     ]
     if event.error:
@@ -79,7 +79,7 @@ def _pairs(texts: Dict[str, str], between: str) -> Iterator[str]:
 
 
 def _entry(record: Dict[str, Any]) -> str:
-    """One entry of the journal in words; what is not known is shown as it is."""
+    """One entry of the journal in words."""
     if "attempt" in record:
         along = record.get("companions")
         more = f", with {len(along)} more" if isinstance(along, list) and along else ""
@@ -99,7 +99,7 @@ def _entry(record: Dict[str, Any]) -> str:
         return f"{_at(record)} given up: {record['dead']}"
     if "requeued" in record:
         return f"{_at(record, 'requeued')} put back by hand"
-    return json.dumps(record)
+    return f"damaged, as if anything had been begun here: {record['unreadable']}"
 
 
 def _at(record: Dict[str, Any], name: str = "at") -> str:

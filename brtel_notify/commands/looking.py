@@ -77,6 +77,10 @@ def oldest(queue: Queue, now: float) -> float:
             continue
         except Damaged:  # the next drain moves it to dead/
             continue
+        except OSError:  # another user's: it waits all the same, since when its name says
+            began = event_id.partition("-")[0]
+            if began.isdecimal():
+                return max(0.0, now - int(began) / 1e9)
     return 0.0
 
 

@@ -191,10 +191,15 @@ def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
     if not yes and not _agreed(queue, chosen):
         print("nothing was dropped")
         return 1
+    dropped, code = 0, 0
     for event_id in chosen:
-        queue.forget(event_id)
-    print(f"{len(chosen)} event{'' if len(chosen) == 1 else 's'} dropped")
-    return 0
+        try:
+            queue.forget(event_id)
+            dropped += 1
+        except OSError as error:  # a folder in its place; another user's
+            code = common.fail(because(error, queue.state_dir), 75)
+    print(f"{dropped} event{'' if dropped == 1 else 's'} dropped")
+    return code
 
 
 def _agreed(queue: Queue, chosen: List[str]) -> bool:

@@ -7,13 +7,17 @@ import time
 from typing import Any, List, Optional, Set
 
 from brtel_notify import times
+from brtel_notify.commands import common
 from brtel_notify.drain import Drain, Place
-from brtel_notify.log import INFO, Log, patient, tell
+from brtel_notify.log import INFO, Log, one_line, patient, tell
 from brtel_notify.outcome import EXIT_CODES
-from brtel_notify.queue import Queue
+from brtel_notify.queue import Damaged, Queue
+from brtel_notify.reasons import because
 
 #: So many events are named one by one as they are put back.
 MOST_NAMED = 10
+#: sysexits.h: EX_TEMPFAIL.
+NOT_PUT_BACK = 75
 
 
 def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
@@ -22,24 +26,37 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
     The exit code: 0, or the worst that became of one of them. Raises OSError.
     """
     dead = set(queue.dead())
-    revived = [event_id for event_id in chosen if event_id in dead]
-    for event_id in revived:
-        queue.revive(event_id)
-    _say_what_is_back(queue, revived)
-    if place is None or not chosen:
-        if revived:
+    waiting = [event_id for event_id in chosen if event_id not in dead]
+    back, code = [], 0
+    for event_id in dead.intersection(chosen):
+        try:
+            queue.revive(event_id)
+            back.append(event_id)
+        except FileNotFoundError:  # somebody else was faster
+            continue
+        except OSError as error:
+            text = f"{event_id} cannot be put back: {because(error, queue.dead_folder)}"
+            code = common.fail(text, NOT_PUT_BACK)
+    back.sort()
+    _say_what_is_back(queue, back)
+    if place is None or not (back or waiting):
+        if back:
             print("`brtel-notify flush` delivers")
-        return 0
-    return _deliver(queue, chosen, place, force=len(revived) < len(chosen))
+        return code
+    return max(code, _deliver(queue, back + waiting, place, force=bool(waiting)))
 
 
-def _say_what_is_back(queue: Queue, revived: List[str]) -> None:
-    for event_id in revived[:MOST_NAMED]:
-        event = queue.find(event_id)
-        if event is not None:
-            age = times.span(time.time() - event.capture.time)
-            print(f"put back: {event_id}, captured {age} ago")
-    print(f"{len(revived)} put back", flush=True)
+def _say_what_is_back(queue: Queue, back: List[str]) -> None:
+    for event_id in back[:MOST_NAMED]:
+        try:
+            age = times.span(time.time() - queue.load(event_id).capture.time)
+            print(one_line(f"put back: {event_id}, captured {age} ago"))
+        except FileNotFoundError:  # delivered already
+            continue
+        except (Damaged, OSError):  # the drain will say what is wrong with it
+            print(one_line(f"put back: {event_id}"))
+    # Nothing is left to be printed while we hold the lock: whoever reads it may take his time.
+    print(f"{len(back)} put back", flush=True)
 
 
 def _deliver(queue: Queue, chosen: List[str], place: Place, force: bool) -> int:

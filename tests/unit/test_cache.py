@@ -130,6 +130,18 @@ def test_file_cut_at_any_byte_is_no_answer(cache: Cache, tmp_path: Path) -> None
         assert cache.get("customer", "k", 10) is None
 
 
+@pytest.mark.parametrize("byte", [b"x", b"9", b"\xff", b"]"])
+def test_file_with_a_wrong_byte_is_no_answer(cache: Cache, tmp_path: Path, byte: bytes) -> None:
+    """Whoever asked need not look whether the answer is one: it is as it was given, or none."""
+    cache.put("customer", "k", {"id": 42, "name": "Acme", "rows": [[1, None], [2, "x"]]})
+    path = the_file(tmp_path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = whole[:place] + byte + whole[place + 1 :]
+        path.write_bytes(changed)
+        assert changed == whole or cache.get("customer", "k", 10) is None
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
 def test_what_is_no_file_is_no_answer(cache: Cache, tmp_path: Path, kind: str) -> None:
     cache.put("customer", "k", 1)

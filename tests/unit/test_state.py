@@ -369,6 +369,14 @@ WRONG: List[Dict[str, Any]] = [
     {"ticket_id": 1.5},
     {"ticket_id": True},
     {"ticket_id": [1]},
+    {"ticket_id": -1},
+    {"ticket_id": 10**400},
+    {"ticket_id": "9" * 400},
+    {"priority_id": 10**400},
+    {"priority_id": float("inf")},
+    {"customer": {"id": 10**400}},
+    {"customer": {"id": 42, "name": ["Acme"]}},
+    {"customer": {"id": 42, "account": 2385}},
     {"number": 5},
     {"reference": None},
     {"customer": None},
@@ -447,6 +455,13 @@ def test_entry_that_is_nothing_is_reported(
     write(path, {"version": 1, "tickets": {"nagios:b": value}}, 2)
     assert loaded(path).entries() == []
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("depth", [300, 900, 5000])
+def test_what_is_nested_without_end_is_damaged(path: Path, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    path.write_text(f'{{"version": 1, "tickets": {{"nagios:b": {{"ticket_id": {deep}}}}}}}')
+    assert State.peek(str(path))[0].entries() == []
 
 
 def test_hole_in_the_file_costs_one_entry(path: Path, caplog: pytest.LogCaptureFixture) -> None:
