@@ -46,8 +46,8 @@ _URL = re.compile(r"(?:https://)?acme\.bluerocktel\.net(?:/api)?")
 _SYSTEM_PATH = re.compile(r"(?<![\w.~/-])/(?=(?:etc|var|opt|usr/bin)/)")
 
 #: Commands that would change the machine, or that it may not have. ``sudo -u NAME`` and ``runuser
-#: -u NAME --`` run what stands behind them; ``install`` knows the machine's own users and groups,
-#: and leaves out the others.
+#: -u NAME --`` run what stands behind them; ``install`` knows the machine's own users and groups;
+#: the others, and all where nobody but root could give files away, it leaves out.
 _STUBS = {
     "brtel-notify": 'exec "{python}" -m brtel_notify "$@"',
     "sudo": 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
@@ -57,7 +57,7 @@ words=()
 while [ $# -gt 0 ]; do
     case "$1" in -o) file=passwd;; -g) file=group;; *) words+=("$1"); shift; continue;; esac
     id=$(sed -n "s/^$2:[^:]*:\\([0-9]*\\):.*/\\1/p" "{root}/etc/$file" 2>/dev/null || true)
-    [ -z "$id" ] || words+=("$1" "$id")
+    [ -z "$id" ] || [ "$EUID" != 0 ] || words+=("$1" "$id")
     shift 2
 done
 exec "{install}" "${{words[@]}}\"""",
