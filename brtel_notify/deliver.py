@@ -8,21 +8,21 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify import plan as steps
 from brtel_notify import times
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.bluerocktel import ApiError, NotFound, Refused
+from brtel_notify.bluerocktel import ApiError, BadAnswer, NotFound, Refused
 from brtel_notify.desk import Desk
 from brtel_notify.outcome import DELIVERED, IGNORED, Outcome
 from brtel_notify.plan import Plan, Policy, Situation, plan
 from brtel_notify.queue import Event, Queue
 from brtel_notify.settings import Settings
 from brtel_notify.state import Entry, State
-from brtel_notify.steps import NoOwner, Steps, target
+from brtel_notify.steps import NoOwner, Steps
 
 __all__ = ["Delivery", "NoOwner"]
 
 #: An event that waits behind another one for the same ticket, and what it says.
 Follower = Tuple[Event, Alert]
-#: After so many attempts a refusal that may pass is taken for one that stays.
-FEW_ATTEMPTS = 3
+#: So many refusals of one step, each of which may pass, are taken for one that stays.
+FEW_REFUSALS = 3
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
 
@@ -61,6 +61,8 @@ class Delivery:
         self.steps = Steps(desk, alert, event)
         self.facts = self._standing_facts()
         self.begun = False
+        #: The step that this attempt ended with, if it was refused in a way that may pass.
+        self.turned_down = ""
 
     def _standing_facts(self) -> Dict[str, Any]:
         """What earlier attempts found out and did.
@@ -69,8 +71,10 @@ class Delivery:
         looked at again; unless a creation is in doubt, which is settled against what was seen.
         """
         facts = self.event.results
-        changed = [name for name in facts if name not in (steps.FIND, steps.CHECK)]
-        return facts if changed or self.event.in_doubt(steps.CREATE) else {}
+        changed = [name for name, fact in facts.items() if _changed_something(name, fact)]
+        if changed or self.event.in_doubt(steps.CREATE):
+            return facts
+        return {name: fact for name, fact in facts.items() if name not in _SEEN}
 
     def run(self) -> Outcome:
         """Deliver the event, from wherever an earlier attempt left it.
@@ -109,6 +113,7 @@ class Delivery:
         self.event.enter(
             failed=text,
             of=self.steps.begun,
+            turned_down=self.turned_down,
             maybe_done=maybe_done,
             retry_at=retry_at,
             widely=widely,
@@ -296,38 +301,42 @@ class Delivery:
             self.desk.client.prove_itself(error)
             if situation.facts.get("looked_again") is None:
                 raise _CustomerGone from error
-            error.retry = self.event.attempts < FEW_ATTEMPTS
+            error.retry = not self._stays_refused(step)
             raise error
-        ticket = target(situation)
+        ticket, number = situation.ticket
         if ticket == situation.facts.get("gone"):
             return step, self._left_out(step, error)
-        if not self.desk.client.has_ticket(ticket, situation.reference):
+        if not self.desk.client.has_ticket(ticket, number, situation.reference):
             self.desk.log.say(f"{self.alert.key}: ticket {ticket} is not there any more")
             return "gone", ticket
         # Of the contact it is true; of the ticket it is not, and may be over soon.
-        error.retry = step != steps.ATTACH and self.event.attempts < FEW_ATTEMPTS
+        error.retry = step != steps.ATTACH and not self._stays_refused(step)
         return step, self._refused(step, situation, error)
 
     def _refused(self, step: str, situation: Situation, error: ApiError) -> Dict[str, Any]:
         """The result of STEP where another way goes on without it; else raises an ApiError."""
-        if error.status == 401 or (error.retry and not self._is_in_the_way(step, error)):
+        firewall = isinstance(error, BadAnswer) and 400 <= (error.status or 0) < 500
+        if error.status == 401 or (
+            error.retry and not (step == steps.REOPEN and firewall and self._stays_refused(step))
+        ):
             raise error
         if isinstance(error, Refused):  # a gateway may speak JSON, too
             self.desk.client.prove_itself(error)
         if step == steps.REOPEN and not error.api_wide:
             self.desk.log.say(f"{self.alert.key}: cannot be reopened: {error}")
-            return {"refused_for": situation.number, "why": str(error)}
-        if step == steps.RESOLVE and isinstance(error, (NotFound, Refused)):
-            return self.steps.close_without_note(situation, error)
-        if _may_be_left_out(step, situation):
+            ticket, number = situation.ticket
+            return {"refused_for": number or str(ticket), "why": str(error)}
+        if _may_be_left_out(step, situation, error):
             return self._left_out(step, error)
         raise error
 
-    def _is_in_the_way(self, step: str, error: ApiError) -> bool:
-        """Whether something on the way, a firewall, has kept a ticket from being reopened for so
-        long that a new one is better than none."""
-        refused = error.status is not None and 400 <= error.status < 500 and not error.api_wide
-        return step == steps.REOPEN and refused and self.event.attempts >= FEW_ATTEMPTS
+    def _stays_refused(self, step: str) -> bool:
+        """Whether STEP has been refused so often, in a way that may pass, that it will not.
+
+        An outage in between does not count.
+        """
+        self.turned_down = step
+        return self.event.turned_down(step) + 1 >= FEW_REFUSALS
 
     def _left_out(self, step: str, error: ApiError) -> Dict[str, Any]:
         self.desk.log.say(f"{self.alert.key}: {step} left out: {error}")
@@ -375,8 +384,22 @@ class Delivery:
         return f"{text}, {calls} call{'' if calls == 1 else 's'}"
 
 
-def _may_be_left_out(step: str, situation: Situation) -> bool:
+#: The steps that only look at the server.
+_SEEN = (steps.FIND, steps.CHECK)
+
+
+def _changed_something(name: str, fact: Any) -> bool:
+    """Whether the step NAME has changed anything on the server."""
+    if name == steps.REOPEN:
+        return "refused_for" not in fact
+    return name not in (*_SEEN, "gone", "looked_again")
+
+
+def _may_be_left_out(step: str, situation: Situation, error: ApiError) -> bool:
     """Whether an event is worth recording without STEP, which the server refuses for good."""
+    if step == steps.RESOLVE:  # the ticket is closed without its note, then
+        return isinstance(error, (NotFound, Refused))
     if step == steps.NOTE:  # what was changed before it must not be forgotten for want of a note
-        return any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
+        changed = any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
+        return changed or situation.alert.kind in (PROBLEM, RECOVERY)
     return step in steps.REFUSABLE

@@ -23,8 +23,10 @@ def import_path() -> "List[str]":
         here = os.getcwd()
     except OSError:  # it is gone
         here = ""
-    is_current = sys.path[:1] in ([""], [here])
-    return sys.path[1:] if is_current and here != _OURS else sys.path[:]
+    if here == _OURS:
+        return sys.path[:]
+    first = 1 if sys.path[:1] == [here] else 0
+    return [path for path in sys.path[first:] if path]  # an empty one is the current folder, too
 
 
 def command(*arguments: str) -> "List[str]":

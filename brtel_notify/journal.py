@@ -116,6 +116,7 @@ _ENTRIES: Dict[str, Dict[str, Check]] = {
         "retry_at": _optional(is_time),
         "widely": _optional(_is_flag),
         "of": _optional(_or_null(_is_text)),
+        "turned_down": _optional(_is_text),
     },
     "dead": {"dead": _is_text, "at": _optional(is_time)},
     "requeued": {"requeued": is_time},

@@ -23,6 +23,7 @@ DECISIONS = {
     plan.CREATE: "opened",
     plan.REOPEN: "reopened",
     plan.RESOLVE: "closed",
+    plan.CLOSE: "closed",
     plan.UPDATE: "updated",
     plan.NOTE: "noted",
 }

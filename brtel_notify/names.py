@@ -24,6 +24,9 @@ LISTS = {
 #: Seconds for which a list that was just fetched is not asked for again, whatever is missing.
 FRESH = 60.0
 
+#: …and after so many is asked for again all the same, if BlueRockTEL refuses what it says.
+JUST_NOW = 5.0
+
 Row = Dict[str, Any]
 
 
@@ -152,10 +155,14 @@ class Names:
         return {"sub_category": base.sub_category} if "category" in values and not completed else {}
 
     def forget(self) -> None:
-        """BlueRockTEL refused an id: whatever was fetched before may be out of date."""
+        """BlueRockTEL refused an id: what was not fetched just now may be out of date."""
         with self._lock:
-            self._fresh.clear()
+            now = self.cache.clock()
+            new = [kind for kind, (at, _) in self._fresh.items() if 0 <= now - at < JUST_NOW]
+            self._fresh = {kind: self._fresh[kind] for kind in new}
             self.cache.clear("names")
+            for kind in new:
+                self.cache.put("names", kind, self._fresh[kind][1])
 
     def rows(self, name: str) -> List[Row]:
         """The instance's list for a setting, fetched now. Raises ApiError."""

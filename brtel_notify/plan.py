@@ -32,6 +32,7 @@ UPDATE = "update"  # priority and estimated resolution date
 REOPEN = "reopen"
 NOTE = "note"
 RESOLVE = "resolve"  # note and close in one call
+CLOSE = "close"  # without a note, where the server refuses that
 
 #: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
 OPTIONAL = frozenset((ATTACH, DETAILS))
@@ -133,11 +134,13 @@ class Situation(NamedTuple):
         return None if ticket is None or ticket["id"] == self.facts.get("gone") else ticket
 
     @property
-    def number(self) -> str:
-        """The number of the ticket that the steps are about, its id where it has none."""
-        if self.found is not None:
-            return self.found["number"] or str(self.found["id"])
-        return (self.entry.number or str(self.entry.ticket_id)) if self.entry else ""
+    def ticket(self) -> Tuple[int, str]:
+        """Id and number of the ticket that the steps are about; it has one where they need it."""
+        met = self.facts.get(CREATE) or self.found
+        if met is not None:
+            return int(met["id"]), str(met["number"])
+        assert self.entry is not None  # noqa: S101 - a plan with such a step has one of the three
+        return self.entry.ticket_id, self.entry.number
 
 
 class Plan(NamedTuple):
@@ -334,7 +337,11 @@ def _last_recovery(s: Situation, entry: Entry) -> Plan:
     if wanted == "note" or not entry.ours or entry.others_unknown or s.shared:
         return Plan("recovered: noted, ticket left open", (NOTE,), left, note="recovery")
     closed = left._replace(recovered_at=None, closed_at=times.iso(s.now))
-    return Plan("closed", (RESOLVE,), closed, note="recovery")
+    return Plan("closed", _closing(s), closed, note="recovery")
+
+
+def _closing(s: Situation) -> Tuple[str, ...]:
+    return (RESOLVE, CLOSE) if "left_out" in s.facts.get(RESOLVE, {}) else (RESOLVE,)
 
 
 def _recovery_of_unknown(s: Situation) -> Plan:
@@ -352,7 +359,7 @@ def _recovery_of_unknown(s: Situation) -> Plan:
         left = ended._replace(recovered_at=times.iso(s.now))
         return Plan("recovered: noted, ticket left open", (FIND, NOTE), left, note="recovery")
     closed = ended._replace(closed_at=times.iso(s.now))
-    return Plan("closed", (FIND, RESOLVE), closed, note="recovery")
+    return Plan("closed", (FIND, *_closing(s)), closed, note="recovery")
 
 
 # --- acknowledgements, comments, downtimes, flapping ----------------------------------------------

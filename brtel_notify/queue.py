@@ -80,6 +80,10 @@ class Event:
         counted = sum("attempt" in record for record in self.journal)
         return counted or int(any("unreadable" in record for record in self.journal))
 
+    def turned_down(self, step: str) -> int:
+        """How many attempts ended because STEP was refused in a way that may pass."""
+        return sum(record.get("turned_down") == step for record in self.journal)
+
     def in_doubt(self, step: str) -> bool:
         """Whether an earlier attempt may have done STEP without living to tell.
 

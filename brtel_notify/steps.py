@@ -56,6 +56,7 @@ class Steps:
             plan.REOPEN: self._reopen,
             plan.NOTE: self._note,
             plan.RESOLVE: self._resolve,
+            plan.CLOSE: self._close,
         }
 
     def take(self, step: str, s: Situation, story: Plan) -> Facts:
@@ -151,10 +152,9 @@ class Steps:
     def _create(self, s: Situation, story: Plan) -> Facts:
         found = s.facts[plan.FIND]
         customer = found["customer"]
-        if self.event.in_doubt(plan.CREATE):
-            for ticket in self._tickets_of(customer["id"], s.reference):
-                if ticket.id not in found["seen"]:
-                    return self._met(ticket, s, customer)
+        made = self._made_before(s) if self.event.in_doubt(plan.CREATE) else None
+        if made is not None:
+            return self._met(made, s, customer)
         ids = self._ids()  # first: the body says it if a name is unknown
         subject = self.desk.renderer.subject(self._context(s, story))
         self._complain(subject.problems)
@@ -181,8 +181,8 @@ class Steps:
             anew = self._ids_anew(error)
             if isinstance(error, NotFound) and anew == ids:
                 raise  # it is the customer that is not there
-            ids = anew
-            ticket = self._call(plan.CREATE, create)
+            made, ids = self._made_before(s), anew  # some servers make it and then refuse it
+            ticket = made or self._call(plan.CREATE, create)
         # Nothing is asked between the answer and its entry in the journal: that might fail.
         return {
             "id": ticket.id,
@@ -194,6 +194,12 @@ class Steps:
             "milder": False,
             "customer": dict(customer),
         }
+
+    def _made_before(self, s: Situation) -> Optional[Ticket]:
+        """The ticket that a call of ours has made, though nobody said so."""
+        found = s.facts[plan.FIND]
+        made = self._tickets_of(found["customer"]["id"], s.reference)
+        return _newest([ticket for ticket in made if ticket.id not in found["seen"]])
 
     def _ids_anew(self, error: ApiError) -> Dict[str, Optional[int]]:
         """The ids again, from lists fetched now, after a refusal that may be about one of them.
@@ -253,7 +259,10 @@ class Steps:
         except (NotFound, Refused) as error:
             if "priority_id" not in given:
                 raise
-            anew = self._ids_anew(error)["priority"]
+            try:
+                anew = self._ids_anew(error)["priority"]
+            except ConfigError:  # it has no such name any more
+                raise error from None
             if anew == wanted:
                 raise
             wanted = given["priority_id"] = anew
@@ -280,14 +289,15 @@ class Steps:
     def _resolve(self, s: Situation, story: Plan) -> Facts:
         return self._reply(plan.RESOLVE, story.note, s, story)
 
-    def close_without_note(self, s: Situation, error: ApiError) -> Facts:
-        """The alert is over, whatever is wrong with the note that ERROR is about.
-
-        Raises ApiError.
-        """
-        self._complain([f"closed without a note: {error}"])
-        self.desk.client.close_ticket(target(s))
-        return {"left_out": str(error)}
+    def _close(self, s: Situation, story: Plan) -> Facts:
+        """The alert is over, whatever is wrong with the note about it."""
+        ticket_id = target(s)
+        try:
+            self.desk.client.close_ticket(ticket_id)
+        except Refused:
+            if self.desk.client.ticket(ticket_id).open:
+                raise
+        return {}
 
     def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
         ticket_id = target(s)
@@ -373,13 +383,7 @@ class Steps:
 
 def target(s: Situation) -> int:
     """The id of the ticket that the steps are about."""
-    created = s.facts.get(plan.CREATE)
-    if created is not None:
-        return int(created["id"])
-    if s.found is not None:
-        return int(s.found["id"])
-    assert s.entry is not None  # noqa: S101 - a plan with such a step has one of the three
-    return s.entry.ticket_id
+    return s.ticket[0]
 
 
 def _newest(tickets: List[Ticket]) -> Optional[Ticket]:

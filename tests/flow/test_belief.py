@@ -117,6 +117,86 @@ def test_a_note_that_is_refused_with_404_for_good_does_not_keep_the_ticket_open(
     assert site.queued() == site.queued("dead") == []
 
 
+def outage(site: Site) -> None:
+    """Attempts that have nothing to do with the event."""
+    site.sandbox.faults(fail={"status": 503})
+    for _ in range(4):
+        flush(site)
+
+
+@pytest.mark.parametrize("path", ["*/replies", "*/tickets/close/*", "*/tickets/open/*"])
+@pytest.mark.parametrize("group_by", ["alert", "host"])
+def test_after_an_outage_one_404_is_not_the_last_word(site: Site, path: str, group_by: str) -> None:
+    site.configure(f"  group_by: {group_by}\n")
+    play(site, DOWN)
+    play(site, (*DOWN, "--service", "x"))
+    play(site, (*UP, "--service", "x"))
+    site.sandbox.faults(fail={"status": 503})
+    play(site, UP)
+    outage(site)
+    not_found(site, 1, "json", path=path)
+    flush(site)
+    once_more(site)
+    assert not any(ticket["open"] for ticket in site.tickets)
+    assert all("recovered" in str(ticket["replies"]).lower() for ticket in site.tickets)
+    site.sandbox.faults(fail={"status": 503})
+    play(site, DOWN)
+    outage(site)
+    not_found(site, 1, "json", path=path)
+    flush(site)
+    once_more(site)
+    assert [ticket["open"] for ticket in site.tickets].count(True) == 1
+    assert len(site.tickets) == (1 if group_by == "host" else 2)
+
+
+@pytest.mark.parametrize("status", [404, 422])
+def test_a_note_that_is_refused_for_good_leaves_the_map_true(site: Site, status: int) -> None:
+    """Of two alerts that share a ticket, the note on the one's recovery is refused."""
+    site.configure("  group_by: host\n")
+    play(site, DOWN)
+    play(site, (*DOWN, "--service", "x"))
+    site.sandbox.faults(fail={"status": status, "path": "*/replies", "method": "POST"})
+    play(site, UP)
+    for _ in range(3):
+        flush(site)
+    once_more(site)
+    assert site.the_ticket()["open"]
+    play(site, (*UP, "--service", "x"))
+    assert not site.the_ticket()["open"]
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_closing_without_the_note_is_judged_like_any_call(site: Site, status: int) -> None:
+    play(site, DOWN)
+    site.sandbox.faults(
+        fail=[
+            {"status": 422, "path": "*/replies", "method": "POST"},
+            {"status": 404, "path": "*/tickets/close/*", "next": 2},
+        ]
+    )
+    play(site, UP)
+    for _ in range(2):
+        flush(site)
+    assert not site.the_ticket()["open"]
+    assert site.queued() == site.queued("dead") == []
+
+
+def test_a_ticket_whose_text_a_person_edited_is_found_by_its_number(site: Site) -> None:
+    play(site, DOWN)
+    ticket = site.the_ticket()
+    site.sandbox.seed(tickets=[{**ticket, "body": "<p>edited</p>"}])
+    not_found(site, None, "json", path=f"*/tickets/{ticket['id']}")
+    site.sandbox.faults(
+        fail=[
+            {"status": 404, "path": f"*/tickets/{ticket['id']}"},
+            {"status": 404, "path": "*/replies"},
+        ]
+    )
+    play(site, UP)
+    once_more(site)
+    assert not site.the_ticket()["open"]
+
+
 # --- a customer that is there (C2) ----------------------------------------------------------------
 
 
@@ -255,6 +335,24 @@ def test_a_ticket_that_somebody_reopened_meanwhile_is_joined(site: Site) -> None
     assert site.the_ticket()["open"]
 
 
+def test_after_a_refused_reopening_the_search_is_made_anew(site: Site) -> None:
+    """Another monitoring server may open the ticket while ours cannot."""
+    play(site, DOWN)
+    play(site, UP)
+    site.sandbox.faults(
+        fail=[
+            {"status": 422, "method": "PUT", "path": "*/tickets/open/*"},
+            {"status": 429, "method": "POST", "path": "*/tickets", "next": 1},
+        ]
+    )
+    play(site, DOWN)
+    old = site.the_ticket()
+    site.sandbox.seed(tickets=[{**old, "id": 5000, "number": "OTHER1", "open": True}])
+    flush(site)
+    assert [ticket["open"] for ticket in site.tickets] == [False, True]
+    assert site.queued() == []
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_new_ticket_reads_well(site: Site, language: str) -> None:
     site.configure(f"language: {language}\n")
@@ -324,6 +422,40 @@ def test_a_priority_made_anew_is_raised_all_the_same(site: Site) -> None:
     new = made_anew(site, "priorities", "Urgent")
     play(site, (*WORSE, "--service", "x"))
     assert site.tickets[0]["priority_id"] == new
+
+
+def test_a_ticket_that_was_made_and_then_refused_is_not_made_twice(site: Site) -> None:
+    site.sandbox.faults(
+        fail={"status": 422, "method": "POST", "path": "*/tickets", "when": "after", "next": 1}
+    )
+    play(site, DOWN)
+    once_more(site)
+    ticket = site.the_ticket()
+    assert ticket["contacts"] == [88]
+    assert len(ticket["replies"]) == 1
+
+
+def test_a_name_that_is_no_more_does_not_hold_up_what_needs_none(site: Site) -> None:
+    site.configure("severities: {warning: {priority: Low}}\n")
+    play(site, WARNING)
+    play(site, (*WORSE, "--service", "x"))  # the names are known now
+    rows = [row for row in site.sandbox.data()["priorities"] if row["name"] != "High"]
+    site.sandbox.seed(replace=True, priorities=rows)
+    play(site, WORSE)
+    play(site, UP)
+    assert site.queued() == site.queued("dead") == []
+    assert not site.tickets[0]["open"]
+    assert len(site.tickets[0]["replies"]) == 3
+
+
+def test_who_may_not_list_priorities_gets_tickets_all_the_same(site: Site) -> None:
+    text = site.config_file.read_text()
+    for name, number in {"High": 2, "Infrastructure": 5, "PBX / 3CX": 12}.items():
+        text = text.replace(f": {name}\n", f": {number}\n")
+    site.put_configuration(text)
+    site.sandbox.faults(fail={"status": 403, "path": "*/ticketing/priorities"})
+    play(site, ("event", "--host", "nobody.example.net", "--state", "DOWN"))
+    assert site.the_ticket()["ticketable_id"] == FALLBACK
 
 
 def test_a_ticket_that_is_refused_for_its_own_sake_is_tried_once_more_and_kept(site: Site) -> None:

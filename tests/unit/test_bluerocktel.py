@@ -462,7 +462,7 @@ LOOKUPS: Dict[str, Callable[[Client], Any]] = {
 
 @pytest.mark.parametrize("path", LOOKUPS)
 @pytest.mark.parametrize("body", ['{"message": "Tenant not found."}', ""])
-@pytest.mark.parametrize("priorities", [{"status": 404}, {"json": []}, {"status": 400, "json": {}}])
+@pytest.mark.parametrize("priorities", [{"status": 404}, {"status": 400, "json": {}}])
 def test_a_404_is_not_believed_of_what_is_not_the_api(
     server: responses.RequestsMock, path: str, body: str, priorities: Dict[str, Any]
 ) -> None:
@@ -484,6 +484,19 @@ def test_a_404_that_is_not_said_twice_is_not_believed(
     assert LOOKUPS[path](client())
 
 
+@pytest.mark.parametrize("path", LOOKUPS)
+@pytest.mark.parametrize("priorities", [{"json": []}, {"status": 403, "json": {"message": "no"}}])
+def test_what_cannot_be_a_404_proves_the_api_whatever_our_user_may_see(
+    server: responses.RequestsMock, path: str, priorities: Dict[str, Any]
+) -> None:
+    server.get(URL + path, json={"message": "no"}, status=404)
+    server.get(ITSELF, **priorities)
+    try:
+        assert not LOOKUPS[path](client())
+    except api.NotFound:
+        assert path == "/v1/contacts"
+
+
 @pytest.mark.parametrize(
     ("answers", "search", "there"),
     [
@@ -499,7 +512,7 @@ def test_whether_a_ticket_is_there(
     for status in answers:
         server.get(f"{URL}/v1/tickets/1024", json=TICKET, status=status)
     server.get(f"{URL}/v1/tickets/search", json=[{"id": number} for number in search])
-    assert client().has_ticket(1024, "BN-0123456789ab") is there
+    assert client().has_ticket(1024, "A7KZ2F", "BN-0123456789ab") is there
 
 
 def test_a_ticket_is_not_gone_where_the_search_is_a_404_too(
@@ -507,8 +520,9 @@ def test_a_ticket_is_not_gone_where_the_search_is_a_404_too(
 ) -> None:
     server.get(f"{URL}/v1/tickets/1024", status=404)
     server.get(f"{URL}/v1/tickets/search", status=404)
+    server.get(ITSELF, status=404)
     with pytest.raises(api.BadAnswer) as raised:
-        client().has_ticket(1024, "BN-0123456789ab")
+        client().has_ticket(1024, "A7KZ2F", "BN-0123456789ab")
     assert raised.value.retry
 
 
