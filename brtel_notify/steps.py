@@ -19,6 +19,7 @@ from brtel_notify.settings import Settings
 from brtel_notify.yamltree import ConfigError
 
 Facts = Dict[str, Any]
+Ids = Dict[str, Optional[int]]
 Answer = TypeVar("Answer")
 
 #: A refusal with one of these may be about an id that was made anew under its old name.
@@ -156,33 +157,16 @@ class Steps:
         if made is not None:
             return self._met(made, s, customer)
         ids = self._ids()  # first: the body says it if a name is unknown
-        subject = self.desk.renderer.subject(self._context(s, story))
-        self._complain(subject.problems)
-        body = self._html("body", s, story, s.reference)
-
-        def create() -> Ticket:
-            return self.desk.client.create_ticket(
-                customer["id"],
-                subject=subject.text,
-                body=body,
-                priority_id=_required(ids["priority"]),
-                category_id=_required(ids["category"]),
-                sub_category_id=_required(ids["sub_category"]),
-                tags=self.settings.values["tags"],
-                estimated_resolution_date=self._resolution_date(),
-                team_id=ids["team"],
-                status_id=ids["status"],
-            )
-
+        create = self._creation(s, story)
         try:
-            ticket = self._call(plan.CREATE, create)
+            ticket = self._call(plan.CREATE, lambda: create(ids))
         except (NotFound, Refused) as error:
             self._refused(plan.CREATE, error)
             anew = self._ids_anew(error)
             if isinstance(error, NotFound) and anew == ids:
                 raise  # it is the customer that is not there
             made, ids = self._made_before(s), anew  # some servers make it and then refuse it
-            ticket = made or self._call(plan.CREATE, create)
+            ticket = made or self._call(plan.CREATE, lambda: create(anew))
         # Nothing is asked between the answer and its entry in the journal: that might fail.
         return {
             "id": ticket.id,
@@ -195,13 +179,31 @@ class Steps:
             "customer": dict(customer),
         }
 
+    def _creation(self, s: Situation, story: Plan) -> Callable[[Ids], Ticket]:
+        """The call that makes the ticket, for the ids of its names."""
+        subject = self.desk.renderer.subject(self._context(s, story))
+        self._complain(subject.problems)
+        body = self._html("body", s, story, s.reference)
+        return lambda ids: self.desk.client.create_ticket(
+            s.facts[plan.FIND]["customer"]["id"],
+            subject=subject.text,
+            body=body,
+            priority_id=_required(ids["priority"]),
+            category_id=_required(ids["category"]),
+            sub_category_id=_required(ids["sub_category"]),
+            tags=self.settings.values["tags"],
+            estimated_resolution_date=self._resolution_date(),
+            team_id=ids["team"],
+            status_id=ids["status"],
+        )
+
     def _made_before(self, s: Situation) -> Optional[Ticket]:
         """The ticket that a call of ours has made, though nobody said so."""
         found = s.facts[plan.FIND]
         made = self._tickets_of(found["customer"]["id"], s.reference)
         return _newest([ticket for ticket in made if ticket.id not in found["seen"]])
 
-    def _ids_anew(self, error: ApiError) -> Dict[str, Optional[int]]:
+    def _ids_anew(self, error: ApiError) -> Ids:
         """The ids again, from lists fetched now, after a refusal that may be about one of them.
 
         Raises ERROR where it is about something else.
@@ -211,7 +213,7 @@ class Steps:
         self.desk.names.forget()
         return self._ids()
 
-    def _ids(self) -> Dict[str, Optional[int]]:
+    def _ids(self) -> Ids:
         before = len(self.settings.problems)
         ids = self.desk.names.ids(self.settings)
         self._complain(self.settings.problems[before:])
