@@ -691,7 +691,10 @@ def _without_token(content: bytes, token: str) -> bytes:
 
 def _not_itself(doubted: ApiError) -> BadAnswer:
     """DOUBTED as a fault on the way, which other calls have to expect as well."""
-    text = f"{doubted.message}: but so says what every BlueRockTEL has: is api.url right?"
+    text = (
+        f"{doubted.message.rstrip('.')}; and the list of priorities, which every BlueRockTEL has,"
+        " is refused as well (is api.url right, or is BlueRockTEL being updated?)"
+    )
     return BadAnswer(doubted.method, doubted.path, doubted.status, text, retry=True, api_wide=True)
 
 

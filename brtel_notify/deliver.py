@@ -323,9 +323,10 @@ class Delivery:
         if isinstance(error, Refused):  # a gateway may speak JSON, too
             self.desk.client.prove_itself(error)
         if step == steps.REOPEN and not error.api_wide:
-            self.desk.log.say(f"{self.alert.key}: cannot be reopened: {error}")
             ticket, number = situation.ticket
-            return {"refused_for": number or str(ticket), "why": str(error)}
+            name = number or str(ticket)
+            self.desk.log.say(f"{self.alert.key}: ticket {name} cannot be reopened: {error}")
+            return {"refused_for": name, "why": str(error)}
         if _may_be_left_out(step, situation, error):
             return self._left_out(step, error)
         raise error

@@ -327,7 +327,9 @@ def _read(path: str) -> Event:
     try:
         capture = _capture(json.loads(first))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Damaged(f"{name}: its first line is no capture") from error
+        raise Damaged(
+            f"{name}: is damaged: its first line, what the monitoring passed, cannot be read"
+        ) from error
     return Event(path, capture, list(journal.entries(rest)))
 
 

@@ -99,7 +99,8 @@ def _entry(record: Dict[str, Any]) -> str:
         return f"{_at(record)} given up: {record['dead']}"
     if "requeued" in record:
         return f"{_at(record, 'requeued')} put back by hand"
-    return f"damaged, as if anything had been begun here: {record['unreadable']}"
+    said = record["unreadable"]
+    return f"a damaged line; to be safe, BlueRockTEL is searched before anything is made: {said}"
 
 
 def _at(record: Dict[str, Any], name: str = "at") -> str:

@@ -115,6 +115,8 @@ def find(word: str, client: Client, state: State) -> Found:
         try:
             ticket = client.ticket(entry.ticket_id)
         except NotFound:
+            if client.has_ticket(entry.ticket_id, entry.number, entry.reference):
+                raise
             raise Wrong(f"ticket {entry.number} is not there any more") from None
     else:
         ticket = _on_server(word, client)

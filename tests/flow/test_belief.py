@@ -105,6 +105,15 @@ def test_the_calls_for_one_ticket_are_404_and_a_search_shows_it(site: Site, body
     assert not site.the_ticket()["open"]
 
 
+def test_no_command_says_that_a_ticket_is_gone_while_everything_is_404(site: Site) -> None:
+    play(site, DOWN)
+    not_found(site, None, "json")
+    done = site.run("ticket", site.the_ticket()["number"], "show", code=None)
+    assert done.returncode
+    assert "is api.url right" in done.stderr
+    assert "any more" not in done.stderr
+
+
 def test_a_note_that_is_refused_with_404_for_good_does_not_keep_the_ticket_open(
     site: Site,
 ) -> None:
