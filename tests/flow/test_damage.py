@@ -118,8 +118,8 @@ ABSURD = st.sampled_from(
 JSON = st.recursive(
     ABSURD, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3)
 )
-KINDS = ("attempt", "begin", "step", "failed", "dead", "requeued")
-NAMES = (*KINDS, "at", "key", "retry_at", "result", "maybe_done", "companions", "unreadable")
+KINDS = ("attempt", "begin", "refused", "step", "failed", "dead", "requeued", "unreadable")
+NAMES = (*KINDS, "at", "key", "retry_at", "result", "maybe_done", "companions", "of", "turned_down")
 LINES = st.one_of(
     st.binary(max_size=60),
     JSON.map(lambda value: json.dumps(value).encode()),

@@ -218,3 +218,13 @@ def test_an_error_stands_on_stderr_once(level: str, capsys: pytest.CaptureFixtur
     log.say("it is wrong", level, duration=0.5)
     log.error("it is wrong")
     assert capsys.readouterr().err == "brtel-notify: it is wrong, 0.50 s\n"
+
+
+def test_a_log_may_be_sent_back_to_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = Log()
+    log.send_to(str(tmp_path / "log"))
+    log.send_to("stderr")
+    log.say("of the alert")
+    assert capsys.readouterr().err == "brtel-notify: of the alert\n"
