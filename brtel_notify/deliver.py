@@ -329,6 +329,8 @@ class Delivery:
             return {"refused_for": name, "why": str(error)}
         if _may_be_left_out(step, situation, error):
             return self._left_out(step, error)
+        if step == steps.CLOSE and isinstance(error, Refused):  # no other way is left
+            error.retry = not self._stays_refused(step)
         raise error
 
     def _stays_refused(self, step: str) -> bool:

@@ -180,7 +180,7 @@ def test_closing_without_the_note_is_judged_like_any_call(site: Site, status: in
     site.sandbox.faults(
         fail=[
             {"status": 422, "path": "*/replies", "method": "POST"},
-            {"status": 404, "path": "*/tickets/close/*", "next": 2},
+            {"status": status, "path": "*/tickets/close/*", "next": 2},
         ]
     )
     play(site, UP)
