@@ -141,6 +141,14 @@ class Verdict:
 
     latency: float = 0.0
     rule: Optional[Rule] = None
+    #: Set when the faults are cleared. It belongs to the decision: a call that was decided before
+    #: and comes to wait only afterwards must not wait at all.
+    released: threading.Event = field(default_factory=threading.Event, compare=False)
+
+    def hold(self, seconds: float) -> None:
+        """Wait that long, or until the faults are cleared."""
+        if seconds > 0:
+            self.released.wait(seconds)
 
 
 class Faults:
@@ -216,12 +224,7 @@ class Faults:
     def decide(self, method: str, path: str) -> Verdict:
         """Say what happens to this call, and count it against the limits that concern it."""
         with self._lock:
-            return Verdict(self.latency / 1000.0, self._rule_for(method, path))
-
-    def hold(self, seconds: float) -> None:
-        """Wait that long, or until the faults are cleared."""
-        if seconds > 0:
-            self._released.wait(seconds)
+            return Verdict(self.latency / 1000.0, self._rule_for(method, path), self._released)
 
     def _rule_for(self, method: str, path: str) -> Optional[Rule]:
         wait = self._over_limit()

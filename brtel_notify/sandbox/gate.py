@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from werkzeug.wrappers import Response
 
-from .faults import Faults, Rule
+from .faults import Faults, Rule, Verdict
 from .journal import Entry, Journal
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ class Gate:
         self, environ: WSGIEnvironment, start_response: StartResponse, entry: Entry, path: str
     ) -> Iterable[bytes]:
         verdict = self._faults.decide(entry.method, path)
-        self._faults.hold(verdict.latency)
+        verdict.hold(verdict.latency)
         rule = verdict.rule
         if rule is None:
             response = self._carry_out(environ)
         elif rule.kind == "fail":
             response = self._fail(environ, rule)
         elif rule.kind == "hang":
-            response = self._hang(environ, rule)
+            response = self._hang(environ, verdict, rule)
         else:
             return self._drop(environ, start_response, entry, rule)
         return self._finish(environ, start_response, entry, response)
@@ -104,14 +104,14 @@ class Gate:
             return _spoil(_laravel_error(rule.status or 500), rule)
         return _spoil(self._carry_out(environ), rule)
 
-    def _hang(self, environ: WSGIEnvironment, rule: Rule) -> Response:
+    def _hang(self, environ: WSGIEnvironment, verdict: Verdict, rule: Rule) -> Response:
         if rule.when == "after":
             response = self._carry_out(environ)
-            self._faults.hold(rule.seconds)
+            verdict.hold(rule.seconds)
             if _client_has_gone(environ):
                 raise Dropped
             return response
-        self._faults.hold(rule.seconds)
+        verdict.hold(rule.seconds)
         if _client_has_gone(environ):
             raise Dropped
         return self._carry_out(environ)

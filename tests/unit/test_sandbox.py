@@ -1028,6 +1028,18 @@ def test_a_hanging_call_holds_up_no_other_and_is_answered_when_faults_are_cleare
         assert waiting.result().status_code == 201
 
 
+def test_a_call_decided_before_the_faults_are_cleared_never_waits_afterwards() -> None:
+    faults = Faults()
+    faults.set({"hang": {"when": "after", "seconds": 86_400, "next": 1}, "latency": 86_400_000})
+    verdict = faults.decide("POST", "/api/v1/tickets")
+    assert verdict.rule is not None
+    faults.clear()
+    waiting = threading.Thread(target=verdict.hold, args=(verdict.rule.seconds,), daemon=True)
+    waiting.start()
+    waiting.join(30)
+    assert not waiting.is_alive(), "it waits for a release that has been"
+
+
 def test_many_clients_at_once_lose_and_double_nothing(process: SandboxProcess) -> None:
     clients, each = 6, 15
     together = threading.Barrier(clients)
