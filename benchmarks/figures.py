@@ -24,7 +24,7 @@ from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
 
 import brtel_notify.sandbox
 from brtel_notify.capture import Capture
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.state import Entry, State

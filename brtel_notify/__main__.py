@@ -2,7 +2,7 @@
 
 import sys
 
-from brtel_notify import interpreter
+from brtel_notify.local import interpreter
 
 # Before anything is imported that does not come with this program or has not been already.
 sys.path[:] = interpreter.import_path()

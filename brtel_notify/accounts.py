@@ -2,7 +2,7 @@
 read configuration and token.
 
 One user: the state folder is that user's alone (0700). Several: they share a group, and the folder
-is the group's (2770), which :mod:`brtel_notify.files` follows in all that it makes inside.
+is the group's (2770), which :mod:`brtel_notify.local.files` follows in all that it makes inside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from brtel_notify.dropins import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"
-#: A folder of the cache that is one user's own (see brtel_notify/private.py).
+#: A folder of the cache that is one user's own (see brtel_notify/local/saved_work.py).
 _PRIVATE = re.compile(r"cache/[a-z]+-[0-9]+")
 
 

@@ -10,7 +10,7 @@ from brtel_notify.alert import Unintelligible
 from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.outcome import (
     API,
     CONFIGURATION,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any, Callable, Dict, Optional
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 #: What a file that was lost, cut or edited can raise.
 _USELESS = (

@@ -7,7 +7,7 @@ import os
 import sys
 
 from brtel_notify.capture import ENVIRONMENT
-from brtel_notify.log import complain, patient, trace
+from brtel_notify.local.log import complain, patient, trace
 from brtel_notify.options import UsageError, split
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from datetime import timezone, tzinfo
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
 from brtel_notify import readers
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.readers import Reader, Tree
 from brtel_notify.yamltree import ConfigError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 from brtel_notify.alert import Alert
 from brtel_notify.cache import Cache
 from brtel_notify.config import Config
-from brtel_notify.log import Log
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local.log import Log
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.settings import Settings, settings_for
 from brtel_notify.yamltree import ConfigError
 

@@ -13,7 +13,7 @@ import re
 import stat
 from typing import Dict, Iterator, List, Match, NamedTuple, Optional, Tuple
 
-from brtel_notify import files, shipped
+from brtel_notify.local import files, shipped
 
 #: The path of the command in every file as it is shipped.
 COMMAND = "/usr/bin/brtel-notify"

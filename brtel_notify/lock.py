@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

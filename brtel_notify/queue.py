@@ -12,8 +12,8 @@ import json
 import os
 import time
 
-from brtel_notify import files
 from brtel_notify.capture import Capture
+from brtel_notify.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

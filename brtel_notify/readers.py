@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from brtel_notify import yamltree
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.yamltree import LIST, MAPPING, SCALAR, ConfigError, Node
 
 LOOKUPS = ("hosts", "account", "pbx", "search")

@@ -28,9 +28,10 @@ from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from brtel_notify import markup, shipped, times
+from brtel_notify import markup, times
 from brtel_notify.alert import without_references
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local import shipped
+from brtel_notify.local.saved_work import PrivateFolder
 
 #: MySQL's TEXT holds 65,535 bytes; the rest is room for what the server may add (api-notes).
 BODY_BYTES = 60_000

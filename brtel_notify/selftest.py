@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, T
 
 from brtel_notify import config as configuration
 from brtel_notify.config import SETTABLE, Config
+from brtel_notify.local.os_errors import because
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.options import Options
-from brtel_notify.private import PrivateFolder
 from brtel_notify.readers import nearest
-from brtel_notify.reasons import because
 from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _prove_api(
     from brtel_notify.bluerocktel import ApiError, NotFound
     from brtel_notify.credentials import CredentialsError
     from brtel_notify.desk import Desk
-    from brtel_notify.log import Log
+    from brtel_notify.local.log import Log
 
     desk = Desk(config, state_dir, Log(options.verbose), time.time, environ)
     try:

@@ -14,8 +14,8 @@ import os
 import re
 from typing import Any, Dict, Iterator, List, Optional, Pattern, Tuple
 
-from brtel_notify import files
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local import files
+from brtel_notify.local.saved_work import PrivateFolder
 
 VERSION = 1
 _HEAD = b'{\n  "version": 1,\n  "tickets": {'

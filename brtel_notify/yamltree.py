@@ -11,8 +11,8 @@ import re
 from typing import Any, List, Optional
 
 from brtel_notify import __version__
-from brtel_notify.log import one_line
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local.log import one_line
+from brtel_notify.local.saved_work import PrivateFolder
 
 SCALAR, LIST, MAPPING = "single value", "list", "mapping"
 

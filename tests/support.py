@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from brtel_notify import files
+from brtel_notify.local import files
 from brtel_notify.sandbox.testing import SandboxProcess
 
 CAPTURES = Path(__file__).resolve().parents[1] / "brtel_notify" / "sandbox" / "captures"

@@ -12,9 +12,9 @@ from brtel_notify.commands import common
 from brtel_notify.config import Config
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.desk import Desk
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.reasons import because
 from brtel_notify.state import LaterVersion
 from brtel_notify.yamltree import ConfigError
 

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
-from brtel_notify import files, times
+from brtel_notify import times
 from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking
 from brtel_notify.config import Config
 from brtel_notify.drain import STATE_FILE
-from brtel_notify.log import one_line
+from brtel_notify.local import files
+from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.queue import Queue
 from brtel_notify.state import LaterVersion, State
@@ -278,7 +279,7 @@ def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
     """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
     from brtel_notify.bluerocktel import ApiError
     from brtel_notify.desk import Desk
-    from brtel_notify.log import Log
+    from brtel_notify.local.log import Log
 
     desk = Desk(config, options.state_dir(os.environ), Log(), time.time, os.environ)
     try:

@@ -12,7 +12,7 @@ from typing import Any, Optional, Sequence
 from brtel_notify import config
 from brtel_notify.commands.place import place
 from brtel_notify.config import Config
-from brtel_notify.log import FORMATS, Log
+from brtel_notify.local.log import FORMATS, Log
 from brtel_notify.options import Options
 
 __all__ = ["place"]

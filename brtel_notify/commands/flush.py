@@ -6,9 +6,9 @@ from typing import List
 
 from brtel_notify.commands import common
 from brtel_notify.drain import Drain
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
-from brtel_notify.reasons import because
 
 
 def run(arguments: List[str], options: Options) -> int:

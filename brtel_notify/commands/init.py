@@ -19,8 +19,8 @@ from brtel_notify.init.interview import NONE, Interview
 from brtel_notify.init.monitoring import Found
 from brtel_notify.init.newconfig import File
 from brtel_notify.init.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.reasons import because
 
 #: A person left by Ctrl-C, or Ctrl-D.
 LEFT = 130

@@ -14,9 +14,9 @@ from brtel_notify import config as configuration
 from brtel_notify.accounts import Accounts, Sharing
 from brtel_notify.commands import asuser, common
 from brtel_notify.dropins import SYSTEMS, Command, Place, System, below
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.reasons import because
 from brtel_notify.yamltree import ConfigError
 
 #: sysexits.h: EX_CANTCREAT, a file could not be put.

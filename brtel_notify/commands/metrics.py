@@ -15,9 +15,9 @@ from brtel_notify import __version__
 from brtel_notify.alert import SEVERITIES
 from brtel_notify.commands import common, looking
 from brtel_notify.commands.looking import Sight
-from brtel_notify.files import refuse_devices, write_all
+from brtel_notify.local.files import refuse_devices, write_all
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.reasons import because
 from brtel_notify.state import LaterVersion
 
 #: sysexits.h: EX_CANTCREAT.

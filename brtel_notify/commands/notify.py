@@ -11,7 +11,7 @@ import sys
 import time
 
 from brtel_notify.capture import Capture, is_secret, own_environment, text_of, without_secrets
-from brtel_notify.log import complain, tell
+from brtel_notify.local.log import complain, tell
 from brtel_notify.options import Options, UsageError
 from brtel_notify.queue import Queue
 
@@ -99,7 +99,7 @@ def run(source: str, arguments: List[str], options: Options) -> int:
     try:
         event = queue.add(capture)
     except OSError as error:
-        from brtel_notify.reasons import because
+        from brtel_notify.local.os_errors import because
 
         complain(
             f"the event could not be stored in {because(error, state_dir)};"

@@ -6,7 +6,7 @@ import os
 
 from brtel_notify import config
 from brtel_notify.drain import Place
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 
 

@@ -17,7 +17,7 @@ from brtel_notify.config import Config
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import NoOwner
 from brtel_notify.drain import STATE_FILE
-from brtel_notify.log import Log, one_line
+from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State

@@ -17,11 +17,12 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from brtel_notify import files, shipped, times
+from brtel_notify import times
 from brtel_notify.capture import Capture
 from brtel_notify.commands import common, render
 from brtel_notify.config import find
-from brtel_notify.log import one_line
+from brtel_notify.local import files, shipped
+from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
 from brtel_notify.sandbox.shown import safe_html

@@ -17,9 +17,9 @@ from brtel_notify.commands.check import describe
 from brtel_notify.commands.looking import Sight
 from brtel_notify.commands.tables import Painted
 from brtel_notify.links import ticket_page
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.reasons import because
 from brtel_notify.state import Entry, LaterVersion
 from brtel_notify.yamltree import ConfigError
 

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
 from brtel_notify.commands.common import paint
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
 
 #: What is between two columns.
 GAP = "  "

@@ -42,7 +42,7 @@ def run(arguments: List[str], options: Options) -> int:
 def _open(options: Options, account: str, report: selftest.Report) -> None:
     from brtel_notify.bluerocktel import ApiError
     from brtel_notify.desk import Desk
-    from brtel_notify.log import Log
+    from brtel_notify.local.log import Log
     from brtel_notify.names import LISTS
     from brtel_notify.settings import Settings
 

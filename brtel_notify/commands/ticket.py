@@ -18,7 +18,7 @@ from brtel_notify.commands.looking import is_open
 from brtel_notify.desk import Desk
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.links import ticket_page
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.plaintext import as_text
 from brtel_notify.render import BODY_BYTES

@@ -6,7 +6,7 @@ import re
 from typing import List, NamedTuple, Sequence
 
 from brtel_notify.init.terminal import Wrong
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
 from brtel_notify.readers import nearest
 
 #: How many names a message repeats.

@@ -13,8 +13,8 @@ import yaml
 from brtel_notify import dropins
 from brtel_notify.init.answers import Answers, Filed
 from brtel_notify.init.terminal import NOT_WRITTEN, Stop
-from brtel_notify.log import one_line
-from brtel_notify.reasons import because
+from brtel_notify.local.log import one_line
+from brtel_notify.local.os_errors import because
 
 #: The configuration is for its group too: :mod:`brtel_notify.accounts` says which that is.
 CONFIG_MODE = 0o640

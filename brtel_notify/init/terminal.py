@@ -9,7 +9,7 @@ import sys
 import termios
 from typing import Callable, NamedTuple, Optional, Sequence, TypeVar
 
-from brtel_notify.log import one_line
+from brtel_notify.local.log import one_line
 
 #: The exit codes that Wrong and Stop carry: a wrong or missing answer; and of sysexits.h
 #: EX_UNAVAILABLE (it may answer later), EX_CANTCREAT and EX_CONFIG.

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 
 import requests
 
-from brtel_notify import interpreter
+from brtel_notify.local import interpreter
 
 _ANNOUNCEMENT = re.compile(r"sandbox: (http://\S+)/api \(token (.*)\)")
 

@@ -17,7 +17,7 @@ from playing import CONFIG, Machine, Section, play, sections
 from brtel_notify import selftest
 from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess

@@ -22,7 +22,7 @@ from brtel_notify import config as configuration
 from brtel_notify.alert import Alert
 from brtel_notify.cli import COMMANDS
 from brtel_notify.config import Config, Section, load, options_of
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.rehearsal import RehearsalDesk, rehearse
 from brtel_notify.render import TEMPLATES, Renderer
 from brtel_notify.sources import parse

@@ -10,7 +10,7 @@ from support import Site, load_capture
 
 from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.queue import Queue
 
 

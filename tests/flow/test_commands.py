@@ -250,7 +250,7 @@ def test_retry_delivers_whoever_reads_how_far_it_is(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from brtel_notify.commands import redrive
-    from brtel_notify.log import Log
+    from brtel_notify.local.log import Log
 
     def closed(*words: object, **options: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from inprocess import drain
 from support import Site
 
-from brtel_notify import cli, files
+from brtel_notify import cli
 from brtel_notify.alert import reference
 from brtel_notify.capture import Capture
+from brtel_notify.local import files
 from brtel_notify.queue import SUFFIX, Event, Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 

@@ -22,7 +22,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import pytest
 from support import Site, load_capture
 
-from brtel_notify import shipped
+from brtel_notify.local import shipped
 
 COMMAND = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
 IS_ROOT = os.geteuid() == 0

@@ -13,8 +13,8 @@ from typing import Any, Dict, List
 import pytest
 from support import Site
 
-from brtel_notify import logtargets
-from brtel_notify.log import ERROR, FORMAT_VARIABLE, WARNING, Log
+from brtel_notify.local import log_targets
+from brtel_notify.local.log import ERROR, FORMAT_VARIABLE, WARNING, Log
 
 HOST = "nagios4-host-problem"
 HOST_UP = "nagios4-host-recovery"
@@ -166,7 +166,7 @@ def test_a_stderr_that_a_monitoring_server_reads_is_not_the_journal(site: Site) 
 def test_syslog_gets_the_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: socket.SocketKind
 ) -> None:
-    monkeypatch.setattr(logtargets, "SOCKET", str(tmp_path / "log"))
+    monkeypatch.setattr(log_targets, "SOCKET", str(tmp_path / "log"))
     with socket.socket(socket.AF_UNIX, kind) as syslog:
         syslog.bind(str(tmp_path / "log"))
         if kind == socket.SOCK_STREAM:

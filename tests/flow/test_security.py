@@ -68,7 +68,7 @@ def test_a_checkout_that_one_stands_in_starts_itself(tmp_path: Path) -> None:
     shutil.copytree(ours, tmp_path / "brtel_notify", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "brtel_notify/__init__.py").write_text("__version__ = '999'\n")
     child = (
-        "import subprocess; from brtel_notify.interpreter import command;"
+        "import subprocess; from brtel_notify.local.interpreter import command;"
         " subprocess.run(command('--version'))"
     )
     for words in (["-m", "brtel_notify", "--version"], ["-c", child]):

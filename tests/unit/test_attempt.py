@@ -35,7 +35,7 @@ from brtel_notify.attempt import (
 from brtel_notify.capture import Capture
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
-from brtel_notify.log import Log
+from brtel_notify.local.log import Log
 from brtel_notify.outcome import (
     API,
     CONFIGURATION,

@@ -8,8 +8,8 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from brtel_notify import files
 from brtel_notify.breaker import FIRST_PAUSE, LONGEST_PAUSE, NAME, Breaker
+from brtel_notify.local import files
 
 NOW = 1_700_000_000.0
 SOUND = {"failures": 2, "since": NOW - 60, "retry_at": NOW + 60, "error": "no answer"}

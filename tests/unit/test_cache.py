@@ -11,8 +11,8 @@ from typing import Any, List
 
 import pytest
 
-from brtel_notify import files
 from brtel_notify.cache import Cache
+from brtel_notify.local import files
 
 
 class Clock:

@@ -11,8 +11,8 @@ import pytest
 from brtel_notify.alert import Alert
 from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place
+from brtel_notify.local.log import Log
 from brtel_notify.lock import DrainLock
-from brtel_notify.log import Log
 from brtel_notify.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
 from brtel_notify.queue import Queue
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, List, Set, Tuple
 
 import pytest
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 
 def mode(path: Path) -> int:
@@ -438,7 +438,7 @@ def test_removing_what_is_not_there_is_no_failure(folder: Path) -> None:
 
 
 def test_the_log_follows_no_link_out_of_a_shared_folder(tmp_path: Path) -> None:
-    from brtel_notify.log import Log
+    from brtel_notify.local.log import Log
 
     folder, victim = tmp_path / "log", tmp_path / "victim"
     folder.mkdir()
@@ -470,7 +470,7 @@ def test_the_log_follows_no_link_out_of_a_shared_folder(tmp_path: Path) -> None:
 def test_a_private_folder_that_is_swapped_takes_nothing_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from brtel_notify.private import PrivateFolder
+    from brtel_notify.local.saved_work import PrivateFolder
 
     victim = tmp_path / "victim"
     victim.mkdir()

@@ -14,7 +14,7 @@ from typing import Any, List
 
 import pytest
 
-from brtel_notify import files
+from brtel_notify.local import files
 from brtel_notify.lock import NAME, DrainLock
 
 HOLDER = """

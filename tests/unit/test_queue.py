@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brtel_notify import files, journal, queue
+from brtel_notify import journal, queue
 from brtel_notify.capture import Capture
+from brtel_notify.local import files
 from brtel_notify.queue import STALE_TEMPORARY, SUFFIX, Damaged, Event, Queue
 
 NOW = 1_700_000_000.0

@@ -15,10 +15,11 @@ import jinja2
 import pytest
 
 import brtel_notify
-from brtel_notify import bounds, expressions, shipped, sources
+from brtel_notify import bounds, expressions, sources
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
 from brtel_notify.capture import Capture
 from brtel_notify.context import context_of
+from brtel_notify.local import shipped
 from brtel_notify.plaintext import as_text
 from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, Text
 from brtel_notify.sandbox.html import clean_body, clean_subject

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brtel_notify import files, times
+from brtel_notify import times
 from brtel_notify.alert import SEVERITIES, reference
-from brtel_notify.private import PrivateFolder
+from brtel_notify.local import files
+from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.state import Entry, LaterVersion, State
 from brtel_notify.statefile import Texts
 

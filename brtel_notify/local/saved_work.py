@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Iterator, Optional
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 
 class PrivateFolder:

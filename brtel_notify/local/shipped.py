@@ -11,7 +11,7 @@ def folder(name: str) -> str:
     Installed from a wheel it lies inside the package; in a checkout, and installed editable, beside
     it. Raises FileNotFoundError when the installation is incomplete.
     """
-    package = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.abspath(__file__).rsplit(os.sep, 2)[0]
     for parent in (package, os.path.dirname(package)):
         path = os.path.join(parent, name)
         if os.path.isdir(path):

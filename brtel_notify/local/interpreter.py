@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import List
 
 #: The folder that this program lies in, a checkout for instance.
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = os.path.abspath(__file__).rsplit(os.sep, 3)[0]
 _START = "import sys; sys.path[:] = {paths!r}; from brtel_notify.cli import entry; entry()"
 
 

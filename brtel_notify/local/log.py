@@ -14,14 +14,14 @@ import stat
 import sys
 import time
 
-from brtel_notify import files
+from brtel_notify.local import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, TextIO
 
-    from brtel_notify.logtargets import Target
-    from brtel_notify.sink import Sink
+    from brtel_notify.local.log_targets import Target
+    from brtel_notify.local.sink import Sink
 
 PROGRAM = "brtel-notify"
 #: How many of the last lines are remembered; a worker says many.
@@ -54,7 +54,7 @@ class Log:
         if target == "stderr":
             self._write = self._show
         else:
-            from brtel_notify.logtargets import named
+            from brtel_notify.local.log_targets import named
 
             there = self._targets.setdefault(target, named(target))
             self._write = lambda text, level, fields: self._to(there, text, level, fields)
@@ -239,7 +239,7 @@ class _Raw(io.RawIOBase):
                 left = written_at_once(self._descriptor, left)
                 if not left:
                     return len(data)
-                from brtel_notify.sink import Descriptor
+                from brtel_notify.local.sink import Descriptor
 
                 self.sink = Descriptor(self._descriptor)
             self.sink.put(left)

@@ -14,8 +14,8 @@ import errno
 import time
 from typing import List
 
-from brtel_notify import files
-from brtel_notify.log import written_at_once
+from brtel_notify.local import files
+from brtel_notify.local.log import written_at_once
 
 #: Seconds that somebody who is slow to read is waited for, in all, until he has caught up once.
 PATIENCE = 1.0

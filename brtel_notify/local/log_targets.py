@@ -7,9 +7,9 @@ import os
 import socket
 import time
 
-from brtel_notify import files
-from brtel_notify.log import PRIORITIES, PROGRAM
-from brtel_notify.sink import Sink
+from brtel_notify.local import files
+from brtel_notify.local.log import PRIORITIES, PROGRAM
+from brtel_notify.local.sink import Sink
 
 #: syslog's socket, and its facility daemon (syslog.h).
 SOCKET = "/dev/log"

@@ -1,0 +1,1 @@
+"""What every room needs of this machine: files, the log, clean text, errors in words."""
