@@ -23,9 +23,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
 
 import brtel_notify.sandbox
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.state import Entry, State
 from brtel_notify.statefile import Texts

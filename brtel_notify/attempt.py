@@ -10,6 +10,7 @@ from brtel_notify.alert import Unintelligible
 from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
+from brtel_notify.intake.queue import SETTLING, Damaged, Queue
 from brtel_notify.local.log import Log
 from brtel_notify.outcome import (
     API,
@@ -23,7 +24,6 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.queue import SETTLING, Damaged, Queue
 from brtel_notify.yamltree import ConfigError
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.

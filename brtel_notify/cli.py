@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from brtel_notify.capture import ENVIRONMENT
+from brtel_notify.intake.capture import ENVIRONMENT
 from brtel_notify.local.log import complain, patient, trace
 from brtel_notify.options import UsageError, split
 

@@ -10,9 +10,9 @@ from brtel_notify import times
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.bluerocktel import ApiError, BadAnswer, NotFound, Refused
 from brtel_notify.desk import Desk
+from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.outcome import DELIVERED, IGNORED, Outcome
 from brtel_notify.plan import Plan, Policy, Situation, plan
-from brtel_notify.queue import Event, Queue
 from brtel_notify.settings import Settings
 from brtel_notify.state import Entry, State
 from brtel_notify.steps import NoOwner, Steps

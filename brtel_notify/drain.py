@@ -26,12 +26,12 @@ from typing import (
 from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.breaker import Breaker
+from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.lanes import Lanes
 from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
 from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
-from brtel_notify.queue import Damaged, Event, Queue
 from brtel_notify.state import LaterVersion, State
 from brtel_notify.yamltree import ConfigError
 

@@ -17,15 +17,15 @@ from brtel_notify.alert import Alert
 from brtel_notify.api_errors import Call
 from brtel_notify.bluerocktel import Client, Sender
 from brtel_notify.cache import Cache
-from brtel_notify.capture import Capture
 from brtel_notify.config import Config
 from brtel_notify.credentials import Credentials
 from brtel_notify.deliver import Delivery
 from brtel_notify.desk import Desk
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.names import LISTS
 from brtel_notify.outcome import Outcome
 from brtel_notify.plan import Situation
-from brtel_notify.queue import Event, Queue
 from brtel_notify.settings import settings_for
 from brtel_notify.state import State
 

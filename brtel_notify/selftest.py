@@ -94,7 +94,7 @@ def _prove_paths(config: Config, report: Report) -> None:
 
 
 def _prove_state_folder(state_dir: str, report: Report) -> None:
-    from brtel_notify.queue import Queue
+    from brtel_notify.intake.queue import Queue
 
     try:
         Queue(state_dir).prove()

@@ -13,8 +13,8 @@ from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, refer
 from brtel_notify.bluerocktel import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.customer import CustomerRecord, Owner
 from brtel_notify.desk import Desk
+from brtel_notify.intake.queue import Event
 from brtel_notify.plan import Plan, Situation
-from brtel_notify.queue import Event
 from brtel_notify.settings import Settings
 from brtel_notify.yamltree import ConfigError
 

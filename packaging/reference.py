@@ -34,9 +34,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is installed
 
 from brtel_notify import cli, config, readers  # noqa: E402
-from brtel_notify.capture import ENVIRONMENT  # noqa: E402
 from brtel_notify.commands import common  # noqa: E402
 from brtel_notify.config import Config, Option, Section, options_of  # noqa: E402
+from brtel_notify.intake.capture import ENVIRONMENT  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
 from brtel_notify.yamltree import SCALAR, ConfigError, Node  # noqa: E402
 

@@ -15,9 +15,9 @@ from reference import CHECKOUT
 from brtel_notify import expressions, sources
 from brtel_notify.alert import Alert
 from brtel_notify.alert import reference as reference_of
-from brtel_notify.capture import Capture
 from brtel_notify.context import context_of
 from brtel_notify.customer import Owner, plain_record
+from brtel_notify.intake.capture import Capture
 from brtel_notify.render import Renderer
 
 CAPTURES = CHECKOUT / "brtel_notify" / "sandbox" / "captures"

@@ -15,9 +15,9 @@ from brtel_notify import times
 from brtel_notify.commands.looking import NEVER, holder, is_open
 from brtel_notify.config import Config
 from brtel_notify.drain import STATE_FILE, Drain, Place
+from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
-from brtel_notify.queue import Queue
 from brtel_notify.state import Entry, State
 
 #: Seconds for which a notification that is just delivering is waited for.

@@ -10,8 +10,8 @@ from brtel_notify import times
 from brtel_notify.alert import Alert
 from brtel_notify.commands.common import paint
 from brtel_notify.commands.tables import width
+from brtel_notify.intake.queue import Event
 from brtel_notify.local.log import one_line
-from brtel_notify.queue import Event
 
 #: Fields of an alert that are points in time, seconds since the epoch.
 _TIMES = ("time", "since")

@@ -8,8 +8,8 @@ from typing import Iterator, List, NamedTuple, Optional
 from brtel_notify import times
 from brtel_notify.breaker import Breaker
 from brtel_notify.drain import STATE_FILE
+from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.lock import NAME as LOCK
-from brtel_notify.queue import Damaged, Queue
 from brtel_notify.state import Entry, State
 
 #: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL

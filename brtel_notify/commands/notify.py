@@ -10,16 +10,22 @@ import os
 import sys
 import time
 
-from brtel_notify.capture import Capture, is_secret, own_environment, text_of, without_secrets
+from brtel_notify.intake.capture import (
+    Capture,
+    is_secret,
+    own_environment,
+    text_of,
+    without_secrets,
+)
+from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import complain, tell
 from brtel_notify.options import Options, UsageError
-from brtel_notify.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional
 
-    from brtel_notify.queue import Event
+    from brtel_notify.intake.queue import Event
 
 #: sysexits.h: EX_SOFTWARE, EX_TEMPFAIL.
 UNFORESEEN = 70

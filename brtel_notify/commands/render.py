@@ -11,12 +11,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from brtel_notify import plaintext, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.bluerocktel import ApiError
-from brtel_notify.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.commands import common, notify
 from brtel_notify.config import Config
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import NoOwner
 from brtel_notify.drain import STATE_FILE
+from brtel_notify.intake.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse

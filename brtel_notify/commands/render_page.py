@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from brtel_notify import times
-from brtel_notify.capture import Capture
 from brtel_notify.commands import common, render
 from brtel_notify.config import find
+from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options

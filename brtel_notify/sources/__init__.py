@@ -10,7 +10,7 @@ import importlib
 from typing import Callable, cast
 
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 
 from .text import shown
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, Dict, Iterable, Iterator, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 
 from . import fields, macros
 from .text import printable, shown

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from brtel_notify.alert import Alert, Unintelligible, Vars
-from brtel_notify.capture import Capture
-from brtel_notify.withheld import parsed
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.withheld import parsed
 
 from .text import clean, one_line, printable, web_url
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
-from brtel_notify.capture import Capture
-from brtel_notify.withheld import named
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.withheld import named
 
 from . import fields
 from .html_text import html_to_text

@@ -15,7 +15,7 @@ from brtel_notify.alert import (
     Alert,
     Unintelligible,
 )
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 
 from . import fields
 from .text import shown

@@ -15,7 +15,6 @@ import json
 import re
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from brtel_notify import messagelines
 from brtel_notify.alert import (
     ACKNOWLEDGEMENT,
     COMMENT,
@@ -26,7 +25,8 @@ from brtel_notify.alert import (
     Alert,
     Unintelligible,
 )
-from brtel_notify.capture import Capture
+from brtel_notify.intake import message_lines
+from brtel_notify.intake.capture import Capture
 
 from . import fields
 from .text import shown
@@ -225,7 +225,7 @@ def _escalation_note(message: str) -> Tuple[str, str]:
 
     It means that the host, the trigger or the action was switched off: nothing more will come.
     """
-    lines, text = messagelines.note_of_cancellation(message)
+    lines, text = message_lines.note_of_cancellation(message)
     # From 6.0 on, a line "Last message sent:" stands between the two.
     return "\n".join(line for line in lines if not line.startswith("Last message sent")), text
 
@@ -237,7 +237,7 @@ def _lines(text: str) -> Dict[str, str]:
     belongs to it: what a person typed there cannot pass for another line.
     """
     found: Dict[str, List[str]] = {}
-    for line, name, value in messagelines.read(text):
+    for line, name, value in message_lines.read(text):
         if value is not None:
             found.setdefault(name, [value])
         elif name:
@@ -302,7 +302,7 @@ def _update(done: str, resolved: bool) -> Tuple[str, str]:
 
 def _comment(kind: str, own: Mapping[str, str]) -> str:
     """What a person said or, where nothing, did: ``closed``, ``suppressed until …``."""
-    said = own.get(messagelines.LAST, "")
+    said = own.get(message_lines.LAST, "")
     done = own.get("EVENT.UPDATE.ACTION", "") if kind in (COMMENT, DOWNTIME) else ""
     return said or done
 

@@ -19,7 +19,7 @@ from typing import Callable, Dict, List, Tuple
 import pytest
 from playing import CHECKOUT, CONFIG, DOCS, Machine, Section, play, sections
 
-from brtel_notify.capture import is_secret
+from brtel_notify.intake.capture import is_secret
 from brtel_notify.lock import DrainLock
 from brtel_notify.sandbox.testing import SandboxProcess
 
@@ -477,8 +477,8 @@ def test_no_link_leads_nowhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_every_command_that_is_named_exists(page: str) -> None:
-    from brtel_notify.capture import ENVIRONMENT
     from brtel_notify.cli import COMMANDS
+    from brtel_notify.intake.capture import ENVIRONMENT
 
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     for word in re.findall(r"(?:^|`|sudo )brtel-notify ([a-z]+)\b", text, re.MULTILINE):

@@ -8,8 +8,8 @@ from pathlib import Path
 from blocks import blocks
 
 from brtel_notify import config
-from brtel_notify.capture import ENVIRONMENT
 from brtel_notify.cli import COMMANDS
+from brtel_notify.intake.capture import ENVIRONMENT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"

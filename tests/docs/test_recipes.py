@@ -15,11 +15,11 @@ import pytest
 from playing import CONFIG, Machine, Section, play, sections
 
 from brtel_notify import selftest
-from brtel_notify.capture import Capture
 from brtel_notify.drain import Drain, Place
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
-from brtel_notify.queue import Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 
 SYSTEMS, ON_CALL = 1, 2

@@ -20,7 +20,7 @@ from planted import Secrets, librenms_data
 from servers import CHECKOUT, need, put_command
 from support import CONFIG, Site, load_capture
 
-from brtel_notify.capture import is_secret
+from brtel_notify.intake.capture import is_secret
 from brtel_notify.plaintext import as_text
 from brtel_notify.sources.librenms import STATES
 

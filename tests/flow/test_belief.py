@@ -15,8 +15,8 @@ import pytest
 from inprocess import deliver, drain, in_child
 from support import Site
 
-from brtel_notify.capture import Capture
-from brtel_notify.queue import Queue
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import Queue
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 UP = ("event", "--host", "acme.3cx.fr", "--state", "UP")

@@ -21,9 +21,9 @@ from support import Site
 
 from brtel_notify import cli
 from brtel_notify.alert import reference
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import SUFFIX, Event, Queue
 from brtel_notify.local import files
-from brtel_notify.queue import SUFFIX, Event, Queue
 from brtel_notify.sandbox.testing import SandboxProcess
 
 HOST = "acme.3cx.fr"

@@ -14,7 +14,7 @@ import pytest
 from inprocess import capture, deliver, drain, in_child
 from support import CONFIG, Site
 
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 
 NO_ACCOUNT = {"NAGIOS__HOSTCUSTOMER_ACCOUNT": ""}
 

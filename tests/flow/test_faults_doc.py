@@ -12,7 +12,7 @@ from typing import Dict, List, Tuple
 from test_faults import AS_IF_NOTHING, ENDPOINTS, EXPECTED, FAULTS, Outcome
 
 from brtel_notify.drain import LIGHT_ATTEMPTS
-from brtel_notify.queue import SETTLING
+from brtel_notify.intake.queue import SETTLING
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The table is written by tests/flow/test_faults_doc.py --write -->"

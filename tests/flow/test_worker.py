@@ -21,9 +21,9 @@ from support import CONFIG, Site
 from brtel_notify import worker as module
 from brtel_notify.breaker import Breaker
 from brtel_notify.drain import THREADS, Place
+from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 from brtel_notify.lock import DrainLock
-from brtel_notify.queue import Queue
 from brtel_notify.worker import Worker
 
 PROBLEM = "nagios4-service-problem"

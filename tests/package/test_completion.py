@@ -17,10 +17,10 @@ import pytest
 from chroot import CHECKOUT, is_wanted
 from support import Site
 
-from brtel_notify.capture import ENVIRONMENT
 from brtel_notify.cli import COMMANDS
 from brtel_notify.commands import ticket
 from brtel_notify.dropins import SYSTEMS
+from brtel_notify.intake.capture import ENVIRONMENT
 
 EVERY_COMMAND = [*ENVIRONMENT, *COMMANDS]
 

@@ -32,9 +32,10 @@ from brtel_notify.attempt import (
     attempt,
     pause,
 )
-from brtel_notify.capture import Capture
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import SETTLING, Event, Queue
 from brtel_notify.local.log import Log
 from brtel_notify.outcome import (
     API,
@@ -49,7 +50,6 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.queue import SETTLING, Event, Queue
 from brtel_notify.sources import parse
 from brtel_notify.yamltree import ConfigError
 

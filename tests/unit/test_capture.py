@@ -15,11 +15,11 @@ from planted import Secrets, librenms_data
 from support import CAPTURES, load_capture
 
 from brtel_notify.alert import Alert
-from brtel_notify.capture import Capture, is_secret, text_of, without_secrets
+from brtel_notify.intake.capture import Capture, is_secret, text_of, without_secrets
+from brtel_notify.intake.message_lines import FORMAT, FREE_TEXT
+from brtel_notify.intake.withheld import from_json, from_message, parsed
 from brtel_notify.local import shipped
-from brtel_notify.messagelines import FORMAT, FREE_TEXT
 from brtel_notify.sources import parse, zabbix
-from brtel_notify.withheld import from_json, from_message, parsed
 
 # --- names ----------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from support import CAPTURES, load_capture
 
 from brtel_notify import sources
 from brtel_notify.alert import Alert, Vars
-from brtel_notify.capture import Capture
 from brtel_notify.config import Config, load
+from brtel_notify.intake.capture import Capture
 from brtel_notify.links import link
 from brtel_notify.yamltree import ConfigError
 

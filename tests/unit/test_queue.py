@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brtel_notify import journal, queue
-from brtel_notify.capture import Capture
+from brtel_notify.intake import journal, queue
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import STALE_TEMPORARY, SUFFIX, Damaged, Event, Queue
 from brtel_notify.local import files
-from brtel_notify.queue import STALE_TEMPORARY, SUFFIX, Damaged, Event, Queue
 
 NOW = 1_700_000_000.0
 ATTEMPT = {"attempt": 1, "at": "2026-11-21T18:31:42Z"}

@@ -17,8 +17,8 @@ import pytest
 import brtel_notify
 from brtel_notify import bounds, expressions, sources
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
-from brtel_notify.capture import Capture
 from brtel_notify.context import context_of
+from brtel_notify.intake.capture import Capture
 from brtel_notify.local import shipped
 from brtel_notify.plaintext import as_text
 from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, Text

@@ -13,9 +13,9 @@ import yaml
 
 import brtel_notify
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.message_lines import FREE_TEXT
 from brtel_notify.local import shipped
-from brtel_notify.messagelines import FREE_TEXT
 from brtel_notify.sources import event, parse
 from brtel_notify.sources.html_text import html_to_text
 from brtel_notify.sources.text import clean, one_line, web_url

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brtel_notify.alert import KINDS, SEVERITIES, Alert, Unintelligible
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 from brtel_notify.sources import SOURCES, parse
 from brtel_notify.sources.html_text import html_to_text
 from brtel_notify.sources.macros import TYPES

@@ -12,7 +12,7 @@ import json
 import os
 import time
 
-from brtel_notify.capture import Capture
+from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files
 
 TYPE_CHECKING = False
@@ -315,7 +315,7 @@ def _ids(folder: str) -> List[str]:
 
 
 def _read(path: str) -> Event:
-    from brtel_notify import journal
+    from brtel_notify.intake import journal
 
     name = os.path.basename(path)
     try:
@@ -335,7 +335,7 @@ def _read(path: str) -> Event:
 
 def _capture(data: Any) -> Capture:
     """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
-    from brtel_notify.journal import is_time
+    from brtel_notify.intake.journal import is_time
 
     capture = Capture.from_dict(data)
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]

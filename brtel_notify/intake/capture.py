@@ -96,12 +96,12 @@ def without_secrets(capture: Capture) -> Capture:
     """CAPTURE without what can only be a secret; what a source reads of the rest is the same."""
     source, argv, stdin, data = capture.source, capture.argv, capture.stdin, []
     if source == "zabbix":
-        from brtel_notify.withheld import from_message
+        from brtel_notify.intake.withheld import from_message
 
         argv, data = argv[:-3], argv[-3:]  # where no word is a flag, whatever it looks like
         data[-1:] = map(from_message, data[-1:])
     if stdin:
-        from brtel_notify.withheld import from_json
+        from brtel_notify.intake.withheld import from_json
 
         stdin = from_json(stdin, source == "librenms")
     env = {name: value for name, value in capture.env.items() if not is_secret(name)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from brtel_notify.capture import is_secret
+from brtel_notify.intake.capture import is_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -205,12 +205,12 @@ def from_message(message: str) -> str:
 
     What follows a secret field and is none of a text's goes with it: its value had several lines.
     """
-    from brtel_notify import messagelines
+    from brtel_notify.intake import message_lines
 
-    note, text = messagelines.note_of_cancellation(message)
+    note, text = message_lines.note_of_cancellation(message)
     kept: List[str] = []
     leaving_out = left_out = False
-    for line, name, value in messagelines.read(text):
+    for line, name, value in message_lines.read(text):
         if value is not None:
             leaving_out = is_secret(name)
         elif not name:

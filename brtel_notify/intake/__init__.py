@@ -1,0 +1,1 @@
+"""From outside onto the disk: what a monitoring server passed, kept until it is delivered."""
