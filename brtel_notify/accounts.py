@@ -15,7 +15,7 @@ import stat
 import subprocess
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from brtel_notify.config import SYSTEM_FILE
+from brtel_notify.config.schema import SYSTEM_FILE
 from brtel_notify.dropins import below
 
 #: The group of users who share a state folder.

@@ -8,6 +8,7 @@ from typing import Optional
 
 from brtel_notify.alert import Unintelligible
 from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
 from brtel_notify.intake.queue import SETTLING, Damaged, Queue
@@ -24,7 +25,6 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.yamltree import ConfigError
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0

@@ -16,8 +16,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Pro
 
 from brtel_notify.bluerocktel import Customer, NotFound, PbxHost, Refused
 from brtel_notify.cache import Cache
-from brtel_notify.config import Config
-from brtel_notify.yamltree import ConfigError
+from brtel_notify.config.schema import Config
+from brtel_notify.config.yaml_nodes import ConfigError
 
 #: A search with more candidates than this is not worth a call for each of them.
 CONFIRM_AT_MOST = 5

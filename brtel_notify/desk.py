@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
 from brtel_notify.alert import Alert
 from brtel_notify.cache import Cache
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.log import Log
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.settings import Settings, settings_for
-from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from brtel_notify.bluerocktel import Client, Contact, Sender

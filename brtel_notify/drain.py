@@ -26,6 +26,7 @@ from typing import (
 from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.breaker import Breaker
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.lanes import Lanes
 from brtel_notify.local.log import ERROR, WARNING, Log
@@ -33,12 +34,11 @@ from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
 from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
 from brtel_notify.state import LaterVersion, State
-from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from brtel_notify.config import Config
+    from brtel_notify.config.schema import Config
     from brtel_notify.deliver import Delivery
     from brtel_notify.desk import Desk
 
@@ -328,7 +328,7 @@ class Drain:
     def _configuration(self) -> Optional[Config]:
         """The configuration; None, and a halt, when it is wrong."""
         if self._config is None and self.halt is None:
-            from brtel_notify.config import load
+            from brtel_notify.config.schema import load
 
             try:
                 parsed = PrivateFolder(self.place.state_dir, "parsed")

@@ -10,7 +10,7 @@ from typing import Callable, Dict, Mapping, Optional
 from urllib.parse import quote
 
 from brtel_notify.alert import Alert
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
 from brtel_notify.sources.text import web_url
 
 

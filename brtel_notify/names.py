@@ -7,10 +7,10 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from brtel_notify.bluerocktel import ApiError, Client, NotFound, Refused
 from brtel_notify.cache import Cache
-from brtel_notify.config import Config
-from brtel_notify.readers import nearest
+from brtel_notify.config.schema import Config
+from brtel_notify.config.values import nearest
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.settings import Settings
-from brtel_notify.yamltree import ConfigError
 
 #: The list of the API that each setting's name is looked up in.
 LISTS = {

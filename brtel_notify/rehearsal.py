@@ -17,7 +17,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.api_errors import Call
 from brtel_notify.bluerocktel import Client, Sender
 from brtel_notify.cache import Cache
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
 from brtel_notify.credentials import Credentials
 from brtel_notify.deliver import Delivery
 from brtel_notify.desk import Desk

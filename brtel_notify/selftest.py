@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, Tuple
 
-from brtel_notify import config as configuration
-from brtel_notify.config import SETTABLE, Config
+from brtel_notify.config import schema as configuration
+from brtel_notify.config.schema import SETTABLE, Config
+from brtel_notify.config.values import nearest
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.options import Options
-from brtel_notify.readers import nearest
-from brtel_notify.yamltree import ConfigError
 
 if TYPE_CHECKING:
     from brtel_notify.desk import Desk

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping
 
 from brtel_notify.alert import Alert
-from brtel_notify.config import SETTABLE, Config
-from brtel_notify.readers import LARGEST_ID
+from brtel_notify.config.schema import SETTABLE, Config
+from brtel_notify.config.values import LARGEST_ID
 
 #: The variables of an alert that set something of its ticket.
 PRIORITY = "TICKET_PRIORITY"

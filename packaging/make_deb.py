@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 
 from brtel_notify import __version__, dropins  # noqa: E402
 from brtel_notify.accounts import GROUP  # noqa: E402
-from brtel_notify.config import SYSTEM_FILE  # noqa: E402
+from brtel_notify.config.schema import SYSTEM_FILE  # noqa: E402
 
 HERE = CHECKOUT / "packaging"
 #: Whom the services run as: the user, and the group that shares the state folder, have one name.

@@ -17,7 +17,8 @@ import reference
 from make_reference import whole_file
 from reference import CHECKOUT, Command, Key, Part
 
-from brtel_notify import __version__, config
+from brtel_notify import __version__
+from brtel_notify.config import schema
 
 #: No line of a page's source is longer, if it can be helped.
 _WIDTH = 78
@@ -285,7 +286,7 @@ def config_page() -> Page:
     page = Page("brtel-notify-config", 5, "File Formats")
     _name(page, _CONFIG_SUMMARY)
     page.section("SYNOPSIS")
-    page.paragraphs([f"`{config.SYSTEM_FILE}`"])
+    page.paragraphs([f"`{schema.SYSTEM_FILE}`"])
     page.section("DESCRIPTION")
     page.paragraphs(_CONFIG_DESCRIPTION)
     page.section("KEYS")

@@ -33,12 +33,13 @@ from unittest import mock
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is installed
 
-from brtel_notify import cli, config, readers  # noqa: E402
+from brtel_notify import cli  # noqa: E402
 from brtel_notify.commands import common  # noqa: E402
-from brtel_notify.config import Config, Option, Section, options_of  # noqa: E402
+from brtel_notify.config import schema, values  # noqa: E402
+from brtel_notify.config.schema import Config, Option, Section, options_of  # noqa: E402
+from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
 from brtel_notify.intake.capture import ENVIRONMENT  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
-from brtel_notify.yamltree import SCALAR, ConfigError, Node  # noqa: E402
 
 # --- the configuration ----------------------------------------------------------------------------
 
@@ -67,27 +68,27 @@ class Part(NamedTuple):
 
 #: What may stand for a value, by what reads it.
 _TAKES: Dict[Callable[..., Any], str] = {
-    readers.account: "customer account",
-    readers.accounts: "accounts by host name",
-    readers.boolean: "`true` or `false`",
-    readers.duration: "length of time",
-    readers.duration_or_null: "length of time",
-    readers.email: "e-mail address",
-    readers.log: "`stderr`, `syslog` or path",
-    readers.lookup: "list of lookups",
-    readers.name_or_id: "name or id",
-    readers.name_or_id_or_null: "name or id",
-    readers.number_or_null: "whole number above 0",
-    readers.page: "address",
-    readers.ticket_page: "an address with `{id}` or `{number}` in it",
-    readers.path: "path",
-    readers.proxy: "address",
-    readers.regex_or_null: "regular expression",
-    readers.seconds: "length of time",
-    readers.secret: "text",
-    readers.text: "text",
-    readers.url: "address",
-    readers.zone: "time zone",
+    values.account: "customer account",
+    values.accounts: "accounts by host name",
+    values.boolean: "`true` or `false`",
+    values.duration: "length of time",
+    values.duration_or_null: "length of time",
+    values.email: "e-mail address",
+    values.log: "`stderr`, `syslog` or path",
+    values.lookup: "list of lookups",
+    values.name_or_id: "name or id",
+    values.name_or_id_or_null: "name or id",
+    values.number_or_null: "whole number above 0",
+    values.page: "address",
+    values.ticket_page: "an address with `{id}` or `{number}` in it",
+    values.path: "path",
+    values.proxy: "address",
+    values.regex_or_null: "regular expression",
+    values.seconds: "length of time",
+    values.secret: "text",
+    values.text: "text",
+    values.url: "address",
+    values.zone: "time zone",
 }
 #: …where the reader was made for that key alone.
 _TAKES_BY_NAME = {
@@ -110,7 +111,7 @@ def parts() -> List[Part]:
             found.append(Part(name, one_paragraph(kind.__doc__), list(_keys(kind, name))))
         else:
             alone.append(_key(name, item))
-    rule = Part("rules[]", one_paragraph(config.Rule.__doc__), list(_keys(config.Rule, "rules[]")))
+    rule = Part("rules[]", one_paragraph(schema.Rule.__doc__), list(_keys(schema.Rule, "rules[]")))
     return [*found, Part("", "", alone), rule]
 
 
@@ -131,7 +132,7 @@ def _keys(kind: Type[Section], name: str) -> Iterator[Key]:
 def _key(name: str, item: Option) -> Key:
     takes = _TAKES_BY_NAME.get(name) or _choices(item) or _TAKES[item.reader]
     takes_null = _takes_null(item)
-    default = None if item.default is config.REQUIRED else _as_yaml(item)
+    default = None if item.default is schema.REQUIRED else _as_yaml(item)
     if item.default is None and not takes_null:
         default = ""
     return Key(name, takes + (", or `null`" if takes_null else ""), default, item.description)
@@ -144,7 +145,7 @@ def _choices(item: Option) -> str:
 
 def _takes_null(item: Option) -> bool:
     """Whether ``null`` means something of its own; for lists and tables it is an empty one."""
-    nothing = readers.Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
+    nothing = values.Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
     try:
         return item.reader(nothing) is None
     except ConfigError:
@@ -154,9 +155,9 @@ def _takes_null(item: Option) -> bool:
 def _as_yaml(item: Option) -> str:
     """The default as one would write it."""
     value = item.default
-    if item.reader is readers.lookup:
+    if item.reader is values.lookup:
         return f"[{', '.join(_one_lookup(way, text) for way, text in value)}]"
-    if item.reader is readers.zone:
+    if item.reader is values.zone:
         return str(value)
     if isinstance(value, float):
         return _length(value)

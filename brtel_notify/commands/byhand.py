@@ -13,7 +13,7 @@ from typing import Callable, List, Optional
 
 from brtel_notify import times
 from brtel_notify.commands.looking import NEVER, holder, is_open
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
 from brtel_notify.drain import STATE_FILE, Drain, Place
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder

@@ -9,14 +9,14 @@ from typing import Callable
 
 from brtel_notify.api_errors import ApiError, NotFound, OutOfTime, Refused
 from brtel_notify.commands import common
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.desk import Desk
 from brtel_notify.local.log import Log
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.state import LaterVersion
-from brtel_notify.yamltree import ConfigError
 
 
 class Wrong(Exception):

@@ -20,14 +20,14 @@ from typing import Any, Iterator, List, Optional
 from brtel_notify import times
 from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local import files
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.state import LaterVersion, State
-from brtel_notify.yamltree import ConfigError
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")

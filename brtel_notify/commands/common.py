@@ -9,9 +9,9 @@ import sys
 import textwrap
 from typing import Any, Optional, Sequence
 
-from brtel_notify import config
 from brtel_notify.commands.place import place
-from brtel_notify.config import Config
+from brtel_notify.config import schema
+from brtel_notify.config.schema import Config
 from brtel_notify.local.log import FORMATS, Log
 from brtel_notify.options import Options
 
@@ -104,7 +104,7 @@ def parse(
 
 def load_config(options: Options) -> Config:
     """The configuration. Raises ConfigError."""
-    return config.load(config.find(options.config, os.environ), os.environ)
+    return schema.load(schema.find(options.config, os.environ), os.environ)
 
 
 def fail(text: str, code: int) -> int:

@@ -8,9 +8,10 @@ import shlex
 import sys
 from typing import List, NamedTuple, Optional, Sequence
 
-from brtel_notify import accounts, config, dropins
+from brtel_notify import accounts, dropins
 from brtel_notify.accounts import Accounts, Sharing
 from brtel_notify.commands import asuser, common
+from brtel_notify.config import schema
 from brtel_notify.dropins import below
 from brtel_notify.init import monitoring, newconfig
 from brtel_notify.init.answers import Answers
@@ -82,8 +83,8 @@ class _Setup:
         self.given = given
         self.terminal = Terminal()
         self.root = os.path.abspath(given.root)
-        named = options.config or (config.find(None, os.environ) if self.root == "/" else None)
-        self.config = os.path.abspath(named or config.SYSTEM_FILE)
+        named = options.config or (schema.find(None, os.environ) if self.root == "/" else None)
+        self.config = os.path.abspath(named or schema.SYSTEM_FILE)
         state_dir = options.state_dir(os.environ if self.root == "/" else {})
         self.state_dir = os.path.abspath(state_dir)
         self.accounts = Accounts(self.root)
@@ -334,6 +335,6 @@ def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> in
 def _command(setup: _Setup) -> str:
     """How the command is called from now on."""
     words = ["brtel-notify"]
-    words += ["--config", setup.config] if setup.config != config.SYSTEM_FILE else []
+    words += ["--config", setup.config] if setup.config != schema.SYSTEM_FILE else []
     words += ["--state-dir", setup.state_dir] if setup.state_dir != dropins.STATE_DIR else []
     return shlex.join(words)

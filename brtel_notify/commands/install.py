@@ -10,14 +10,14 @@ import sys
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import accounts, dropins
-from brtel_notify import config as configuration
 from brtel_notify.accounts import Accounts, Sharing
 from brtel_notify.commands import asuser, common
+from brtel_notify.config import schema as configuration
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.dropins import SYSTEMS, Command, Place, System, below
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.yamltree import ConfigError
 
 #: sysexits.h: EX_CANTCREAT, a file could not be put.
 NOT_PUT = 73

@@ -12,7 +12,8 @@ from brtel_notify import plaintext, sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.bluerocktel import ApiError
 from brtel_notify.commands import common, notify
-from brtel_notify.config import Config
+from brtel_notify.config.schema import Config
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import NoOwner
 from brtel_notify.drain import STATE_FILE
@@ -22,7 +23,6 @@ from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State
 from brtel_notify.transport import Transport
-from brtel_notify.yamltree import ConfigError
 
 HELP = """\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]

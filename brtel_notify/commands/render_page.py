@@ -19,7 +19,8 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from brtel_notify import times
 from brtel_notify.commands import common, render
-from brtel_notify.config import find
+from brtel_notify.config.schema import find
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
 from brtel_notify.local.log import one_line
@@ -27,7 +28,6 @@ from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
 from brtel_notify.sandbox.shown import safe_html
 from brtel_notify.sandbox.words import Words
-from brtel_notify.yamltree import ConfigError
 
 #: Seconds between two looks at what is watched.
 LOOK_EVERY = 0.3

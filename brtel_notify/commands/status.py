@@ -16,12 +16,12 @@ from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
 from brtel_notify.commands.looking import Sight
 from brtel_notify.commands.tables import Painted
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.state import Entry, LaterVersion
-from brtel_notify.yamltree import ConfigError
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0

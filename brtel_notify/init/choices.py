@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Sequence
 
+from brtel_notify.config.values import nearest
 from brtel_notify.init.terminal import Wrong
 from brtel_notify.local.log import one_line
-from brtel_notify.readers import nearest
 
 #: How many names a message repeats.
 MOST_NAMES = 8

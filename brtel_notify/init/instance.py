@@ -23,8 +23,8 @@ from brtel_notify.bluerocktel import (
     Version,
     checked_url,
 )
+from brtel_notify.config.values import is_loopback
 from brtel_notify.init.terminal import MISCONFIGURED, UNREACHABLE, Stop, Wrong
-from brtel_notify.readers import is_loopback
 
 #: Paths that are tried at most to find the API.
 MOST_PATHS = 5

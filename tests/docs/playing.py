@@ -24,7 +24,8 @@ import yaml
 from blocks import Block, blocks
 from support import ENVIRONMENT, Site
 
-from brtel_notify import config, dropins
+from brtel_notify import dropins
+from brtel_notify.config import schema
 from brtel_notify.sandbox.testing import SandboxProcess
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -170,7 +171,7 @@ class Machine:
                 value = {**old, **value}
             self.settings[name] = value
         self.site.config_file.write_text(yaml.safe_dump(self.settings, sort_keys=False))
-        config.load(str(self.site.config_file), {})
+        schema.load(str(self.site.config_file), {})
 
     def environment(self) -> Mapping[str, str]:
         """What the commands of a page see."""

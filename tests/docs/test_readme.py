@@ -7,8 +7,8 @@ from pathlib import Path
 
 from blocks import blocks
 
-from brtel_notify import config
 from brtel_notify.cli import COMMANDS
+from brtel_notify.config import schema
 from brtel_notify.intake.capture import ENVIRONMENT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ def test_its_configuration_loads(tmp_path: Path) -> None:
     for block in shown:
         file = tmp_path / "config.yml"
         file.write_text(block.text)
-        config.load(str(file), {})
+        schema.load(str(file), {})
 
 
 def test_its_links_lead_somewhere() -> None:

@@ -18,10 +18,10 @@ import pytest
 import yaml
 from blocks import Block, blocks
 
-from brtel_notify import config as configuration
 from brtel_notify.alert import Alert
 from brtel_notify.cli import COMMANDS
-from brtel_notify.config import Config, Section, load, options_of
+from brtel_notify.config import schema as configuration
+from brtel_notify.config.schema import Config, Section, load, options_of
 from brtel_notify.local.log import Log
 from brtel_notify.rehearsal import RehearsalDesk, rehearse
 from brtel_notify.render import TEMPLATES, Renderer
@@ -166,11 +166,12 @@ def test_the_conditions_in_the_guide_hold_where_they_say() -> None:
 
 
 def test_the_configuration_page_names_the_figures_of_the_program() -> None:
-    from brtel_notify import customer, plan, readers, settings
+    from brtel_notify import customer, plan, settings
+    from brtel_notify.config import values
 
     said = " ".join(page("configuration.md").split())
     assert f"between them; at most {settings.MOST_TAGS} |" in said
-    assert f"At most `{readers.LONGEST / 86400:g}d`" in said
+    assert f"At most `{values.LONGEST / 86400:g}d`" in said
     assert (customer.CONFIRM_AT_MOST, "of at most five, one on whose record" in said) == (5, True)
     assert (customer.NOBODY, "is believed for ten minutes at most" in said) == (600, True)
     assert (plan.CHECK_EVERY, "at most once an hour" in said) == (3600, True)

@@ -28,8 +28,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import pytest
 
-from brtel_notify import config as configuration
-from brtel_notify.config import Config
+from brtel_notify.config import schema as configuration
+from brtel_notify.config.schema import Config
 from brtel_notify.init import instance, newconfig
 from brtel_notify.init.answers import Answers, Filed, Owner, Secret
 from brtel_notify.init.choices import Choice, pick, shown

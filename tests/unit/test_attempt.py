@@ -32,6 +32,7 @@ from brtel_notify.attempt import (
     attempt,
     pause,
 )
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
 from brtel_notify.intake.capture import Capture
@@ -51,7 +52,6 @@ from brtel_notify.outcome import (
     Verdict,
 )
 from brtel_notify.sources import parse
-from brtel_notify.yamltree import ConfigError
 
 NOW = 1_700_000_000.0
 FIRST = 15.0

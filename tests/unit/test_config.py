@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from brtel_notify import config as configuration
-from brtel_notify.config import Config, Rule, Section, find, load, options_of
-from brtel_notify.yamltree import ConfigError
+from brtel_notify.config import schema as configuration
+from brtel_notify.config.schema import Config, Rule, Section, find, load, options_of
+from brtel_notify.config.yaml_nodes import ConfigError
 
 DESIGN = Path(__file__).parents[1] / "data" / "design-config.yml"
 SECRET = "s3cr3t-t0ken"
@@ -724,7 +724,7 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_parsed_file_is_kept_until_it_changes_and_only_privately(tmp_path: Path) -> None:
-    from brtel_notify import yamltree
+    from brtel_notify.config import yaml_nodes
     from brtel_notify.local.saved_work import PrivateFolder
 
     state = tmp_path / "state"
@@ -732,27 +732,27 @@ def test_a_parsed_file_is_kept_until_it_changes_and_only_privately(tmp_path: Pat
     kept = PrivateFolder(str(state), "parsed")
     path = tmp_path / "config.yml"
     path.write_text("language: fr\nrules: [{when: 'x', set: {team: 3}}]\n")
-    first = yamltree.load(str(path), kept)
+    first = yaml_nodes.load(str(path), kept)
     stored = next((state / "cache").glob("parsed-*/config.json"))
     assert stored.stat().st_mode & 0o077 == 0
-    assert yamltree.load(str(path), kept).as_json() == first.as_json()
+    assert yaml_nodes.load(str(path), kept).as_json() == first.as_json()
     text = stored.read_text()
     stored.write_text(text.replace('"fr"', '"en"'))
-    assert yamltree.load(str(path), kept).value[0][1].scalar == "en"  # it is what was kept
+    assert yaml_nodes.load(str(path), kept).value[0][1].scalar == "en"  # it is what was kept
     stored.chmod(0o660)  # …unless somebody else could have written it
-    assert yamltree.load(str(path), kept).value[0][1].scalar == "fr"
+    assert yaml_nodes.load(str(path), kept).value[0][1].scalar == "fr"
     path.write_text("language: en\nlog: syslog\n")
-    assert yamltree.load(str(path), kept).value[1][1].scalar == "syslog"
+    assert yaml_nodes.load(str(path), kept).value[1][1].scalar == "syslog"
 
 
 def test_a_file_with_a_token_in_it_is_not_kept(tmp_path: Path) -> None:
-    from brtel_notify import yamltree
+    from brtel_notify.config import yaml_nodes
     from brtel_notify.local.saved_work import PrivateFolder
 
     path = tmp_path / "config.yml"
     path.write_text("api: {token: s3cr3t}\n")
-    yamltree.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
+    yaml_nodes.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
     assert list(tmp_path.rglob("config.json")) == []
     path.write_text("api: {token: null}\n")
-    yamltree.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
+    yaml_nodes.load(str(path), PrivateFolder(str(tmp_path), "parsed"))
     assert len(list(tmp_path.rglob("config.json"))) == 1

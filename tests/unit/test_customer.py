@@ -20,10 +20,10 @@ from brtel_notify.bluerocktel import (
     Unreachable,
 )
 from brtel_notify.cache import Cache
-from brtel_notify.config import Config, load
+from brtel_notify.config.schema import Config, load
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.customer import NOBODY, Owner, Owners
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.yamltree import ConfigError
 
 CONFIG = """\
 api: {url: "https://a.example/api", token: t}

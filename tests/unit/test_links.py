@@ -11,10 +11,10 @@ from support import CAPTURES, load_capture
 
 from brtel_notify import sources
 from brtel_notify.alert import Alert, Vars
-from brtel_notify.config import Config, load
+from brtel_notify.config.schema import Config, load
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.intake.capture import Capture
 from brtel_notify.links import link
-from brtel_notify.yamltree import ConfigError
 
 BASE = """\
 api: {url: https://a.example/api, token: x}

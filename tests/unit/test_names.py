@@ -17,11 +17,11 @@ from brtel_notify.bluerocktel import (
     Unreachable,
 )
 from brtel_notify.cache import Cache
-from brtel_notify.config import SETTABLE, Config, load
+from brtel_notify.config.schema import SETTABLE, Config, load
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.names import Names
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.settings import Settings
-from brtel_notify.yamltree import ConfigError
 
 CONFIG = """\
 api:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from brtel_notify import config as configuration
 from brtel_notify import selftest
+from brtel_notify.config import schema as configuration
 
 
 @pytest.mark.parametrize(

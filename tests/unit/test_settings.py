@@ -8,7 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from brtel_notify.alert import Alert, Vars
-from brtel_notify.config import Config, load
+from brtel_notify.config.schema import Config, load
 from brtel_notify.context import context_of
 from brtel_notify.expressions import holds
 from brtel_notify.settings import Settings, settings_for

@@ -11,9 +11,9 @@ from datetime import timezone, tzinfo
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from urllib.parse import urlsplit
 
-from brtel_notify import yamltree
+from brtel_notify.config import yaml_nodes
+from brtel_notify.config.yaml_nodes import LIST, MAPPING, SCALAR, ConfigError, Node
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.yamltree import LIST, MAPPING, SCALAR, ConfigError, Node
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
 #: Words that monitoring systems use for states and severities (monitoring.md), lower case.
@@ -49,7 +49,7 @@ class Tree:
 
         Raises ConfigError.
         """
-        return cls(yamltree.load(path, parsed), path, "", {})
+        return cls(yaml_nodes.load(path, parsed), path, "", {})
 
     def error(self, problem: str) -> ConfigError:
         """A ConfigError about this value."""

@@ -10,10 +10,10 @@ import os
 from datetime import timezone, tzinfo
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
-from brtel_notify import readers
+from brtel_notify.config import values
+from brtel_notify.config.values import Reader, Tree
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.readers import Reader, Tree
-from brtel_notify.yamltree import ConfigError
 
 ENVIRONMENT_VARIABLE = "BRTEL_NOTIFY_CONFIG"
 SYSTEM_FILE = "/etc/brtel-notify/config.yml"
@@ -44,7 +44,7 @@ def option(default: Any, reader: Reader, description: str) -> Any:
 
 def choice(default: str, words: Tuple[str, ...], description: str) -> Any:
     """An Option whose value is one of WORDS."""
-    return Option(default, readers.choice(*words), description, words)
+    return Option(default, values.choice(*words), description, words)
 
 
 #: The default of a key that must be given.
@@ -90,7 +90,7 @@ def section(kind: Any) -> Reader:
 
 def sections(kind: Any) -> Reader:
     """A list of such mappings."""
-    return readers.or_none(lambda tree: [read_section(kind, item) for item in tree.items()])
+    return values.or_none(lambda tree: [read_section(kind, item) for item in tree.items()])
 
 
 class Api(Section):
@@ -98,53 +98,53 @@ class Api(Section):
 
     url: str = option(
         REQUIRED,
-        readers.url,
+        values.url,
         "The address of the API, `https://INSTANCE/api`. `http://` only where the host is this"
         " machine itself, as with a sandbox.",
     )
     token: Optional[str] = option(
         None,
-        readers.secret,
+        values.secret,
         "The API token itself. Better is `token_file`: this file is then no secret.",
     )
     token_file: Optional[str] = option(
         None,
-        readers.path,
+        values.path,
         "A file that holds the API token and nothing else. Without it and `token`, the environment"
         " variable `BRTEL_TOKEN` is used, then `email`.",
     )
     email: Optional[str] = option(
         None,
-        readers.email,
+        values.email,
         "The user to log in as, where there is no token; needs `password_file`.",
     )
     password_file: Optional[str] = option(
-        None, readers.path, "A file that holds that user's password and nothing else."
+        None, values.path, "A file that holds that user's password and nothing else."
     )
     timeout: float = option(
-        10.0, readers.seconds, "How long one call may take, connecting included; more than 0."
+        10.0, values.seconds, "How long one call may take, connecting included; more than 0."
     )
     ca_file: Optional[str] = option(
         None,
-        readers.path,
+        values.path,
         "A file (PEM) or folder of the certificate authorities to trust, instead of the usual.",
     )
     proxy: Optional[str] = option(
         None,
-        readers.proxy,
+        values.proxy,
         "The HTTP proxy to go through, `http://proxy.example.net:3128`. Proxy variables of the"
         " environment are not used; an API on this machine is called directly.",
     )
     ticket_page: Optional[str] = option(
         None,
-        readers.ticket_page,
+        values.ticket_page,
         "Where your BlueRockTEL shows a ticket, as your browser has it, with `{id}` or `{number}`"
         " in the ticket's place: `https://acme.bluerocktel.net/tickets/{id}`. `status` and `ticket`"
         " then show the link. `null`: no link.",
     )
     requests_per_minute: Optional[int] = option(
         None,
-        readers.number_or_null,
+        values.number_or_null,
         "The most calls that one process makes in any minute; what is over waits its turn, or stays"
         " queued. `null`: no ceiling.",
     )
@@ -163,7 +163,7 @@ class CustomerOptions(Section):
             ("pbx", "{{ host }}"),
             ("search", "{{ host }}"),
         ],
-        readers.lookup,
+        values.lookup,
         "The ways to find the customer, tried in order until one gives one. `hosts`: the table"
         " `customer.hosts`; `account`: the customer with this account; `pbx`: the customer to whom"
         " BlueRockTEL links the PBX of this host name; `search`: the full-text search, believed"
@@ -171,17 +171,17 @@ class CustomerOptions(Section):
         " passed over.",
     )
     hosts: Dict[str, str] = option(
-        {}, readers.accounts, "Customer accounts by host name; capitals do not matter in the names."
+        {}, values.accounts, "Customer accounts by host name; capitals do not matter in the names."
     )
     fallback: Optional[str] = option(
         None,
-        readers.account,
+        values.account,
         "The account that gets the ticket when no lookup gives a customer. `null`: such an alert"
         " goes to `dead/`.",
     )
     cache: float = option(
         86400.0,
-        readers.duration,
+        values.duration,
         "How long an answer about customers, their contacts and the names of priorities,"
         " categories, teams and statuses is believed; `0`: not at all.",
     )
@@ -193,23 +193,23 @@ class TicketOptions(Section):
     Names are compared without regard to capitals; `brtel-notify discover` lists them.
     """
 
-    priority: Any = option(REQUIRED, readers.name_or_id, "The priority.")
-    category: Any = option(REQUIRED, readers.name_or_id, "The category.")
+    priority: Any = option(REQUIRED, values.name_or_id, "The priority.")
+    category: Any = option(REQUIRED, values.name_or_id, "The category.")
     sub_category: Any = option(
-        REQUIRED, readers.name_or_id, "The sub-category; one that belongs to `category`."
+        REQUIRED, values.name_or_id, "The sub-category; one that belongs to `category`."
     )
     team: Any = option(
-        None, readers.name_or_id_or_null, "The support team. `null`: left to BlueRockTEL."
+        None, values.name_or_id_or_null, "The support team. `null`: left to BlueRockTEL."
     )
     status: Any = option(
-        None, readers.name_or_id_or_null, "The status. `null`: left to BlueRockTEL."
+        None, values.name_or_id_or_null, "The status. `null`: left to BlueRockTEL."
     )
     tags: List[str] = option(
-        ["monitoring", "auto"], readers.or_none(readers.texts), "The tags; `[]` for none."
+        ["monitoring", "auto"], values.or_none(values.texts), "The tags; `[]` for none."
     )
     resolve_within: Optional[float] = option(
         14400.0,
-        readers.duration_or_null,
+        values.duration_or_null,
         "The estimated resolution date, counted from the alert. `null`: left to BlueRockTEL.",
     )
     group_by: str = choice(
@@ -240,15 +240,15 @@ class Rule(Section):
 
     when: str = option(
         REQUIRED,
-        readers.text,
+        values.text,
         "The condition: a Jinja expression, without braces, over the fields of the alert.",
     )
     set: Dict[str, Any] = option(
-        {}, readers.settings(SETTABLE), "What the ticket gets then, as in `ticket`."
+        {}, values.settings(SETTABLE), "What the ticket gets then, as in `ticket`."
     )
     ignore: Optional[bool] = option(
         None,
-        readers.boolean,
+        values.boolean,
         "`true`: such an alert opens no ticket, nor joins one; one that has a ticket already is"
         " followed to its end. `false`: it does after all, whatever an earlier rule says.",
     )
@@ -259,7 +259,7 @@ class ContactOptions(Section):
 
     role: Optional[str] = option(
         "technical|technique",
-        readers.regex_or_null,
+        values.regex_or_null,
         "Attaches contacts in whose role this is found; capitals do not matter. `null`: attach"
         " nobody.",
     )
@@ -272,16 +272,16 @@ class ReplyOptions(Section):
     """The notes that brtel-notify adds to a ticket."""
 
     details: bool = option(
-        True, readers.boolean, "Whether a new ticket gets a note with the alert's details."
+        True, values.boolean, "Whether a new ticket gets a note with the alert's details."
     )
     customer_visible: bool = option(
-        False, readers.boolean, "Whether customers see the notes; else they are internal."
+        False, values.boolean, "Whether customers see the notes; else they are internal."
     )
     send_to_assignee: bool = option(
-        True, readers.boolean, "Whether BlueRockTEL sends them to the ticket's assignee."
+        True, values.boolean, "Whether BlueRockTEL sends them to the ticket's assignee."
     )
     send_to_contacts: bool = option(
-        False, readers.boolean, "Whether BlueRockTEL sends them to the ticket's contacts."
+        False, values.boolean, "Whether BlueRockTEL sends them to the ticket's contacts."
     )
 
 
@@ -317,7 +317,7 @@ class Lifecycle(Section):
     )
     reopen_within: float = option(
         3600.0,
-        readers.duration,
+        values.duration,
         "A problem that returns within this time of its ticket's closing reopens that ticket,"
         " instead of opening a new one; `0`: never.",
     )
@@ -341,7 +341,7 @@ class Source(Section):
 
     url: Optional[str] = option(
         None,
-        readers.page,
+        values.page,
         "The address of its web pages, as a browser has it before the path of any one page."
         " `null`: no link.",
     )
@@ -351,7 +351,7 @@ class IcingaSource(Section):
     """Icinga 2, whose pages are Icinga Web's."""
 
     url: Optional[str] = option(
-        None, readers.page, "The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."
+        None, values.page, "The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."
     )
     module: str = choice(
         "icingadb",
@@ -378,7 +378,7 @@ class Config(Section):
     customer: CustomerOptions = option(CustomerOptions(), section(CustomerOptions), "")
     severities: Dict[str, Dict[str, Any]] = option(
         {},
-        readers.severities(SETTABLE),
+        values.severities(SETTABLE),
         "Keys of `ticket` that are others at some severity. The name is a severity (`critical`,"
         " `warning`, `unknown`, `info`) or the source's own word for the state (`DOWN`,"
         " `Disaster`), which wins; capitals do not matter.",
@@ -395,18 +395,18 @@ class Config(Section):
     )
     templates: Optional[str] = option(
         None,
-        readers.path,
+        values.path,
         "A folder of your own templates; each of its files stands for the built-in one of the same"
         " name. `null`: none.",
     )
     timezone: tzinfo = option(
         timezone.utc,
-        readers.zone,
+        values.zone,
         "The time zone of the dates shown in tickets, by its IANA name: `Europe/Paris`.",
     )
     log: str = option(
         "stderr",
-        readers.log,
+        values.log,
         "Where the log goes: `stderr`, `syslog` (facility daemon), or the path of a file.",
     )
 
