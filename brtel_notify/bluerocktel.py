@@ -65,7 +65,7 @@ from brtel_notify.records import (
     parse_list,
     unwrapped,
 )
-from brtel_notify.times import api_date as format_date
+from brtel_notify.text.times import api_date as format_date
 from brtel_notify.transport import Transport, checked_url
 
 __all__ = [

@@ -6,7 +6,6 @@ import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify import plan as steps
-from brtel_notify import times
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.bluerocktel import ApiError, BadAnswer, NotFound, Refused
 from brtel_notify.desk import Desk
@@ -16,6 +15,7 @@ from brtel_notify.plan import Plan, Policy, Situation, plan
 from brtel_notify.settings import Settings
 from brtel_notify.state import Entry, State
 from brtel_notify.steps import NoOwner, Steps
+from brtel_notify.text import times
 
 __all__ = ["Delivery", "NoOwner"]
 

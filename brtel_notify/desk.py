@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from brtel_notify.bluerocktel import Client, Contact, Sender
     from brtel_notify.customer import CustomerRecord, Owner, Owners
     from brtel_notify.names import Names
-    from brtel_notify.render import Renderer
+    from brtel_notify.text.templates import Renderer
 
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
 
@@ -153,7 +153,7 @@ class Desk:
         """The templates."""
 
         def make() -> Renderer:
-            from brtel_notify.render import Renderer
+            from brtel_notify.text.templates import Renderer
 
             config = self.config
             compiled = PrivateFolder(self.state_dir, "templates")
@@ -176,7 +176,7 @@ class Desk:
 
     def owner(self, alert: Alert) -> Optional[Owner]:
         """The customer that ALERT belongs to. Raises ApiError, ConfigError."""
-        from brtel_notify import expressions
+        from brtel_notify.text import expressions
 
         context = self.context(alert)
 
@@ -184,7 +184,7 @@ class Desk:
             try:
                 return expressions.value(template, context)
             except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
-                from brtel_notify.bounds import describe
+                from brtel_notify.text.limits import describe
 
                 place = self.config.place("customer.lookup")
                 self.log.say(f"{place}: customer.lookup: {template}: {describe(error)}; left out")
@@ -194,8 +194,8 @@ class Desk:
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
         """The context of templates and rules. ``url`` is the way back, if the site has one."""
-        from brtel_notify.context import context_of
         from brtel_notify.links import link
+        from brtel_notify.text.context import context_of
 
         context = context_of(alert, self.clock(), self.config.timezone, customer)
         context["url"] = link(alert, self.config) or alert.url
@@ -205,7 +205,7 @@ class Desk:
         """The ticket's settings for ALERT. Raises ApiError, ConfigError if a rule needs a call."""
         if not self.config.rules:
             return settings_for(alert, self.config, lambda condition: False)
-        from brtel_notify import expressions
+        from brtel_notify.text import expressions
 
         customer = self.record(lambda: self.owner(alert))
         context = self.context(alert, customer)

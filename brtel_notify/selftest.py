@@ -106,10 +106,10 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
 
 def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
     """The rules, lookups and templates of one's own: whether they are Jinja at all."""
-    from brtel_notify.bounds import describe
-    from brtel_notify.context import names_of_context
-    from brtel_notify.expressions import names_in_condition, names_in_value
-    from brtel_notify.render import Renderer
+    from brtel_notify.text.context import names_of_context
+    from brtel_notify.text.expressions import names_in_condition, names_in_value
+    from brtel_notify.text.limits import describe
+    from brtel_notify.text.templates import Renderer
 
     compiled = PrivateFolder(state_dir, "templates")
     renderer = Renderer(config.language, config.templates, config.timezone, compiled)

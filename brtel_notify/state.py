@@ -13,11 +13,12 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import statefile, times
+from brtel_notify import statefile
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.statefile import LaterVersion, Texts
+from brtel_notify.text import times
 
 __all__ = ["Entry", "LaterVersion", "State"]
 

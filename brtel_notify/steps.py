@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
-from brtel_notify import plan, times
+from brtel_notify import plan
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
 from brtel_notify.bluerocktel import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -17,6 +17,7 @@ from brtel_notify.desk import Desk
 from brtel_notify.intake.queue import Event
 from brtel_notify.plan import Plan, Situation
 from brtel_notify.settings import Settings
+from brtel_notify.text import times
 
 Facts = Dict[str, Any]
 Ids = Dict[str, Optional[int]]

@@ -11,7 +11,6 @@ import os
 import time
 from typing import Callable, List, Optional
 
-from brtel_notify import times
 from brtel_notify.commands.looking import NEVER, holder, is_open
 from brtel_notify.config.schema import Config
 from brtel_notify.drain import STATE_FILE, Drain, Place
@@ -19,6 +18,7 @@ from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
 from brtel_notify.state import Entry, State
+from brtel_notify.text import times
 
 #: Seconds for which a notification that is just delivering is waited for.
 PATIENCE = 2.0

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
-from brtel_notify import times
 from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking
 from brtel_notify.config.schema import Config
@@ -28,6 +27,7 @@ from brtel_notify.local import files
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.state import LaterVersion, State
+from brtel_notify.text import times
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")

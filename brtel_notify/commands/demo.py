@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from brtel_notify import plaintext
 from brtel_notify.commands import common
 from brtel_notify.local import interpreter
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.text import plaintext
 
 CAPTURES = Path(__file__).resolve().parents[1] / "sandbox" / "captures"
 

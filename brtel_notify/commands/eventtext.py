@@ -6,12 +6,12 @@ import json
 import time
 from typing import Any, Dict, Iterator, List, Optional
 
-from brtel_notify import times
 from brtel_notify.alert import Alert
 from brtel_notify.commands.common import paint
 from brtel_notify.commands.tables import width
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.log import one_line
+from brtel_notify.text import times
 
 #: Fields of an alert that are points in time, seconds since the epoch.
 _TIMES = ("time", "since")

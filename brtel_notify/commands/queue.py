@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify import sources, times
+from brtel_notify import sources
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.commands import common, eventtext, redrive, tables
 from brtel_notify.commands.tables import Painted
@@ -16,6 +16,7 @@ from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, UsageError
+from brtel_notify.text import times
 
 #: How many events drop names before it asks.
 MOST_NAMED = 10

@@ -6,13 +6,13 @@ import sys
 import time
 from typing import Any, List, Optional, Set
 
-from brtel_notify import times
 from brtel_notify.commands import common
 from brtel_notify.drain import Drain, Place
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.local.log import INFO, Log, one_line, patient, tell
 from brtel_notify.local.os_errors import because
 from brtel_notify.outcome import EXIT_CODES
+from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.
 MOST_NAMED = 10

@@ -8,7 +8,7 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import plaintext, sources
+from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.bluerocktel import ApiError
 from brtel_notify.commands import common, notify
@@ -22,6 +22,7 @@ from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State
+from brtel_notify.text import plaintext
 from brtel_notify.transport import Transport
 
 HELP = """\

@@ -17,7 +17,6 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from brtel_notify import times
 from brtel_notify.commands import common, render
 from brtel_notify.config.schema import find
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -28,6 +27,7 @@ from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
 from brtel_notify.sandbox.shown import safe_html
 from brtel_notify.sandbox.words import Words
+from brtel_notify.text import times
 
 #: Seconds between two looks at what is watched.
 LOOK_EVERY = 0.3

@@ -10,7 +10,6 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify import times
 from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
@@ -22,6 +21,7 @@ from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.state import Entry, LaterVersion
+from brtel_notify.text import times
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0

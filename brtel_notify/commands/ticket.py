@@ -9,7 +9,6 @@ import re
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import markup, times
 from brtel_notify.alert import last_reference, reference
 from brtel_notify.bluerocktel import Client, NotFound, Ticket, parse_date
 from brtel_notify.commands import byhand, calling, common
@@ -20,9 +19,10 @@ from brtel_notify.drain import STATE_FILE
 from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.plaintext import as_text
-from brtel_notify.render import BODY_BYTES
 from brtel_notify.state import Entry, State
+from brtel_notify.text import markup, times
+from brtel_notify.text.plaintext import as_text
+from brtel_notify.text.templates import BODY_BYTES
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
 #: What assign takes for: nobody.

@@ -24,9 +24,9 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import Config, Section, load, options_of
 from brtel_notify.local.log import Log
 from brtel_notify.rehearsal import RehearsalDesk, rehearse
-from brtel_notify.render import TEMPLATES, Renderer
 from brtel_notify.sources import parse
 from brtel_notify.state import State
+from brtel_notify.text.templates import TEMPLATES, Renderer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -260,12 +260,12 @@ def test_an_example_of_the_guide_gives_what_it_shows(example: Block, result: Blo
 
 
 def test_the_guide_names_the_figures_of_the_program() -> None:
-    from brtel_notify import bounds, markup, render
+    from brtel_notify.text import limits, markup, templates
 
     said = " ".join(page("templates.md").split())
-    assert f"at most {render.SUBJECT_CHARACTERS} characters" in said
-    assert f"cut at {render.BODY_BYTES:,} bytes" in said
-    assert f"more than {bounds.MOST_CHARACTERS:,} characters" in said
+    assert f"at most {templates.SUBJECT_CHARACTERS} characters" in said
+    assert f"cut at {templates.BODY_BYTES:,} bytes" in said
+    assert f"more than {limits.MOST_CHARACTERS:,} characters" in said
     tags = said.partition("nine HTML tags:")[2].partition(". ")[0]
     assert set(re.findall("`([a-z]+)`", tags)) == markup.TAGS
 

@@ -30,8 +30,8 @@ from test_librenms import HARNESS, run_php
 from test_zabbix import ACKNOWLEDGE, COMMENT, TEXT, Trunk, set_up
 
 from brtel_notify.breaker import LONGEST_PAUSE
-from brtel_notify.plaintext import as_text
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.text.plaintext import as_text
 from nagios import Nagios, host, service
 from zabbix import Zabbix
 

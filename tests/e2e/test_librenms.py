@@ -21,8 +21,8 @@ from servers import CHECKOUT, need, put_command
 from support import CONFIG, Site, load_capture
 
 from brtel_notify.intake.capture import is_secret
-from brtel_notify.plaintext import as_text
 from brtel_notify.sources.librenms import STATES
+from brtel_notify.text.plaintext import as_text
 
 SHIPPED = CHECKOUT / "librenms"
 TRANSPORT = SHIPPED / "Bluerocktel.php"

@@ -17,9 +17,9 @@ import pytest
 from servers import CHECKOUT, need, put_command, wait_for
 from support import Site
 
-from brtel_notify import times
-from brtel_notify.plaintext import as_text
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.text import times
+from brtel_notify.text.plaintext import as_text
 from nagios import DROP_IN, Nagios, definition, host, run, service, verify
 
 ACME = 42  # the customer with the account CL2385

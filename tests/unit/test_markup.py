@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brtel_notify.markup import clean
-from brtel_notify.plaintext import as_text
 from brtel_notify.sandbox.html import clean_body, strip_tags
+from brtel_notify.text.markup import clean
+from brtel_notify.text.plaintext import as_text
 
 TAGS = {"br", "img", "ul", "ol", "li", "strong", "i", "p", "a"}
 PLENTY = 1_000_000

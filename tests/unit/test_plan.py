@@ -6,11 +6,11 @@ from typing import Any, Dict, Optional, Tuple
 
 import pytest
 
-from brtel_notify import times
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle, options_of
 from brtel_notify.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
 from brtel_notify.state import Entry
+from brtel_notify.text import times
 
 NOW = 1_800_000_000.0
 KEY = "nagios:acme.3cx.fr:SIP trunk"

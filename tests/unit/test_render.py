@@ -15,14 +15,15 @@ import jinja2
 import pytest
 
 import brtel_notify
-from brtel_notify import bounds, expressions, sources
+from brtel_notify import sources
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
-from brtel_notify.context import context_of
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import shipped
-from brtel_notify.plaintext import as_text
-from brtel_notify.render import BODY_BYTES, TEMPLATES, Renderer, Text
 from brtel_notify.sandbox.html import clean_body, clean_subject
+from brtel_notify.text import expressions, limits
+from brtel_notify.text.context import context_of
+from brtel_notify.text.plaintext import as_text
+from brtel_notify.text.templates import BODY_BYTES, TEMPLATES, Renderer, Text
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
 NAMES = sorted(path.stem for path in CAPTURES.glob("*.json"))
@@ -743,12 +744,12 @@ def test_values_of_lookups() -> None:
 def test_values_that_fail(source: str) -> None:
     with pytest.raises(Exception, match=r".") as raised:
         expressions.value(source, context(alert()))
-    assert bounds.describe(raised.value).isprintable()
+    assert limits.describe(raised.value).isprintable()
 
 
 def test_a_condition_is_bounded_too() -> None:
     forever = "range(99999)|map('string')|map('length')|sum > 0 and " * 20 + "true"
-    with pytest.raises(bounds.TooMuch):
+    with pytest.raises(limits.TooMuch):
         expressions.holds(forever, context(alert()))
     assert expressions.holds("host == 'web1'", context(alert()))
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brtel_notify import times
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.state import Entry, LaterVersion, State
 from brtel_notify.statefile import Texts
+from brtel_notify.text import times
 
 NASTY = [
     'a "quoted" one',

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Set
 if TYPE_CHECKING:
     import jinja2
 
-    from brtel_notify.bounds import Bounded
+    from brtel_notify.text.limits import Bounded
 
 #: A lookup's value is never longer.
 VALUE_CHARACTERS = 1_000
@@ -62,7 +62,7 @@ def _names(source: str) -> Set[str]:
 def _environment() -> Bounded:
     import jinja2
 
-    from brtel_notify.bounds import Bounded
+    from brtel_notify.text.limits import Bounded
 
     return Bounded(undefined=jinja2.ChainableUndefined)
 

@@ -28,10 +28,10 @@ from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from brtel_notify import markup, times
 from brtel_notify.alert import without_references
 from brtel_notify.local import shipped
 from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.text import markup, times
 
 #: MySQL's TEXT holds 65,535 bytes; the rest is room for what the server may add (api-notes).
 BODY_BYTES = 60_000
@@ -139,7 +139,7 @@ class Renderer:
             self._built_in.bytecode_cache = _Compiled(compiled)
         self._add_filters(self._built_in)
         if folder is not None:
-            from brtel_notify.bounds import Bounded
+            from brtel_notify.text.limits import Bounded
 
             own = [os.path.join(folder, language), folder, built_in]
             self._own = Bounded(**_options(own))
@@ -209,7 +209,7 @@ class Renderer:
             self._own.start()
             return self._own.get_template(file).render(context), []
         except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
-            from brtel_notify.bounds import describe
+            from brtel_notify.text.limits import describe
 
             problem = f"template {file}: {describe(error, file)}; the built-in one is used"
             return self._built_in.get_template(file).render(context), [problem]
@@ -223,7 +223,7 @@ class Renderer:
         """The templates of one's own that do not compile, each with the reason."""
         if self.folder is None:
             return
-        from brtel_notify.bounds import describe
+        from brtel_notify.text.limits import describe
 
         for name in TEMPLATES:
             try:
