@@ -7,9 +7,9 @@ import random
 from typing import Optional
 
 from brtel_notify.alert import Unintelligible
-from brtel_notify.bluerocktel import ApiError, Forbidden, OutOfTime
+from brtel_notify.api.client import ApiError, Forbidden, OutOfTime
+from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
 from brtel_notify.intake.queue import SETTLING, Damaged, Queue
 from brtel_notify.local.log import Log

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
-from brtel_notify.bluerocktel import Customer, NotFound, PbxHost, Refused
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.client import Customer, NotFound, PbxHost, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 

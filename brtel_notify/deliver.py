@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify import plan as steps
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.bluerocktel import ApiError, BadAnswer, NotFound, Refused
+from brtel_notify.api.client import ApiError, BadAnswer, NotFound, Refused
 from brtel_notify.desk import Desk
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.outcome import DELIVERED, IGNORED, Outcome

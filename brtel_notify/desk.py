@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
 from brtel_notify.alert import Alert
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.log import Log
@@ -16,7 +16,7 @@ from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.settings import Settings, settings_for
 
 if TYPE_CHECKING:
-    from brtel_notify.bluerocktel import Client, Contact, Sender
+    from brtel_notify.api.client import Client, Contact, Sender
     from brtel_notify.customer import CustomerRecord, Owner, Owners
     from brtel_notify.names import Names
     from brtel_notify.text.templates import Renderer
@@ -85,9 +85,9 @@ class Desk:
 
         Raises ConfigError.
         """
-        from brtel_notify.bluerocktel import Client
-        from brtel_notify.credentials import Credentials
-        from brtel_notify.pace import Pace
+        from brtel_notify.api.client import Client
+        from brtel_notify.api.credentials import Credentials
+        from brtel_notify.api.pace import Pace
 
         api = self.config.api
         credentials = Credentials(

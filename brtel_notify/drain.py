@@ -304,9 +304,9 @@ class Drain:
         return alert.host if config.ticket.group_by == "host" else alert.key
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
+        from brtel_notify.api.client import ApiError, OutOfTime
+        from brtel_notify.api.credentials import CredentialsError
         from brtel_notify.attempt import is_outage
-        from brtel_notify.bluerocktel import ApiError, OutOfTime
-        from brtel_notify.credentials import CredentialsError
 
         assert self._desk is not None  # noqa: S101 - _ready() made it
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from brtel_notify.bluerocktel import ApiError, Client, NotFound, Refused
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.client import ApiError, Client, NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.values import nearest
 from brtel_notify.config.yaml_nodes import ConfigError

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import Alert
-from brtel_notify.api_errors import Call
-from brtel_notify.bluerocktel import Client, Sender
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.client import Client, Sender
+from brtel_notify.api.credentials import Credentials
+from brtel_notify.api.errors import Call
 from brtel_notify.config.schema import Config
-from brtel_notify.credentials import Credentials
 from brtel_notify.deliver import Delivery
 from brtel_notify.desk import Desk
 from brtel_notify.intake.capture import Capture

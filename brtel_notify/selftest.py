@@ -150,8 +150,8 @@ def _prove_api(
 ) -> None:
     import time
 
-    from brtel_notify.bluerocktel import ApiError, NotFound
-    from brtel_notify.credentials import CredentialsError
+    from brtel_notify.api.client import ApiError, NotFound
+    from brtel_notify.api.credentials import CredentialsError
     from brtel_notify.desk import Desk
     from brtel_notify.local.log import Log
 

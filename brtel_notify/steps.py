@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from brtel_notify import plan
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
-from brtel_notify.bluerocktel import ApiError, NotFound, Refused, Ticket, parse_date
+from brtel_notify.api.client import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.customer import CustomerRecord, Owner
 from brtel_notify.desk import Desk

@@ -8,11 +8,11 @@ import re
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from brtel_notify.bluerocktel import Client, RawAnswer
+from brtel_notify.api.client import Client, RawAnswer
+from brtel_notify.api.records import WrongShape, next_page, parse_list
 from brtel_notify.commands import calling, common
 from brtel_notify.commands.calling import Wrong
 from brtel_notify.options import Options
-from brtel_notify.records import WrongShape, next_page, parse_list
 
 #: Pages that --paginate fetches at most.
 MOST_PAGES = 1000

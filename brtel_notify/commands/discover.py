@@ -6,10 +6,10 @@ import os
 import time
 from typing import Any, Dict, List
 
-from brtel_notify.bluerocktel import ApiError
+from brtel_notify.api.client import ApiError
+from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.commands import common, tables
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.credentials import CredentialsError
 from brtel_notify.desk import Desk
 from brtel_notify.local.log import Log
 from brtel_notify.names import LISTS

@@ -10,11 +10,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
-from brtel_notify.bluerocktel import ApiError
+from brtel_notify.api.client import ApiError
+from brtel_notify.api.credentials import CredentialsError
+from brtel_notify.api.transport import Transport
 from brtel_notify.commands import common, notify
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import NoOwner
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.intake.capture import ENVIRONMENT, Capture, without_secrets
@@ -23,7 +24,6 @@ from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.state import LaterVersion, State
 from brtel_notify.text import plaintext
-from brtel_notify.transport import Transport
 
 HELP = """\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]

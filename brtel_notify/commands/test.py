@@ -40,7 +40,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 
 def _open(options: Options, account: str, report: selftest.Report) -> None:
-    from brtel_notify.bluerocktel import ApiError
+    from brtel_notify.api.client import ApiError
     from brtel_notify.desk import Desk
     from brtel_notify.local.log import Log
     from brtel_notify.names import LISTS

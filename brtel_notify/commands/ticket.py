@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import last_reference, reference
-from brtel_notify.bluerocktel import Client, NotFound, Ticket, parse_date
+from brtel_notify.api.client import Client, NotFound, Ticket, parse_date
 from brtel_notify.commands import byhand, calling, common
 from brtel_notify.commands.calling import Wrong
 from brtel_notify.commands.looking import is_open

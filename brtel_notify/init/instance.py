@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
-from brtel_notify.bluerocktel import (
+from brtel_notify.api.client import (
     ApiError,
     BadAnswer,
     Client,

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from brtel_notify.bluerocktel import ApiError, Client, Customer, Named, SubCategory
+from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
 from brtel_notify.init import choices, instance
 from brtel_notify.init.answers import Answers, Filed, Owner
 from brtel_notify.init.choices import Choice

@@ -8,8 +8,8 @@ import os
 import sys
 from typing import Mapping, NamedTuple, Optional, Tuple
 
-from brtel_notify import credentials
-from brtel_notify.bluerocktel import Client, Credentials, CredentialsError
+from brtel_notify.api import credentials
+from brtel_notify.api.client import Client, Credentials, CredentialsError
 from brtel_notify.dropins import below
 from brtel_notify.init import instance, newconfig
 from brtel_notify.init.answers import Secret

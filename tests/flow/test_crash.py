@@ -18,7 +18,7 @@ import pytest
 from inprocess import capture, deliver, drain, in_child
 from support import Site, load_capture, start
 
-from brtel_notify import transport
+from brtel_notify.api import transport
 
 PROBLEM = ("nagios4-service-problem",)
 RECOVERY = ("nagios4-service-recovery",)

@@ -62,8 +62,8 @@ def test_two_monitoring_systems_on_one_host_have_one_ticket_by_host(site: Site) 
 
 
 def persons_ticket(site: Site, customer_id: int = 42) -> int:
-    from brtel_notify.bluerocktel import Client
-    from brtel_notify.credentials import Credentials
+    from brtel_notify.api.client import Client
+    from brtel_notify.api.credentials import Credentials
 
     with Client(site.sandbox.url, Credentials(token=site.sandbox.token)) as client:
         ticket = client.create_ticket(
@@ -154,8 +154,8 @@ def test_a_map_of_a_later_version_is_left_alone(site: Site) -> None:
 
 def closed_by_hand(site: Site) -> None:
     """A person closes the ticket, and then an hour passes."""
-    from brtel_notify.bluerocktel import Client
-    from brtel_notify.credentials import Credentials
+    from brtel_notify.api.client import Client
+    from brtel_notify.api.credentials import Credentials
 
     with Client(site.sandbox.url, Credentials(token=site.sandbox.token)) as client:
         client.close_ticket(site.the_ticket()["id"])
@@ -181,8 +181,8 @@ def test_a_ticket_closed_by_hand(site: Site, wanted: str, tickets: int, is_open:
 
 
 def deleted(site: Site) -> None:
-    from brtel_notify.bluerocktel import Client
-    from brtel_notify.credentials import Credentials
+    from brtel_notify.api.client import Client
+    from brtel_notify.api.credentials import Credentials
 
     with Client(site.sandbox.url, Credentials(token=site.sandbox.token)) as client:
         client.request("DELETE", f"/v1/tickets/{site.the_ticket()['id']}")
@@ -382,8 +382,8 @@ def test_adopt_any_a_creation_in_doubt_is_not_settled_by_an_old_closed_ticket(si
 
 
 def test_a_persons_ticket_that_speaks_of_bn_numbers_is_not_ours(site: Site) -> None:
-    from brtel_notify.bluerocktel import Client
-    from brtel_notify.credentials import Credentials
+    from brtel_notify.api.client import Client
+    from brtel_notify.api.credentials import Credentials
 
     site.configure("  adopt: any\n")
     number = persons_ticket(site)

@@ -11,7 +11,8 @@ import pytest
 
 from brtel_notify import attempt as module
 from brtel_notify.alert import Alert
-from brtel_notify.api_errors import (
+from brtel_notify.api.credentials import CredentialsError
+from brtel_notify.api.errors import (
     ApiError,
     BadAnswer,
     Call,
@@ -33,7 +34,6 @@ from brtel_notify.attempt import (
     pause,
 )
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.credentials import CredentialsError
 from brtel_notify.deliver import Delivery, NoOwner
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import SETTLING, Event, Queue

@@ -23,10 +23,11 @@ import pytest
 import requests
 import responses
 
-from brtel_notify import __version__, transport
-from brtel_notify import bluerocktel as api
-from brtel_notify.bluerocktel import ApiError, Client
-from brtel_notify.credentials import Credentials, CredentialsError, TokenCache, Tokens
+from brtel_notify import __version__
+from brtel_notify.api import client as api
+from brtel_notify.api import transport
+from brtel_notify.api.client import ApiError, Client
+from brtel_notify.api.credentials import Credentials, CredentialsError, TokenCache, Tokens
 
 URL = "https://acme.bluerocktel.net/api"
 TOKEN = "eyJTOKEN.s3cr3t-recognisable"

@@ -11,7 +11,7 @@ from typing import Any, List
 
 import pytest
 
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
 from brtel_notify.local import files
 
 

@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
-from brtel_notify.bluerocktel import (
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.client import (
     ApiError,
     Client,
     Credentials,
@@ -19,7 +20,6 @@ from brtel_notify.bluerocktel import (
     Refused,
     Unreachable,
 )
-from brtel_notify.cache import Cache
 from brtel_notify.config.schema import Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.customer import NOBODY, Owner, Owners

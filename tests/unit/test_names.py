@@ -8,15 +8,8 @@ from typing import Any, Dict, Iterator, List, Optional, cast
 
 import pytest
 
-from brtel_notify.bluerocktel import (
-    ApiError,
-    Client,
-    Credentials,
-    Named,
-    SubCategory,
-    Unreachable,
-)
-from brtel_notify.cache import Cache
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.client import ApiError, Client, Credentials, Named, SubCategory, Unreachable
 from brtel_notify.config.schema import SETTABLE, Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.names import Names

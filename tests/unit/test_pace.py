@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import List
 
-from brtel_notify.pace import Pace
+from brtel_notify.api.pace import Pace
 
 
 class Clock:

@@ -14,8 +14,8 @@ from typing import Iterator, List, Optional, Tuple, cast
 
 import pytest
 
-from brtel_notify.api_errors import Call, Unreachable
-from brtel_notify.transport import Transport
+from brtel_notify.api.errors import Call, Unreachable
+from brtel_notify.api.transport import Transport
 
 POST = Call("POST", "/v1/tickets", body=b"{}")
 GET = Call("GET", "/v1/priorities")

@@ -35,7 +35,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from brtel_notify import __version__
-from brtel_notify.api_errors import ApiError, BadAnswer, Call, TlsError, Unreachable
+from brtel_notify.api.errors import ApiError, BadAnswer, Call, TlsError, Unreachable
 
 #: An answer longer than this (bytes) is refused.
 LONGEST_ANSWER = 16 * 1024 * 1024

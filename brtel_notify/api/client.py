@@ -26,7 +26,8 @@ from typing import (
     TypeVar,
 )
 
-from brtel_notify.api_errors import (
+from brtel_notify.api.credentials import Credentials, CredentialsError, TokenCache, Tokens
+from brtel_notify.api.errors import (
     ApiError,
     BadAnswer,
     Call,
@@ -43,9 +44,8 @@ from brtel_notify.api_errors import (
     one_line,
     refusal,
 )
-from brtel_notify.credentials import Credentials, CredentialsError, TokenCache, Tokens
-from brtel_notify.pace import Pace
-from brtel_notify.records import (
+from brtel_notify.api.pace import Pace
+from brtel_notify.api.records import (
     CUSTOMER_TYPE,
     Contact,
     Customer,
@@ -65,8 +65,8 @@ from brtel_notify.records import (
     parse_list,
     unwrapped,
 )
+from brtel_notify.api.transport import Transport, checked_url
 from brtel_notify.text.times import api_date as format_date
-from brtel_notify.transport import Transport, checked_url
 
 __all__ = [
     "ApiError",
