@@ -27,8 +27,8 @@ from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.state import Entry, State
-from brtel_notify.statefile import Texts
+from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.state_file import Texts
 
 NAIVE = str(Path(__file__).with_name("naive.py"))
 RELAY = str(Path(__file__).with_name("relay.py"))

@@ -12,10 +12,10 @@ from brtel_notify.desk import Desk
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.outcome import DELIVERED, IGNORED, Outcome
 from brtel_notify.plan import Plan, Policy, Situation, plan
-from brtel_notify.settings import Settings
-from brtel_notify.state import Entry, State
 from brtel_notify.steps import NoOwner, Steps
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.settings import Settings
 
 __all__ = ["Delivery", "NoOwner"]
 

@@ -13,13 +13,13 @@ from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.log import Log
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.settings import Settings, settings_for
+from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
     from brtel_notify.api.client import Client, Contact, Sender
-    from brtel_notify.customer import CustomerRecord, Owner, Owners
-    from brtel_notify.names import Names
     from brtel_notify.text.templates import Renderer
+    from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
+    from brtel_notify.tickets.names import Names
 
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
 
@@ -131,7 +131,7 @@ class Desk:
         """Names to ids."""
 
         def make() -> Names:
-            from brtel_notify.names import Names
+            from brtel_notify.tickets.names import Names
 
             return Names(self.config, self.client, self.cache)
 
@@ -142,7 +142,7 @@ class Desk:
         """The customer lookups."""
 
         def make() -> Owners:
-            from brtel_notify.customer import Owners
+            from brtel_notify.tickets.customer import Owners
 
             return Owners(self.config, self.client, self.cache, self.log.say)
 
@@ -217,7 +217,7 @@ class Desk:
 
     def record(self, find: Callable[[], Optional[Owner]]) -> CustomerRecord:
         """``customer`` for rules and templates; FIND is called when they name it."""
-        from brtel_notify.customer import CustomerRecord
+        from brtel_notify.tickets.customer import CustomerRecord
 
         return CustomerRecord(find, lambda owner: self.owners.record(owner))
 

@@ -33,7 +33,7 @@ from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
 from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
-from brtel_notify.state import LaterVersion, State
+from brtel_notify.tickets.open_tickets import LaterVersion, State
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

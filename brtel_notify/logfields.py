@@ -16,7 +16,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.log import ERROR, INFO, WARNING
 from brtel_notify.outcome import DELIVERED, FAILED, IGNORED, MISCONFIGURED, QUEUED, REFUSED, Verdict
-from brtel_notify.state import Entry
+from brtel_notify.tickets.open_tickets import Entry
 
 #: What was done to the ticket, by the step that says it best: the first one that was taken.
 DECISIONS = {

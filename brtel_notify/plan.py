@@ -14,8 +14,8 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple
 from brtel_notify import alert as kinds
 from brtel_notify.alert import SEVERITIES, Alert
 from brtel_notify.config.schema import Lifecycle
-from brtel_notify.state import Entry
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry
 
 #: How often, in seconds, a repeated problem makes us see whether a person closed its ticket.
 CHECK_EVERY = 3600.0

@@ -23,11 +23,11 @@ from brtel_notify.deliver import Delivery
 from brtel_notify.desk import Desk
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
-from brtel_notify.names import LISTS
 from brtel_notify.outcome import Outcome
 from brtel_notify.plan import Situation
-from brtel_notify.settings import settings_for
-from brtel_notify.state import State
+from brtel_notify.tickets.names import LISTS
+from brtel_notify.tickets.open_tickets import State
+from brtel_notify.tickets.settings import settings_for
 
 #: What stands where only BlueRockTEL knows the number.
 NEW = "(new)"

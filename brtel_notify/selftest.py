@@ -213,7 +213,7 @@ def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
 
 def _prove_variables(variables: Mapping[str, str], desk: Desk, report: Report) -> None:
     """The account and the priority that a LibreNMS transport sets for its tickets."""
-    from brtel_notify.settings import PRIORITY, Settings
+    from brtel_notify.tickets.settings import PRIORITY, Settings
 
     settings = Settings({"tags": []}, {})
     settings.take_variables(variables)

@@ -12,12 +12,12 @@ from brtel_notify import plan
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
 from brtel_notify.api.client import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.customer import CustomerRecord, Owner
 from brtel_notify.desk import Desk
 from brtel_notify.intake.queue import Event
 from brtel_notify.plan import Plan, Situation
-from brtel_notify.settings import Settings
 from brtel_notify.text import times
+from brtel_notify.tickets.customer import CustomerRecord, Owner
+from brtel_notify.tickets.settings import Settings
 
 Facts = Dict[str, Any]
 Ids = Dict[str, Optional[int]]

@@ -15,11 +15,11 @@ from reference import CHECKOUT
 from brtel_notify import sources
 from brtel_notify.alert import Alert
 from brtel_notify.alert import reference as reference_of
-from brtel_notify.customer import Owner, plain_record
 from brtel_notify.intake.capture import Capture
 from brtel_notify.text import expressions
 from brtel_notify.text.context import context_of
 from brtel_notify.text.templates import Renderer
+from brtel_notify.tickets.customer import Owner, plain_record
 
 CAPTURES = CHECKOUT / "brtel_notify" / "sandbox" / "captures"
 OWNER = Owner(42, "Acme Telecom SAS", "CL2385", "account")

@@ -17,8 +17,8 @@ from brtel_notify.drain import STATE_FILE, Drain, Place
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
-from brtel_notify.state import Entry, State
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry, State
 
 #: Seconds for which a notification that is just delivering is waited for.
 PATIENCE = 2.0

@@ -16,7 +16,7 @@ from brtel_notify.desk import Desk
 from brtel_notify.local.log import Log
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.state import LaterVersion
+from brtel_notify.tickets.open_tickets import LaterVersion
 
 
 class Wrong(Exception):

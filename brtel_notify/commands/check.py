@@ -26,8 +26,8 @@ from brtel_notify.intake.queue import Queue
 from brtel_notify.local import files
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.state import LaterVersion, State
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import LaterVersion, State
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")

@@ -12,8 +12,8 @@ from brtel_notify.commands import common, tables
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.desk import Desk
 from brtel_notify.local.log import Log
-from brtel_notify.names import LISTS
 from brtel_notify.options import Options
+from brtel_notify.tickets.names import LISTS
 
 _TITLES = {
     "priority": "priorities",

@@ -9,8 +9,8 @@ from brtel_notify.breaker import Breaker
 from brtel_notify.drain import STATE_FILE
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.lock import NAME as LOCK
-from brtel_notify.state import Entry, State
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry, State
 
 #: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL
 #: is asked first, and then lifecycle.on_closed_by_hand applies.

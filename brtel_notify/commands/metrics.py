@@ -18,7 +18,7 @@ from brtel_notify.commands.looking import Sight
 from brtel_notify.local.files import refuse_devices, write_all
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.state import LaterVersion
+from brtel_notify.tickets.open_tickets import LaterVersion
 
 #: sysexits.h: EX_CANTCREAT.
 NOT_WRITTEN = 73

@@ -22,8 +22,8 @@ from brtel_notify.intake.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
-from brtel_notify.state import LaterVersion, State
 from brtel_notify.text import plaintext
+from brtel_notify.tickets.open_tickets import LaterVersion, State
 
 HELP = """\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]

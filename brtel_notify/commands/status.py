@@ -20,8 +20,8 @@ from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.state import Entry, LaterVersion
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry, LaterVersion
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0

@@ -43,8 +43,8 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
     from brtel_notify.api.client import ApiError
     from brtel_notify.desk import Desk
     from brtel_notify.local.log import Log
-    from brtel_notify.names import LISTS
-    from brtel_notify.settings import Settings
+    from brtel_notify.tickets.names import LISTS
+    from brtel_notify.tickets.settings import Settings
 
     config = common.load_config(options)
     log = Log(form=options.log_format)

@@ -19,10 +19,10 @@ from brtel_notify.drain import STATE_FILE
 from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.state import Entry, State
 from brtel_notify.text import markup, times
 from brtel_notify.text.plaintext import as_text
 from brtel_notify.text.templates import BODY_BYTES
+from brtel_notify.tickets.open_tickets import Entry, State
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
 #: What assign takes for: nobody.

@@ -25,8 +25,8 @@ from brtel_notify.config.schema import Config, Section, load, options_of
 from brtel_notify.local.log import Log
 from brtel_notify.rehearsal import RehearsalDesk, rehearse
 from brtel_notify.sources import parse
-from brtel_notify.state import State
 from brtel_notify.text.templates import TEMPLATES, Renderer
+from brtel_notify.tickets.open_tickets import State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -166,8 +166,9 @@ def test_the_conditions_in_the_guide_hold_where_they_say() -> None:
 
 
 def test_the_configuration_page_names_the_figures_of_the_program() -> None:
-    from brtel_notify import customer, plan, settings
+    from brtel_notify import plan
     from brtel_notify.config import values
+    from brtel_notify.tickets import customer, settings
 
     said = " ".join(page("configuration.md").split())
     assert f"between them; at most {settings.MOST_TAGS} |" in said

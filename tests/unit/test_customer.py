@@ -22,8 +22,8 @@ from brtel_notify.api.client import (
 )
 from brtel_notify.config.schema import Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.customer import NOBODY, Owner, Owners
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.tickets.customer import NOBODY, Owner, Owners
 
 CONFIG = """\
 api: {url: "https://a.example/api", token: t}

@@ -12,9 +12,9 @@ from brtel_notify.api.cache import Cache
 from brtel_notify.api.client import ApiError, Client, Credentials, Named, SubCategory, Unreachable
 from brtel_notify.config.schema import SETTABLE, Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.names import Names
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.settings import Settings
+from brtel_notify.tickets.names import Names
+from brtel_notify.tickets.settings import Settings
 
 CONFIG = """\
 api:

@@ -9,8 +9,8 @@ import pytest
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle, options_of
 from brtel_notify.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
-from brtel_notify.state import Entry
 from brtel_notify.text import times
+from brtel_notify.tickets.open_tickets import Entry
 
 NOW = 1_800_000_000.0
 KEY = "nagios:acme.3cx.fr:SIP trunk"

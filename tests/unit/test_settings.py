@@ -9,9 +9,9 @@ import pytest
 
 from brtel_notify.alert import Alert, Vars
 from brtel_notify.config.schema import Config, load
-from brtel_notify.settings import Settings, settings_for
 from brtel_notify.text.context import context_of
 from brtel_notify.text.expressions import holds
+from brtel_notify.tickets.settings import Settings, settings_for
 
 BASE = """\
 api: {url: https://a.example/api, token: x}

@@ -10,7 +10,7 @@ from brtel_notify.api.client import ApiError, Client, NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.values import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.settings import Settings
+from brtel_notify.tickets.settings import Settings
 
 #: The list of the API that each setting's name is looked up in.
 LISTS = {

@@ -13,12 +13,12 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import statefile
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.statefile import LaterVersion, Texts
 from brtel_notify.text import times
+from brtel_notify.tickets import state_file
+from brtel_notify.tickets.state_file import LaterVersion, Texts
 
 __all__ = ["Entry", "LaterVersion", "State"]
 
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
         """The entry as it stands in the file, below its key."""
         data = self._asdict()
         del data["key"]
-        return statefile.indented(data)
+        return state_file.indented(data)
 
 
 class State:
@@ -116,7 +116,7 @@ class State:
     ) -> Tuple[State, Optional[str]]:
         """The map from its file, as :meth:`load`, but a damaged file is left where it is."""
         try:
-            return cls(path, statefile.read(path, checked), checked), None
+            return cls(path, state_file.read(path, checked), checked), None
         except FileNotFoundError:
             return cls(path, None, checked), None
         except ValueError as error:
@@ -189,7 +189,7 @@ class State:
         if self._damaged:
             files.write_whole(_aside(self.path), Texts.of(self._damaged).file())
             self._damaged = {}
-        statefile.write(self.path, self._texts, self._checked)
+        state_file.write(self.path, self._texts, self._checked)
 
 
 def _aside(path: str) -> str:
