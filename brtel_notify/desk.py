@@ -194,7 +194,7 @@ class Desk:
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
         """The context of templates and rules. ``url`` is the way back, if the site has one."""
-        from brtel_notify.links import link
+        from brtel_notify.sources.links import link
         from brtel_notify.text.context import context_of
 
         context = context_of(alert, self.clock(), self.config.timezone, customer)

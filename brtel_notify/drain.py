@@ -23,7 +23,6 @@ from typing import (
     Tuple,
 )
 
-from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.breaker import Breaker
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -33,6 +32,7 @@ from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.lock import DrainLock
 from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
+from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import LaterVersion, State
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class Drain:
         try:
             event = self.queue.load(event_id)
             try:
-                alert = sources.parse(event.capture)
+                alert = registry.parse(event.capture)
             except Unintelligible as error:
                 raise Damaged(f"{event.capture.source}: {error}") from error
             if alert.kind != TEST:
@@ -453,7 +453,7 @@ class Drain:
 
     def _read(self, event_id: str) -> Tuple[Event, Alert]:
         event = self.queue.load(event_id)
-        return event, sources.parse(event.capture)
+        return event, registry.parse(event.capture)
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
         """The events behind one in its lane; each is read only when somebody asks for it."""

@@ -12,10 +12,10 @@ from typing import Any, Dict
 
 from reference import CHECKOUT
 
-from brtel_notify import sources
 from brtel_notify.alert import Alert
 from brtel_notify.alert import reference as reference_of
 from brtel_notify.intake.capture import Capture
+from brtel_notify.sources import registry
 from brtel_notify.text import expressions
 from brtel_notify.text.context import context_of
 from brtel_notify.text.templates import Renderer
@@ -38,7 +38,7 @@ def capture_of(name: str) -> Capture:
 
 def alert_of(name: str) -> Alert:
     """The alert in the capture NAME."""
-    return sources.parse(capture_of(name))
+    return registry.parse(capture_of(name))
 
 
 def context(name: str) -> Dict[str, Any]:

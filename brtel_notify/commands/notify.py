@@ -207,11 +207,12 @@ def _may_be_test(capture: Capture) -> bool:
 
 def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     """Answer a test truly, here and now; None when it is none."""
-    from brtel_notify import selftest, sources
+    from brtel_notify import selftest
     from brtel_notify.alert import TEST, Unintelligible
+    from brtel_notify.sources import registry
 
     try:
-        alert = sources.parse(event.capture)
+        alert = registry.parse(event.capture)
         if alert.kind != TEST:
             return None
     except Unintelligible:

@@ -7,7 +7,6 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify import sources
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.commands import common, eventtext, redrive, tables
 from brtel_notify.commands.tables import Painted
@@ -16,6 +15,7 @@ from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, UsageError
+from brtel_notify.sources import registry
 from brtel_notify.text import times
 
 #: How many events drop names before it asks.
@@ -127,7 +127,7 @@ def _summary(queue: Queue, event_id: str, dead: bool) -> Dict[str, Any]:
 
 def _alert(event: Event) -> Optional[Alert]:
     try:
-        return sources.parse(event.capture)
+        return registry.parse(event.capture)
     except Unintelligible:
         return None
 

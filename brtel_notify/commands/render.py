@@ -8,7 +8,6 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import sources
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.api.client import ApiError
 from brtel_notify.api.credentials import CredentialsError
@@ -22,6 +21,7 @@ from brtel_notify.intake.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
 from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
+from brtel_notify.sources import registry
 from brtel_notify.text import plaintext
 from brtel_notify.tickets.open_tickets import LaterVersion, State
 
@@ -160,7 +160,7 @@ def _show(capture: Capture, options: Options, form: Form) -> int:
     if form.json and form.is_page:
         raise UsageError("render: either --json or a page")
     try:
-        if sources.parse(capture).kind == TEST:
+        if registry.parse(capture).kind == TEST:
             print("a test: proves the configuration and the API, opens nothing")
             return 0
         if form.is_page:
@@ -180,7 +180,7 @@ def _show(capture: Capture, options: Options, form: Form) -> int:
 
 def look(capture: Capture, options: Options) -> Look:
     """What CAPTURE, which is no test, would give. Raises one of ERRORS."""
-    alert = sources.parse(capture)
+    alert = registry.parse(capture)
     config = common.load_config(options)
     log = Log(form=options.log_format)
     shown = _rehearsed(capture, alert, config, options, log)

@@ -16,10 +16,10 @@ from brtel_notify.commands.check import describe
 from brtel_notify.commands.looking import Sight
 from brtel_notify.commands.tables import Painted
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
+from brtel_notify.sources.links import ticket_page
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
 

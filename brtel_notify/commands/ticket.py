@@ -16,9 +16,9 @@ from brtel_notify.commands.calling import Wrong
 from brtel_notify.commands.looking import is_open
 from brtel_notify.desk import Desk
 from brtel_notify.drain import STATE_FILE
-from brtel_notify.links import ticket_page
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
+from brtel_notify.sources.links import ticket_page
 from brtel_notify.text import markup, times
 from brtel_notify.text.plaintext import as_text
 from brtel_notify.text.templates import BODY_BYTES

@@ -7,9 +7,8 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, NoReturn, Optional, S
 
 from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
-
-from . import fields, macros
-from .text import printable, shown
+from brtel_notify.local.cleaning import printable, shown
+from brtel_notify.sources import fields, macros
 
 _WORDS: Mapping[str, Iterable[str]] = {
     "critical": (

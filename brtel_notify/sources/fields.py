@@ -11,8 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from brtel_notify.alert import Alert, Unintelligible, Vars
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.withheld import parsed
-
-from .text import clean, one_line, printable, web_url
+from brtel_notify.local.cleaning import clean, one_line, printable, web_url
 
 NAME_LENGTH = 255
 OUTPUT_LENGTH = 4_000

@@ -11,7 +11,7 @@ import html
 import re
 from typing import Iterator, List, Match, Optional
 
-from .text import safe, web_url
+from brtel_notify.local.cleaning import safe, web_url
 
 _INLINE = (
     "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd label mark nobr q s samp "

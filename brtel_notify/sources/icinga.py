@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .macros import parse
+from brtel_notify.sources.macros import parse
 
 __all__ = ["parse"]

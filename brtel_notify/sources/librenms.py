@@ -10,10 +10,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.withheld import named
-
-from . import fields
-from .html_text import html_to_text
-from .text import clean, shown
+from brtel_notify.local.cleaning import clean, shown
+from brtel_notify.sources import fields
+from brtel_notify.sources.html_text import html_to_text
 
 #: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
 STATES: Mapping[str, Tuple[str, str]] = {

@@ -16,9 +16,8 @@ from brtel_notify.alert import (
     Unintelligible,
 )
 from brtel_notify.intake.capture import Capture
-
-from . import fields
-from .text import shown
+from brtel_notify.local.cleaning import shown
+from brtel_notify.sources import fields
 
 #: Notification types: the kind and the action of the alert.
 TYPES: Mapping[str, Tuple[str, str]] = {

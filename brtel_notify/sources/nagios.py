@@ -5,6 +5,6 @@ Naemon has no such setting: there, and wherever it is off, the macros come by ``
 
 from __future__ import annotations
 
-from .macros import parse
+from brtel_notify.sources.macros import parse
 
 __all__ = ["parse"]

@@ -27,9 +27,8 @@ from brtel_notify.alert import (
 )
 from brtel_notify.intake import message_lines
 from brtel_notify.intake.capture import Capture
-
-from . import fields
-from .text import shown
+from brtel_notify.local.cleaning import shown
+from brtel_notify.sources import fields
 
 #: Zabbix's severities by their number (EVENT.NSEVERITY): its own name, and ours.
 SEVERITIES: Sequence[Tuple[str, str]] = (

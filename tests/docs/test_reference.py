@@ -24,7 +24,7 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import Config, Section, load, options_of
 from brtel_notify.local.log import Log
 from brtel_notify.rehearsal import RehearsalDesk, rehearse
-from brtel_notify.sources import parse
+from brtel_notify.sources.registry import parse
 from brtel_notify.text.templates import TEMPLATES, Renderer
 from brtel_notify.tickets.open_tickets import State
 

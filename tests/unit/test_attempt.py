@@ -51,7 +51,7 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
-from brtel_notify.sources import parse
+from brtel_notify.sources.registry import parse
 
 NOW = 1_700_000_000.0
 FIRST = 15.0

@@ -19,7 +19,8 @@ from brtel_notify.intake.capture import Capture, is_secret, text_of, without_sec
 from brtel_notify.intake.message_lines import FORMAT, FREE_TEXT
 from brtel_notify.intake.withheld import from_json, from_message, parsed
 from brtel_notify.local import shipped
-from brtel_notify.sources import parse, zabbix
+from brtel_notify.sources import zabbix
+from brtel_notify.sources.registry import parse
 
 # --- names ----------------------------------------------------------------------------------------
 

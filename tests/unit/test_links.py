@@ -9,12 +9,12 @@ from typing import Any, Callable
 import pytest
 from support import CAPTURES, load_capture
 
-from brtel_notify import sources
 from brtel_notify.alert import Alert, Vars
 from brtel_notify.config.schema import Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.intake.capture import Capture
-from brtel_notify.links import link
+from brtel_notify.sources import registry
+from brtel_notify.sources.links import link
 
 BASE = """\
 api: {url: https://a.example/api, token: x}
@@ -48,7 +48,7 @@ def parsed(name: str) -> Alert:
     """The alert of a capture."""
     data = load_capture(name)
     stdin = json.dumps(data["stdin"]) if "stdin" in data else ""
-    return sources.parse(
+    return registry.parse(
         Capture(data["source"], data.get("env", {}), data.get("argv", []), stdin, 1_795_000_000.0)
     )
 

@@ -15,11 +15,11 @@ import jinja2
 import pytest
 
 import brtel_notify
-from brtel_notify import sources
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import shipped
 from brtel_notify.sandbox.html import clean_body, clean_subject
+from brtel_notify.sources import registry
 from brtel_notify.text import expressions, limits
 from brtel_notify.text.context import context_of
 from brtel_notify.text.plaintext import as_text
@@ -47,7 +47,7 @@ def captured(name: str) -> Alert:
     data = json.loads((CAPTURES / f"{name}.json").read_text(encoding="utf-8"))
     stdin = json.dumps(data["stdin"]) if "stdin" in data else ""
     capture = Capture(data["source"], data.get("env", {}), data.get("argv", []), stdin, NOTICED_AT)
-    return sources.parse(capture)
+    return registry.parse(capture)
 
 
 def alert(kind: str = "problem", **fields: Any) -> Alert:

@@ -16,9 +16,10 @@ from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.message_lines import FREE_TEXT
 from brtel_notify.local import shipped
-from brtel_notify.sources import event, parse
+from brtel_notify.local.cleaning import clean, one_line, web_url
+from brtel_notify.sources import event
 from brtel_notify.sources.html_text import html_to_text
-from brtel_notify.sources.text import clean, one_line, web_url
+from brtel_notify.sources.registry import parse
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
 TRUNK = 'CRITICAL: trunk "down" $(id) <b>é</b> it\'s'

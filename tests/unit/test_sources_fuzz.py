@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from brtel_notify.alert import KINDS, SEVERITIES, Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
-from brtel_notify.sources import SOURCES, parse
 from brtel_notify.sources.html_text import html_to_text
 from brtel_notify.sources.macros import TYPES
+from brtel_notify.sources.registry import SOURCES, parse
 
 FUZZ = settings(
     max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Config
-from brtel_notify.sources.text import web_url
+from brtel_notify.local.cleaning import web_url
 
 
 def link(alert: Alert, config: Config) -> str:
