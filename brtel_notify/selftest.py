@@ -16,7 +16,7 @@ from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.options import Options
 
 if TYPE_CHECKING:
-    from brtel_notify.desk import Desk
+    from brtel_notify.delivery.services import Services
 
 #: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again); no event could
 #: be stored.
@@ -152,32 +152,32 @@ def _prove_api(
 
     from brtel_notify.api.client import ApiError, NotFound
     from brtel_notify.api.credentials import CredentialsError
-    from brtel_notify.desk import Desk
+    from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 
-    desk = Desk(config, state_dir, Log(options.verbose), time.time, environ)
+    services = Services(config, state_dir, Log(options.verbose), time.time, environ)
     try:
         try:
-            version = desk.client.version()
+            version = services.client.version()
         except NotFound:
             place = config.place("api.url")
             text = f"{place}: api.url: no BlueRockTEL API answers at {config.api.url}"
             raise ConfigError(f"{text}; it usually ends in /api") from None
         report.good(f"API: {config.api.url}, version {version.version}")
-        desk.names.rows("priority")
+        services.names.rows("priority")
         report.good("credentials: accepted")
-        _prove_names(config, desk, report)
-        _prove_accounts(config, desk, report)
-        _prove_variables(variables, desk, report)
+        _prove_names(config, services, report)
+        _prove_accounts(config, services, report)
+        _prove_variables(variables, services, report)
     except (ConfigError, CredentialsError) as error:
         report.bad(str(error), MISCONFIGURED)
     except ApiError as error:
         report.bad(f"api: {error}", UNREACHABLE if error.retry else MISCONFIGURED)
     finally:
-        desk.close()
+        services.close()
 
 
-def _prove_names(config: Config, desk: Desk, report: Report) -> None:
+def _prove_names(config: Config, services: Services, report: Report) -> None:
     """Every name in the configuration, wherever it stands."""
     before = len(report.lines)
     places: List[Tuple[str, Mapping[str, Any]]] = [
@@ -186,15 +186,15 @@ def _prove_names(config: Config, desk: Desk, report: Report) -> None:
     places += [(f"severities.{word}", values) for word, values in config.severities.items()]
     places += [(f"rules[{n}].set", rule.set) for n, rule in enumerate(config.rules)]
     for key, values in places:
-        for problem in desk.names.problems(key, values):
+        for problem in services.names.problems(key, values):
             report.bad(problem, MISCONFIGURED)
     if len(report.lines) == before:
         report.good("names: priority, category, sub-category and all others are known")
 
 
-def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
+def _prove_accounts(config: Config, services: Services, report: Report) -> None:
     for host, owner in config.customer.hosts.items():
-        if desk.client.customer_by_account(owner) is None:
+        if services.client.customer_by_account(owner) is None:
             key = f"customer.hosts.{host}"
             text = f"{config.place(key)}: {key}: no customer has the account {owner}"
             report.bad(text, MISCONFIGURED)
@@ -202,7 +202,7 @@ def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
     if account is None:
         report.note("customer.fallback is not set: an alert that nobody owns goes to dead/")
         return
-    customer = desk.client.customer_by_account(account)
+    customer = services.client.customer_by_account(account)
     if customer is None:
         place = config.place("customer.fallback")
         text = f"{place}: customer.fallback: no customer has the account {account}"
@@ -211,7 +211,7 @@ def _prove_accounts(config: Config, desk: Desk, report: Report) -> None:
         report.good(f"fallback customer: {customer.name} ({account})")
 
 
-def _prove_variables(variables: Mapping[str, str], desk: Desk, report: Report) -> None:
+def _prove_variables(variables: Mapping[str, str], services: Services, report: Report) -> None:
     """The account and the priority that a LibreNMS transport sets for its tickets."""
     from brtel_notify.tickets.settings import PRIORITY, Settings
 
@@ -219,8 +219,8 @@ def _prove_variables(variables: Mapping[str, str], desk: Desk, report: Report) -
     settings.take_variables(variables)
     if "priority" in settings.values:
         priority = {"priority": settings.values["priority"]}
-        for problem in desk.names.problems("vars", priority):
+        for problem in services.names.problems("vars", priority):
             report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), MISCONFIGURED)
     account = variables.get("CUSTOMER_ACCOUNT", "").strip()
-    if account and desk.client.customer_by_account(account) is None:
+    if account and services.client.customer_by_account(account) is None:
         report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", MISCONFIGURED)

@@ -162,7 +162,7 @@ def _call(given: argparse.Namespace, options: Options) -> int:
         raise Wrong("--paginate goes with GET alone")
     if options.dry_run or given.dry_run:
         return _rehearse(method, path, params, document)
-    client = calling.desk_of(options).client
+    client = calling.services_of(options).client
 
     def ask(more: Fields) -> RawAnswer:
         query: Dict[str, List[Any]] = {}

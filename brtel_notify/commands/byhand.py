@@ -13,10 +13,10 @@ from typing import Callable, List, Optional
 
 from brtel_notify.commands.looking import NEVER, holder, is_open
 from brtel_notify.config.schema import Config
-from brtel_notify.drain import STATE_FILE, Drain, Place
+from brtel_notify.delivery.drain import STATE_FILE, Drain, Place
+from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.lock import DrainLock
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, State
 

@@ -1,4 +1,4 @@
-"""What the commands share that call BlueRockTEL at an operator's word: a desk, and exit codes."""
+"""What the commands share that call BlueRockTEL at an operator's word: services, and exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brtel_notify.api.errors import ApiError, NotFound, OutOfTime, Refused
 from brtel_notify.commands import common
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.desk import Desk
+from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import Log
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
@@ -23,11 +23,11 @@ class Wrong(Exception):
     """What the operator asked for cannot be done; the text says why, and what to do."""
 
 
-def desk_of(options: Options) -> Desk:
+def services_of(options: Options) -> Services:
     """What calls are made with. Raises ConfigError."""
     config: Config = common.load_config(options)
     log = Log(options.verbose, options.log_format)
-    return Desk(config, options.state_dir(os.environ), log, time.time, os.environ)
+    return Services(config, options.state_dir(os.environ), log, time.time, os.environ)
 
 
 def answered(work: Callable[[], int]) -> int:

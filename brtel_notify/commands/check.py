@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
-from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.drain import STATE_FILE
+from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local import files
 from brtel_notify.local.log import one_line
@@ -278,12 +278,12 @@ def _look_at_api(given: Any, findings: Findings, config: Config, options: Option
 def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
     """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
     from brtel_notify.api.client import ApiError
-    from brtel_notify.desk import Desk
+    from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 
-    desk = Desk(config, options.state_dir(os.environ), Log(), time.time, os.environ)
+    services = Services(config, options.state_dir(os.environ), Log(), time.time, os.environ)
     try:
-        version = desk.client.version()
+        version = services.client.version()
     except TimedOut:
         return f"no answer within {given.timeout:g} s"
     except ApiError as error:

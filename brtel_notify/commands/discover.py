@@ -10,7 +10,7 @@ from brtel_notify.api.client import ApiError
 from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.commands import common, tables
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.desk import Desk
+from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.tickets.names import LISTS
@@ -37,8 +37,8 @@ def run(arguments: List[str], options: Options) -> int:
     try:
         config = common.load_config(options)
         state_dir = options.state_dir(os.environ)
-        desk = Desk(config, state_dir, Log(options.verbose), time.time, os.environ)
-        lists = {_TITLES[name]: desk.names.rows(name) for name in LISTS}
+        services = Services(config, state_dir, Log(options.verbose), time.time, os.environ)
+        lists = {_TITLES[name]: services.names.rows(name) for name in LISTS}
     except (ConfigError, CredentialsError) as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except ApiError as error:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import List
 
 from brtel_notify.commands import common
-from brtel_notify.drain import Drain
+from brtel_notify.delivery.drain import Drain
+from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 
 
 def run(arguments: List[str], options: Options) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Iterator, List, NamedTuple, Optional
 
-from brtel_notify.breaker import Breaker
-from brtel_notify.drain import STATE_FILE
+from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.drain import STATE_FILE
+from brtel_notify.delivery.lock import NAME as LOCK
 from brtel_notify.intake.queue import Damaged, Queue
-from brtel_notify.lock import NAME as LOCK
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, State
 

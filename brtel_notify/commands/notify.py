@@ -227,8 +227,8 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
 
 
 def _deliver(event: Event, state_dir: str, options: Options) -> int:
-    from brtel_notify.breaker import Breaker
-    from brtel_notify.lock import DrainLock
+    from brtel_notify.delivery.breaker import Breaker
+    from brtel_notify.delivery.lock import DrainLock
 
     breaker = Breaker(state_dir)
     if breaker.holds(time.time()):
@@ -244,8 +244,8 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
         tell("queued: another brtel-notify is delivering")
         return 0
     from brtel_notify.commands.place import place
-    from brtel_notify.drain import Drain
-    from brtel_notify.outcome import EXIT_CODES
+    from brtel_notify.delivery.drain import Drain
+    from brtel_notify.delivery.outcome import EXIT_CODES
 
     here = place(options)
     drain = Drain(here)

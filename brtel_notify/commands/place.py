@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from brtel_notify.config import schema
-from brtel_notify.drain import Place
+from brtel_notify.delivery.drain import Place
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 

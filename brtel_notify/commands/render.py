@@ -15,12 +15,12 @@ from brtel_notify.api.transport import Transport
 from brtel_notify.commands import common, notify
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.deliver import NoOwner
-from brtel_notify.drain import STATE_FILE
+from brtel_notify.delivery.delivery import NoOwner
+from brtel_notify.delivery.drain import STATE_FILE
+from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
 from brtel_notify.intake.capture import ENVIRONMENT, Capture, without_secrets
 from brtel_notify.local.log import Log, one_line
 from brtel_notify.options import Options, UsageError
-from brtel_notify.rehearsal import RehearsalDesk, Shown, rehearse
 from brtel_notify.sources import registry
 from brtel_notify.text import plaintext
 from brtel_notify.tickets.open_tickets import LaterVersion, State
@@ -204,7 +204,7 @@ def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options,
     state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
     if damage:
         log.error(damage)
-    desk = RehearsalDesk(config, state_dir, log, time.time, os.environ)
+    services = RehearsalServices(config, state_dir, log, time.time, os.environ)
     api = config.api
 
     def real() -> Transport:
@@ -212,12 +212,12 @@ def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options,
             api.url, ca_file=api.ca_file, proxy=api.proxy, pool_size=1, clock=time.monotonic
         )
 
-    return rehearse(capture, alert, desk, state, real if options.verbose else None)
+    return rehearse(capture, alert, services, state, real if options.verbose else None)
 
 
 def _pbx_hosts(shown: Shown) -> List[str]:
     owner = shown.rehearsal.steps.owner or {}
-    hosts = shown.rehearsal.desk.client.pbx_hosts_of(str(owner["account"]))
+    hosts = shown.rehearsal.services.client.pbx_hosts_of(str(owner["account"]))
     return [host.host_name + ("" if host.active else " (inactive)") for host in hosts]
 
 

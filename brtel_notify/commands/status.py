@@ -10,12 +10,12 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify.breaker import Breaker
 from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
 from brtel_notify.commands.looking import Sight
 from brtel_notify.commands.tables import Painted
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options

@@ -41,27 +41,27 @@ def run(arguments: List[str], options: Options) -> int:
 
 def _open(options: Options, account: str, report: selftest.Report) -> None:
     from brtel_notify.api.client import ApiError
-    from brtel_notify.desk import Desk
+    from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
     from brtel_notify.tickets.names import LISTS
     from brtel_notify.tickets.settings import Settings
 
     config = common.load_config(options)
     log = Log(form=options.log_format)
-    desk = Desk(config, options.state_dir(os.environ), log, time.time, os.environ)
+    services = Services(config, options.state_dir(os.environ), log, time.time, os.environ)
     account = account or config.customer.fallback or ""
     if not account:
         report.bad("--open needs a customer: --account, or customer.fallback", 2)
         return
     try:
-        customer = desk.client.customer_by_account(account)
+        customer = services.client.customer_by_account(account)
         if customer is None:
             report.bad(f"no customer has the account {account}", common.MISCONFIGURED)
             return
         settings = Settings({}, {})
         settings.set({name: getattr(config.ticket, name) for name in LISTS}, "ticket")
-        ids = desk.names.ids(settings)
-        ticket = desk.client.create_ticket(
+        ids = services.names.ids(settings)
+        ticket = services.client.create_ticket(
             customer.id,
             subject="brtel-notify test",
             body="<p>Opened by <strong>brtel-notify test --open</strong>, and closed again.</p>",
@@ -73,7 +73,7 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
             status_id=ids["status"],
         )
         report.good(f"opened ticket {ticket.number} for {customer.name} ({account})")
-        desk.client.create_reply(
+        services.client.create_reply(
             ticket.id,
             "<p>Closed by <strong>brtel-notify test --open</strong>.</p>",
             close=True,

@@ -14,8 +14,8 @@ from brtel_notify.api.client import Client, NotFound, Ticket, parse_date
 from brtel_notify.commands import byhand, calling, common
 from brtel_notify.commands.calling import Wrong
 from brtel_notify.commands.looking import is_open
-from brtel_notify.desk import Desk
-from brtel_notify.drain import STATE_FILE
+from brtel_notify.delivery.drain import STATE_FILE
+from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.sources.links import ticket_page
@@ -180,10 +180,10 @@ def _numbered(number: str, client: Client) -> Ticket:
 class Hand:
     """An operator's hand on one ticket."""
 
-    def __init__(self, found: Found, desk: Desk, given: argparse.Namespace) -> None:
+    def __init__(self, found: Found, services: Services, given: argparse.Namespace) -> None:
         self.ticket, self.entries = found
-        self.client = desk.client
-        self.desk = desk
+        self.client = services.client
+        self.services = services
         self.given = given
         self.name = f"ticket {one_line(self.ticket.number) or self.ticket.id}"
 
@@ -237,7 +237,7 @@ class Hand:
         body, cut = markup.clean(as_html(self.given.text), BODY_BYTES)
         if cut:
             raise Wrong(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
-        options, visible = self.desk.config.replies, self.given.visible
+        options, visible = self.services.config.replies, self.given.visible
         self.client.create_reply(
             self.ticket.id,
             body,
@@ -261,15 +261,15 @@ def _act(given: argparse.Namespace, options: Options) -> int:
     if given.words and given.action in ("note", "close", "reopen"):
         given.text = calling.text_from(given.words[0])
     place = common.place(options)
-    desk = calling.desk_of(options)
-    found = find(given.ticket, desk.client, _map(place.state_dir, desk))
+    services = calling.services_of(options)
+    found = find(given.ticket, services.client, _map(place.state_dir, services))
     if given.action == "show":
-        return _show(found, desk, given.json)
+        return _show(found, services, given.json)
     if options.dry_run or given.dry_run:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
-    getattr(Hand(found, desk, given), given.action)()
-    changes = {"close": byhand.closed(desk.config), "reopen": byhand.reopened}
+    getattr(Hand(found, services, given), given.action)()
+    changes = {"close": byhand.closed(services.config), "reopen": byhand.reopened}
     if given.action in changes:
         try:
             trouble = byhand.remember(place, found.ticket.id, changes[given.action])
@@ -280,7 +280,7 @@ def _act(given: argparse.Namespace, options: Options) -> int:
     return 0
 
 
-def _map(state_dir: str, desk: Desk) -> State:
+def _map(state_dir: str, services: Services) -> State:
     """The open-ticket map; an empty one where it cannot be read: the server knows its tickets."""
     path = os.path.join(state_dir, STATE_FILE)
     try:
@@ -288,14 +288,14 @@ def _map(state_dir: str, desk: Desk) -> State:
     except OSError as error:
         state, damage = State(path), f"{path}: {error.strerror}"
     if damage:
-        desk.log.say(f"{damage}; asking BlueRockTEL alone")
+        services.log.say(f"{damage}; asking BlueRockTEL alone")
     return state
 
 
 # --- show -----------------------------------------------------------------------------------------
 
 
-def _show(found: Found, desk: Desk, as_json: bool) -> int:
+def _show(found: Found, services: Services, as_json: bool) -> int:
     ticket = found.ticket
     if as_json:
         data = ticket._asdict()
@@ -305,17 +305,17 @@ def _show(found: Found, desk: Desk, as_json: bool) -> int:
         common.print_json(data)
         return 0
     print(common.paint(f"{one_line(ticket.number)}  {one_line(ticket.subject)}", "bold"))
-    raw = desk.client.request("GET", f"/v1/tickets/{ticket.id}")
-    for name, value in _facts(found, desk, _object(raw)):
+    raw = services.client.request("GET", f"/v1/tickets/{ticket.id}")
+    for name, value in _facts(found, services, _object(raw)):
         if value:
             print(f"  {name + ':':<12}{one_line(value)}")
-    page = ticket_page(desk.config.api.ticket_page, ticket.id, ticket.number)
+    page = ticket_page(services.config.api.ticket_page, ticket.id, ticket.number)
     if page:
         print(f"  {'link:':<12}{page}")
     _print_text(ticket.body)
     for reply in ticket.replies or ():
         seen = {True: "visible to the customer", False: "internal", None: ""}
-        about = (_date(reply.created_at, desk), reply.author_name, seen[reply.customer_visible])
+        about = (_date(reply.created_at, services), reply.author_name, seen[reply.customer_visible])
         print()
         print(common.paint(one_line(", ".join(part for part in about if part)), "blue"))
         _print_text(reply.body)
@@ -328,23 +328,23 @@ def _object(raw: Any) -> Dict[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
-def _facts(found: Found, desk: Desk, raw: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
+def _facts(found: Found, services: Services, raw: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
     ticket = found.ticket
     yield "id", str(ticket.id)
-    closed_at = _date(ticket.closed_at, desk)
+    closed_at = _date(ticket.closed_at, services)
     yield "state", "open" if ticket.open else f"closed {closed_at}".rstrip()
     yield "customer", _customer(raw, found.entries)
-    yield "priority", _name(desk, "priority", ticket.priority_id)
-    yield "status", _name(desk, "status", ticket.status_id)
+    yield "priority", _name(services, "priority", ticket.priority_id)
+    yield "status", _name(services, "status", ticket.status_id)
     yield (
         "category",
         " / ".join(filter(None, (_named(raw, "category"), _named(raw, "sub_category")))),
     )
-    yield "team", _name(desk, "team", ticket.team_id)
+    yield "team", _name(services, "team", ticket.team_id)
     yield "assignee", _named(raw, "assignee") or (str(ticket.assignee_id or "nobody"))
     yield "contacts", ", ".join(_person(contact) for contact in ticket.contacts or ())
-    yield "opened", _date(ticket.created_at, desk)
-    yield "due", _date(ticket.estimated_resolution_date, desk)
+    yield "opened", _date(ticket.created_at, services)
+    yield "due", _date(ticket.estimated_resolution_date, services)
     yield "time", _spent(raw)
     yield "tags", ", ".join(ticket.tags)
     yield "reference", last_reference(ticket.body) or ""
@@ -369,11 +369,11 @@ def _named(raw: Dict[str, Any], relation: str) -> str:
     return str(record.get("name") or "") if isinstance(record, dict) else ""
 
 
-def _name(desk: Desk, what: str, number: Optional[int]) -> str:
+def _name(services: Services, what: str, number: Optional[int]) -> str:
     """The name of a priority, status or team, as far as it has been fetched or can be."""
     if number is None:
         return ""
-    rows = desk.names.rows(what)
+    rows = services.names.rows(what)
     return next((row["name"] for row in rows if row["id"] == number), str(number))
 
 
@@ -389,12 +389,12 @@ def _spent(raw: Dict[str, Any]) -> str:
     return f"{minutes:g} minutes"
 
 
-def _date(text: Optional[str], desk: Desk) -> str:
+def _date(text: Optional[str], services: Services) -> str:
     seconds = parse_date(text)
     if seconds is None:
         return text or ""
     age = times.span(time.time() - seconds) if seconds <= time.time() else ""
-    shown = times.for_people(seconds, desk.config.timezone)
+    shown = times.for_people(seconds, services.config.timezone)
     return f"{shown} ({age} ago)" if age else shown
 
 

@@ -6,9 +6,9 @@ import signal
 from typing import Any, List
 
 from brtel_notify.commands import common
-from brtel_notify.drain import THREADS
+from brtel_notify.delivery.drain import THREADS
+from brtel_notify.delivery.worker import Worker
 from brtel_notify.options import Options
-from brtel_notify.worker import Worker
 
 
 def run(arguments: List[str], options: Options) -> int:

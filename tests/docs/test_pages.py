@@ -19,8 +19,8 @@ from typing import Callable, Dict, List, Tuple
 import pytest
 from playing import CHECKOUT, CONFIG, DOCS, Machine, Section, play, sections
 
+from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.intake.capture import is_secret
-from brtel_notify.lock import DrainLock
 from brtel_notify.sandbox.testing import SandboxProcess
 
 PAGES = ("README", "quick-start", "recipes", "operations", "security")

@@ -15,7 +15,7 @@ import pytest
 from playing import CONFIG, Machine, Section, play, sections
 
 from brtel_notify import selftest
-from brtel_notify.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log

@@ -22,8 +22,8 @@ from brtel_notify.alert import Alert
 from brtel_notify.cli import COMMANDS
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import Config, Section, load, options_of
+from brtel_notify.delivery.rehearsal import RehearsalServices, rehearse
 from brtel_notify.local.log import Log
-from brtel_notify.rehearsal import RehearsalDesk, rehearse
 from brtel_notify.sources.registry import parse
 from brtel_notify.text.templates import TEMPLATES, Renderer
 from brtel_notify.tickets.open_tickets import State
@@ -166,8 +166,8 @@ def test_the_conditions_in_the_guide_hold_where_they_say() -> None:
 
 
 def test_the_configuration_page_names_the_figures_of_the_program() -> None:
-    from brtel_notify import plan
     from brtel_notify.config import values
+    from brtel_notify.delivery import plan
     from brtel_notify.tickets import customer, settings
 
     said = " ".join(page("configuration.md").split())
@@ -186,15 +186,15 @@ def contexts(tmp_path: Path) -> List[Dict[str, Any]]:
     config = loaded(completed("customer: {fallback: CL000001}"), tmp_path)
     seen: List[Dict[str, Any]] = []
     data = samples.capture_of("nagios4-service-problem")
-    desk = RehearsalDesk(config, str(tmp_path), Log(), time.time, {})
+    services = RehearsalServices(config, str(tmp_path), Log(), time.time, {})
 
     class Watching(Renderer):
         def _render(self, name: str, context: Any) -> Any:
             seen.append(dict(context))
             return super()._render(name, context)
 
-    desk._made["renderer"] = Watching()
-    rehearse(data, parse(data), desk, State.peek(str(tmp_path / "state.json"))[0])
+    services._made["renderer"] = Watching()
+    rehearse(data, parse(data), services, State.peek(str(tmp_path / "state.json"))[0])
     assert len(seen) >= 3
     return seen
 
@@ -286,7 +286,7 @@ def test_every_command_has_its_part(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_exit_code_of_a_notification_is_told() -> None:
     from brtel_notify.commands import notify
-    from brtel_notify.outcome import EXIT_CODES
+    from brtel_notify.delivery.outcome import EXIT_CODES
 
     codes = {0, 2, notify.NOT_STORED, notify.UNFORESEEN, *EXIT_CODES.values()}
     assert set(reference.EXIT_CODES) == codes

@@ -29,7 +29,7 @@ from support import Site, load_capture
 from test_librenms import HARNESS, run_php
 from test_zabbix import ACKNOWLEDGE, COMMENT, TEXT, Trunk, set_up
 
-from brtel_notify.breaker import LONGEST_PAUSE
+from brtel_notify.delivery.breaker import LONGEST_PAUSE
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.text.plaintext import as_text
 from nagios import Nagios, host, service

@@ -17,8 +17,8 @@ import pytest
 from support import Site, load_capture
 
 from brtel_notify.commands import notify
-from brtel_notify.drain import THREADS
-from brtel_notify.lock import DrainLock
+from brtel_notify.delivery.drain import THREADS
+from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.options import Options
 
 ENV = load_capture("nagios4-service-problem")["env"]

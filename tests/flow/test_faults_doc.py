@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple
 
 from test_faults import AS_IF_NOTHING, ENDPOINTS, EXPECTED, FAULTS, Outcome
 
-from brtel_notify.drain import LIGHT_ATTEMPTS
+from brtel_notify.delivery.drain import LIGHT_ATTEMPTS
 from brtel_notify.intake.queue import SETTLING
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
@@ -91,15 +91,15 @@ def test_every_exception_is_of_the_matrix() -> None:
 
 
 def test_the_document_names_the_figures_of_the_program() -> None:
-    from brtel_notify import attempt, breaker
+    from brtel_notify.delivery import breaker, retry
 
     said = " ".join(DOCUMENT.read_text(encoding="utf-8").split())
-    assert f"first retry after {attempt.FIRST_RETRY:g} seconds" in said
-    assert f"up to {attempt.LONGEST_RETRY / 60:g} minutes" in said
-    assert f"or {attempt.LONGEST_RETRY_AFTER_OUTAGE / 60:g} minutes at most" in said
+    assert f"first retry after {retry.FIRST_RETRY:g} seconds" in said
+    assert f"up to {retry.LONGEST_RETRY / 60:g} minutes" in said
+    assert f"or {retry.LONGEST_RETRY_AFTER_OUTAGE / 60:g} minutes at most" in said
     assert f"tried more than {LIGHT_ATTEMPTS} times" in said
     assert f"at least {SETTLING:g} seconds" in said
-    assert f"up to {attempt.LONGEST_RETRY_AFTER / 3600:g} hour" in said
+    assert f"up to {retry.LONGEST_RETRY_AFTER / 3600:g} hour" in said
     assert f"after {breaker.FIRST_PAUSE:g} seconds" in said
     assert f"up to {breaker.LONGEST_PAUSE / 60:g} minutes" in said
 

@@ -15,13 +15,13 @@ import pytest
 from inprocess import capture, deliver, drain, in_child
 from support import CONFIG, Site, load_capture
 
-from brtel_notify.breaker import Breaker
 from brtel_notify.commands import notify
-from brtel_notify.drain import LIGHT_ATTEMPTS, THREADS, Drain, Place
+from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.drain import LIGHT_ATTEMPTS, THREADS, Drain, Place
+from brtel_notify.delivery.outcome import API
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
-from brtel_notify.outcome import API
 from brtel_notify.sandbox.testing import SandboxProcess
 
 #: Whose host it is, the server has to say.

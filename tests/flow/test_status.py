@@ -15,7 +15,7 @@ from support import Site, start
 
 from brtel_notify.commands import looking
 from brtel_notify.commands.tables import Painted, clip, table, width
-from brtel_notify.lock import DrainLock
+from brtel_notify.delivery.lock import DrainLock
 
 HOST = "nagios4-host-problem"
 

@@ -10,7 +10,7 @@ from support import Site
 
 from brtel_notify.alert import reference
 from brtel_notify.commands.ticket import as_html
-from brtel_notify.lock import DrainLock
+from brtel_notify.delivery.lock import DrainLock
 
 HOST = "nagios4-host-problem"
 HOST_UP = "nagios4-host-recovery"

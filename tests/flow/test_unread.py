@@ -18,8 +18,8 @@ import pytest
 from support import Site
 from test_worker import PATIENCE, add, until
 
+from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.local import sink
-from brtel_notify.lock import DrainLock
 
 DOWN = ("-v", "event", "--host", "acme.3cx.fr", "--state", "DOWN")
 

@@ -18,13 +18,13 @@ import pytest
 from inprocess import capture, in_child
 from support import CONFIG, Site
 
-from brtel_notify import worker as module
-from brtel_notify.breaker import Breaker
-from brtel_notify.drain import THREADS, Place
+from brtel_notify.delivery import worker as module
+from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.drain import THREADS, Place
+from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.worker import Worker
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
-from brtel_notify.lock import DrainLock
-from brtel_notify.worker import Worker
 
 PROBLEM = "nagios4-service-problem"
 RECOVERY = "nagios4-service-recovery"

@@ -9,7 +9,6 @@ from typing import Any, List, NamedTuple, Optional, cast
 
 import pytest
 
-from brtel_notify import attempt as module
 from brtel_notify.alert import Alert
 from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.api.errors import (
@@ -27,18 +26,10 @@ from brtel_notify.api.errors import (
     Unreachable,
     refusal,
 )
-from brtel_notify.attempt import (
-    FORBIDDEN_PAUSE,
-    LONGEST_RETRY_AFTER_OUTAGE,
-    attempt,
-    pause,
-)
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.deliver import Delivery, NoOwner
-from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.queue import SETTLING, Event, Queue
-from brtel_notify.local.log import Log
-from brtel_notify.outcome import (
+from brtel_notify.delivery import retry as module
+from brtel_notify.delivery.delivery import Delivery, NoOwner
+from brtel_notify.delivery.outcome import (
     API,
     CONFIGURATION,
     DELIVERED,
@@ -51,6 +42,10 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
+from brtel_notify.delivery.retry import FORBIDDEN_PAUSE, LONGEST_RETRY_AFTER_OUTAGE, attempt, pause
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import SETTLING, Event, Queue
+from brtel_notify.local.log import Log
 from brtel_notify.sources.registry import parse
 
 NOW = 1_700_000_000.0

@@ -8,7 +8,7 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from brtel_notify.breaker import FIRST_PAUSE, LONGEST_PAUSE, NAME, Breaker
+from brtel_notify.delivery.breaker import FIRST_PAUSE, LONGEST_PAUSE, NAME, Breaker
 from brtel_notify.local import files
 
 NOW = 1_700_000_000.0

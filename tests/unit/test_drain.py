@@ -9,12 +9,12 @@ from typing import List
 import pytest
 
 from brtel_notify.alert import Alert
-from brtel_notify.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
-from brtel_notify.lock import DrainLock
-from brtel_notify.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
 
 FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
 DONE = Verdict(Outcome(DELIVERED, "opened"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from brtel_notify.lanes import Lanes
+from brtel_notify.delivery.lanes import Lanes
 
 NOW = 1_700_000_000.0
 

@@ -14,8 +14,8 @@ from typing import Any, List
 
 import pytest
 
+from brtel_notify.delivery.lock import NAME, DrainLock
 from brtel_notify.local import files
-from brtel_notify.lock import NAME, DrainLock
 
 HOLDER = """
 import sys

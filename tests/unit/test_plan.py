@@ -8,7 +8,7 @@ import pytest
 
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle, options_of
-from brtel_notify.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
+from brtel_notify.delivery.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
 

@@ -148,6 +148,6 @@ def test_any_text_as_a_rule_or_a_lookup_holds_or_raises(source: str) -> None:
     for evaluate in (expressions.holds, expressions.value):
         try:
             result = evaluate(source, context)
-        except Exception:  # noqa: BLE001 - what settings_for and desk.owner expect
+        except Exception:  # noqa: BLE001 - what settings_for and services.owner expect
             continue
         assert isinstance(result, (bool, str))

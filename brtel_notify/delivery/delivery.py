@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from brtel_notify import plan as steps
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.api.client import ApiError, BadAnswer, NotFound, Refused
-from brtel_notify.desk import Desk
+from brtel_notify.delivery import plan as steps
+from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Outcome
+from brtel_notify.delivery.plan import Plan, Policy, Situation, plan
+from brtel_notify.delivery.services import Services
+from brtel_notify.delivery.steps import NoOwner, Steps
 from brtel_notify.intake.queue import Event, Queue
-from brtel_notify.outcome import DELIVERED, IGNORED, Outcome
-from brtel_notify.plan import Plan, Policy, Situation, plan
-from brtel_notify.steps import NoOwner, Steps
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, State
 from brtel_notify.tickets.settings import Settings
@@ -43,7 +43,7 @@ class Delivery:
         self,
         event: Event,
         alert: Alert,
-        desk: Desk,
+        services: Services,
         state: State,
         state_lock: threading.Lock,
         queue: Queue,
@@ -51,14 +51,14 @@ class Delivery:
     ) -> None:
         self.event = event
         self.alert = alert
-        self.desk = desk
+        self.services = services
         self.state = state
         self.state_lock = state_lock
         self.queue = queue
         self.followers = followers
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
-        self.steps = Steps(desk, alert, event)
+        self.steps = Steps(services, alert, event)
         self.facts = self._standing_facts()
         self.begun = False
         #: The step that this attempt ended with, if it was refused in a way that may pass.
@@ -82,7 +82,7 @@ class Delivery:
         Raises ApiError, OutOfTime, ConfigError, CredentialsError, NoOwner and OSError; then the
         event is still in the queue, with what was done in its journal.
         """
-        calls = self.desk.calls
+        calls = self.services.calls
         situation = self._situation()
         entry = situation.entry
         if entry is not None and entry.last_event == self.event.id:
@@ -94,14 +94,14 @@ class Delivery:
         settings = self._settings(self.alert)
         if settings.ignored_by and situation.member is None and not self.facts:
             self.queue.remove(self.event)
-            place = self.desk.config.place(settings.ignored_by)
+            place = self.services.config.place(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({place})")
         self.steps.settings = settings
         done = self._follow(self._gathered(situation))
         self._record(done)
         self._remove()
         status = DELIVERED if plan(done).steps else IGNORED
-        return Outcome(status, self._summary(situation, done, self.desk.calls - calls))
+        return Outcome(status, self._summary(situation, done, self.services.calls - calls))
 
     def failed(
         self, text: str, maybe_done: bool, retry_at: float = 0.0, widely: bool = False
@@ -122,13 +122,13 @@ class Delivery:
     # --- before the first step --------------------------------------------------------------------
 
     def _settings(self, alert: Alert) -> Settings:
-        settings = self.desk.settings(alert)
+        settings = self.services.settings(alert)
         for problem in settings.problems:
-            self.desk.log.say(problem)
+            self.services.log.say(problem)
         return settings
 
     def _situation(self) -> Situation:
-        config = self.desk.config
+        config = self.services.config
         entry, key = self._entry()
         return Situation(
             alert=self.alert,
@@ -149,7 +149,7 @@ class Delivery:
 
     def _entry(self) -> Tuple[Optional[Entry], str]:
         """The map's entry for the alert's ticket, and the key it has or would have."""
-        group_by = self.desk.config.ticket.group_by
+        group_by = self.services.config.ticket.group_by
         if self.event.key is not None and "looked_again" not in self.facts:
             with self.state_lock:  # begun before: a changed configuration must not change the key
                 return self.state.get(self.event.key), self.event.key
@@ -178,7 +178,7 @@ class Delivery:
 
     def _resolved_in_queue(self, situation: Situation) -> List[Event]:
         """Problem and recovery of an alert that came and went unseen, if such are skipped."""
-        wanted = self.desk.config.lifecycle.resolved_in_queue
+        wanted = self.services.config.lifecycle.resolved_in_queue
         fresh = self.alert.kind == PROBLEM and not self.event.attempts
         if wanted != "skip" or not fresh or situation.member is not None:
             return []
@@ -231,7 +231,7 @@ class Delivery:
             return False
         if alert.key == self.alert.key and alert.state != self.alert.state:
             return False
-        return not self.desk.settings(alert).ignored_by
+        return not self.services.settings(alert).ignored_by
 
     # --- the way through a plan -------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Delivery:
                 return situation
             self._begin(situation.key, missing)
             try:
-                if missing == [steps.ATTACH, steps.DETAILS] and self.desk.side_by_side:
+                if missing == [steps.ATTACH, steps.DETAILS] and self.services.side_by_side:
                     facts = self._take_both(situation, story)
                 else:
                     facts = self._take(missing[0], situation, story)
@@ -256,10 +256,10 @@ class Delivery:
     def _begin(self, key: str, missing: List[str]) -> None:
         if not self.begun:
             # A new ticket's search, contacts and note go two by two.
-            self.desk.reach_out(2 if steps.FIND in missing else 1)
+            self.services.reach_out(2 if steps.FIND in missing else 1)
             self.event.enter(
                 attempt=self.event.attempts + 1,
-                at=times.iso(self.desk.clock()),
+                at=times.iso(self.services.clock()),
                 key=key,
                 companions=[event.id for event, _ in self.companions],
             )
@@ -271,7 +271,9 @@ class Delivery:
         What became of attaching is in the journal; if it failed, the next turn tries it again.
         """
         attached: Dict[str, Any] = {}
-        join = self.desk.aside(lambda: attached.update(self._take(steps.ATTACH, situation, story)))
+        join = self.services.aside(
+            lambda: attached.update(self._take(steps.ATTACH, situation, story))
+        )
         try:
             noted = self._take(steps.DETAILS, situation, story)
         finally:
@@ -298,7 +300,7 @@ class Delivery:
             error.retry = True  # a search finds nothing, but it is there
             raise error
         if step == steps.CREATE:
-            self.desk.client.prove_itself(error)
+            self.services.client.prove_itself(error)
             if situation.facts.get("looked_again") is None:
                 raise _CustomerGone from error
             error.retry = not self._stays_refused(step)
@@ -306,8 +308,8 @@ class Delivery:
         ticket, number = situation.ticket
         if ticket == situation.facts.get("gone"):
             return step, self._left_out(step, error)
-        if not self.desk.client.has_ticket(ticket, number, situation.reference):
-            self.desk.log.say(f"{self.alert.key}: ticket {ticket} is not there any more")
+        if not self.services.client.has_ticket(ticket, number, situation.reference):
+            self.services.log.say(f"{self.alert.key}: ticket {ticket} is not there any more")
             return "gone", ticket
         # Of the contact it is true; of the ticket it is not, and may be over soon.
         error.retry = step != steps.ATTACH and not self._stays_refused(step)
@@ -321,11 +323,11 @@ class Delivery:
         ):
             raise error
         if isinstance(error, Refused):  # a gateway may speak JSON, too
-            self.desk.client.prove_itself(error)
+            self.services.client.prove_itself(error)
         if step == steps.REOPEN and not error.api_wide:
             ticket, number = situation.ticket
             name = number or str(ticket)
-            self.desk.log.say(f"{self.alert.key}: ticket {name} cannot be reopened: {error}")
+            self.services.log.say(f"{self.alert.key}: ticket {name} cannot be reopened: {error}")
             return {"refused_for": name, "why": str(error)}
         if _may_be_left_out(step, situation, error):
             return self._left_out(step, error)
@@ -342,12 +344,12 @@ class Delivery:
         return self.event.turned_down(step) + 1 >= FEW_REFUSALS
 
     def _left_out(self, step: str, error: ApiError) -> Dict[str, Any]:
-        self.desk.log.say(f"{self.alert.key}: {step} left out: {error}")
+        self.services.log.say(f"{self.alert.key}: {step} left out: {error}")
         return {"left_out": str(error)}
 
     def _look_again(self) -> Situation:
         """Find the customer, and with it the ticket, anew."""
-        self.desk.cache.clear("customer")
+        self.services.cache.clear("customer")
         self.event.enter(step="looked_again", result=True)
         self.facts = {"looked_again": True}
         return self._situation()
@@ -362,8 +364,8 @@ class Delivery:
             elif story.entry is not None:
                 self.state.put(story.entry)
             if story.entry is not None and not story.entry.members:  # as often as one ends
-                keep = self.desk.config.lifecycle.reopen_within
-                self.state.forget_closed(times.iso(self.desk.clock() - max(keep, 60.0)))
+                keep = self.services.config.lifecycle.reopen_within
+                self.state.forget_closed(times.iso(self.services.clock() - max(keep, 60.0)))
             self.state.save()
 
     def _remove(self) -> None:

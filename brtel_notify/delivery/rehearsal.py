@@ -19,12 +19,12 @@ from brtel_notify.api.client import Client, Sender
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.errors import Call
 from brtel_notify.config.schema import Config
-from brtel_notify.deliver import Delivery
-from brtel_notify.desk import Desk
+from brtel_notify.delivery.delivery import Delivery
+from brtel_notify.delivery.outcome import Outcome
+from brtel_notify.delivery.plan import Situation
+from brtel_notify.delivery.services import Services
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
-from brtel_notify.outcome import Outcome
-from brtel_notify.plan import Situation
 from brtel_notify.tickets.names import LISTS
 from brtel_notify.tickets.open_tickets import State
 from brtel_notify.tickets.settings import settings_for
@@ -115,8 +115,8 @@ def _customer(account: str, name: str = "") -> Dict[str, Any]:
     return {"id": 0, "name": name or f"the customer {account}", "customer_account": account}
 
 
-class RehearsalDesk(Desk):
-    """A desk whose client only writes down; ``transport`` has what it wrote."""
+class RehearsalServices(Services):
+    """Services whose client only writes down; ``transport`` has what it wrote."""
 
     transport: RecordingTransport
 
@@ -179,7 +179,7 @@ class Shown:
 def rehearse(
     capture: Capture,
     alert: Alert,
-    desk: RehearsalDesk,
+    services: RehearsalServices,
     state: State,
     real: Optional[Callable[[], Sender]] = None,
 ) -> Shown:
@@ -187,10 +187,10 @@ def rehearse(
 
     Raises what Delivery.run raises.
     """
-    desk.rehearse(alert, real() if real is not None else None)
+    services.rehearse(alert, real() if real is not None else None)
     event = _Unwritten("0-rehearsal.jsonl", capture, [])
-    queue = _Unchanged(desk.state_dir)
-    rehearsal = Rehearsal(event, alert, desk, state, threading.Lock(), queue)
+    queue = _Unchanged(services.state_dir)
+    rehearsal = Rehearsal(event, alert, services, state, threading.Lock(), queue)
     outcome = rehearsal.run()
     steps = [record["step"] for record in event.journal if "step" in record]
-    return Shown(outcome, rehearsal, list(desk.transport.sent), steps)
+    return Shown(outcome, rehearsal, list(services.transport.sent), steps)

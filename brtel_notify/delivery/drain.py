@@ -24,14 +24,23 @@ from typing import (
 )
 
 from brtel_notify.alert import TEST, Alert, Unintelligible
-from brtel_notify.breaker import Breaker
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.lanes import Lanes
+from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.outcome import (
+    API,
+    FAILED,
+    IGNORED,
+    QUEUED,
+    REFUSED,
+    TIME,
+    Outcome,
+    Verdict,
+)
 from brtel_notify.intake.queue import Damaged, Event, Queue
-from brtel_notify.lanes import Lanes
 from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.local.saved_work import PrivateFolder
-from brtel_notify.lock import DrainLock
-from brtel_notify.outcome import API, FAILED, IGNORED, QUEUED, REFUSED, TIME, Outcome, Verdict
 from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import LaterVersion, State
 
@@ -39,8 +48,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from brtel_notify.config.schema import Config
-    from brtel_notify.deliver import Delivery
-    from brtel_notify.desk import Desk
+    from brtel_notify.delivery.delivery import Delivery
+    from brtel_notify.delivery.services import Services
 
 #: Seconds that a notification command may spend; monitoring servers kill it at about 30.
 BUDGET = 20.0
@@ -93,7 +102,7 @@ class Drain:
         self._deadline = None if budget is None else time.monotonic() + budget
         self._state_lock = threading.Lock()
         self._config: Optional[Config] = None
-        self._desk: Optional[Desk] = None
+        self._services: Optional[Services] = None
         self._state: Optional[State] = None
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
@@ -182,8 +191,8 @@ class Drain:
     def stop(self) -> None:
         """Begin no further call; a call that is under way comes to its end."""
         self._deadline = time.monotonic()
-        if self._desk is not None:
-            self._desk.set_deadline(self._deadline)
+        if self._services is not None:
+            self._services.set_deadline(self._deadline)
 
     def forget_outcomes(self) -> None:
         """Forget what became of events that are gone; for a drain that never ends."""
@@ -192,9 +201,9 @@ class Drain:
 
     def reconfigure(self) -> None:
         """Read configuration, map and queue again; only while no thread runs."""
-        if self._desk is not None:
-            self._desk.close()
-        self._config = self._desk = self._state = None
+        if self._services is not None:
+            self._services.close()
+        self._config = self._services = self._state = None
         # The lane of an event depends on the configuration.
         self.lanes = Lanes()
         self.outcomes = {}
@@ -202,8 +211,8 @@ class Drain:
     def finish(self) -> None:
         """Wait for threads, hang up, and say of what is left why it is left."""
         self._dismiss_threads()
-        if self._desk is not None:
-            self._desk.close()
+        if self._services is not None:
+            self._services.close()
         for event_id, is_first in self.lanes.left():
             if event_id in self.outcomes:
                 continue
@@ -306,11 +315,11 @@ class Drain:
     def _customers_lane(self, alert: Alert) -> Optional[str]:
         from brtel_notify.api.client import ApiError, OutOfTime
         from brtel_notify.api.credentials import CredentialsError
-        from brtel_notify.attempt import is_outage
+        from brtel_notify.delivery.retry import is_outage
 
-        assert self._desk is not None  # noqa: S101 - _ready() made it
+        assert self._services is not None  # noqa: S101 - _ready() made it
         try:
-            owner = self._desk.owner(alert)
+            owner = self._services.owner(alert)
         except ApiError as error:
             if is_outage(error):  # every event's look-up would fail
                 text = f"{alert.key}: {error}; it will be tried again"
@@ -340,7 +349,7 @@ class Drain:
         return self._config
 
     def _misconfigured(self, text: str) -> None:
-        from brtel_notify.attempt import misconfigured
+        from brtel_notify.delivery.retry import misconfigured
 
         self.halt = misconfigured(text)
         self.log.say(self.halt.outcome.text, ERROR)
@@ -350,14 +359,14 @@ class Drain:
         config = self._configuration()
         if config is None:
             return False
-        if self._desk is None:
-            from brtel_notify.desk import Desk
+        if self._services is None:
+            from brtel_notify.delivery.services import Services
 
             place = self.place
-            self._desk = Desk(
+            self._services = Services(
                 config, place.state_dir, self.log, place.clock, place.environ, self.threads
             )
-            self._desk.set_deadline(self._deadline)
+            self._services.set_deadline(self._deadline)
         if self._state is None:
             try:
                 checked = PrivateFolder(self.place.state_dir, "parsed")
@@ -415,18 +424,18 @@ class Drain:
         if not self._ready():
             assert self.halt is not None  # noqa: S101 - _ready() said so
             return self.halt
-        from brtel_notify.attempt import attempt, unusable
-        from brtel_notify.deliver import Delivery
+        from brtel_notify.delivery.delivery import Delivery
+        from brtel_notify.delivery.retry import attempt, unusable
 
-        assert self._desk is not None  # noqa: S101 - _ready() made them
+        assert self._services is not None  # noqa: S101 - _ready() made them
         assert self._state is not None  # noqa: S101
-        self._desk.probing = self.breaker.is_open
+        self._services.probing = self.breaker.is_open
         try:
             event, alert = read or self._read(event_id)
             delivery = Delivery(
                 event,
                 alert,
-                self._desk,
+                self._services,
                 self._state,
                 self._state_lock,
                 self.queue,
@@ -442,14 +451,14 @@ class Drain:
         return verdict
 
     def _fields(self, delivery: Delivery, verdict: Verdict, seconds: float) -> Dict[str, Any]:
-        from brtel_notify import logfields
+        from brtel_notify.delivery import log_fields
 
         event, alert, entry = delivery.event, delivery.alert, None
         if self.log.json:  # a line of text shows nothing of it, and the map may be large
             with self._state_lock:
                 state = delivery.state
                 entry = state.get(event.key or alert.key) or state.with_member(alert.key)
-        return logfields.fields(event, alert, entry, verdict, seconds)
+        return log_fields.fields(event, alert, entry, verdict, seconds)
 
     def _read(self, event_id: str) -> Tuple[Event, Alert]:
         event = self.queue.load(event_id)
@@ -482,7 +491,7 @@ class Drain:
 
     def _tell(self, verdict: Verdict, event_id: str = "") -> None:
         """Log an outcome. What stands in every event's way is told once, until it is over."""
-        from brtel_notify.logfields import LEVELS
+        from brtel_notify.delivery.log_fields import LEVELS
 
         status, text = verdict.outcome
         told = self._told.pop(event_id, {"event": event_id, "outcome": status})
@@ -497,13 +506,13 @@ class Drain:
     def _mind_the_breaker(self, verdict: Verdict) -> None:
         now = self.place.clock()
         if verdict.halts == API:
-            if self._desk is not None:
-                self._desk.answered = False
+            if self._services is not None:
+                self._services.answered = False
             if not self.breaker.holds(now):  # else another thread has said it already
-                from brtel_notify.attempt import jitter
+                from brtel_notify.delivery.retry import jitter
 
                 self.breaker.trip(now, verdict.outcome.text, jitter(), verdict.retry_after)
-        elif self.breaker.is_open and self._desk is not None and self._desk.answered:
+        elif self.breaker.is_open and self._services is not None and self._services.answered:
             self.log.say("BlueRockTEL answers again")
             self.breaker.close()
             self.lanes.wake()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
-from brtel_notify import plan
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
 from brtel_notify.api.client import ApiError, NotFound, Refused, Ticket, parse_date
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.desk import Desk
+from brtel_notify.delivery import plan
+from brtel_notify.delivery.plan import Plan, Situation
+from brtel_notify.delivery.services import Services
 from brtel_notify.intake.queue import Event
-from brtel_notify.plan import Plan, Situation
 from brtel_notify.text import times
 from brtel_notify.tickets.customer import CustomerRecord, Owner
 from brtel_notify.tickets.settings import Settings
@@ -37,8 +37,8 @@ class Steps:
     Every step raises ApiError, OutOfTime, ConfigError and CredentialsError; FIND raises NoOwner.
     """
 
-    def __init__(self, desk: Desk, alert: Alert, event: Event) -> None:
-        self.desk = desk
+    def __init__(self, services: Services, alert: Alert, event: Event) -> None:
+        self.services = services
         self.alert = alert
         self.event = event
         self.reply_reference = reference(event.id)
@@ -73,7 +73,7 @@ class Steps:
         if found is not None and found["customer"] is not None:
             self.owner = dict(found["customer"])
         else:
-            owner = self.desk.owner(self.alert)
+            owner = self.services.owner(self.alert)
             self.owner = owner.as_dict() if owner else None
         return self.owner
 
@@ -86,14 +86,14 @@ class Steps:
                     " customer.fallback is not set"
                 )
             return {"customer": None, "ticket": None, "seen": []}
-        if self.alert.kind == PROBLEM and s.policy.attach and self.desk.side_by_side:
+        if self.alert.kind == PROBLEM and s.policy.attach and self.services.side_by_side:
             # Most problems that come here open a ticket, and then want to know whom to attach.
-            self._contacts_come = self.desk.aside(lambda: self._fetch_contacts(customer["id"]))
+            self._contacts_come = self.services.aside(lambda: self._fetch_contacts(customer["id"]))
         mine = self._tickets_of(customer["id"], s.reference)
         chosen = _newest([ticket for ticket in mine if ticket.open])
         if chosen is None and self.alert.kind == PROBLEM:
-            if self.desk.config.ticket.adopt == "any":
-                others = self.desk.client.search_tickets(customer_id=customer["id"], open=True)
+            if self.services.config.ticket.adopt == "any":
+                others = self.services.client.search_tickets(customer_id=customer["id"], open=True)
                 chosen = _newest([ticket for ticket in others if ticket.open])
             chosen = chosen or _newest([t for t in mine if self._closed_recently(t, s)])
         return {
@@ -103,7 +103,7 @@ class Steps:
         }
 
     def _fetch_contacts(self, customer_id: int) -> None:
-        self.desk.contacts(customer_id)
+        self.services.contacts(customer_id)
 
     def _met(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
         """What is to be known of a ticket that was found."""
@@ -122,10 +122,10 @@ class Steps:
         """Whether the configuration gives that priority only to milder alerts than this one."""
         ids = []
         for severity in SEVERITIES:
-            values = self.desk.config.severities.get(severity, {})
-            name = values.get("priority", self.desk.config.ticket.priority)
+            values = self.services.config.severities.get(severity, {})
+            name = values.get("priority", self.services.config.ticket.priority)
             try:
-                ids.append(self.desk.names.id("priority", name, "ticket.priority"))
+                ids.append(self.services.names.id("priority", name, "ticket.priority"))
             except ConfigError:
                 ids.append(None)
         wanted = self._ids()["priority"]
@@ -135,7 +135,7 @@ class Steps:
 
     def _tickets_of(self, customer_id: int, wanted: str) -> List[Ticket]:
         """The customer's tickets with that reference, open and closed."""
-        client = self.desk.client
+        client = self.services.client
         found = client.search_tickets(customer_id=customer_id, body=wanted)
         # A list may leave the bodies out; the ticket itself does not.
         whole = [ticket if ticket.body else client.ticket(ticket.id) for ticket in found]
@@ -143,11 +143,11 @@ class Steps:
 
     def _closed_recently(self, ticket: Ticket, s: Situation) -> bool:
         closed_at = parse_date(ticket.closed_at) if ticket.closed_at else None
-        within = self.desk.config.lifecycle.reopen_within
+        within = self.services.config.lifecycle.reopen_within
         return closed_at is not None and within > 0 and s.now - closed_at <= within
 
     def _check(self, s: Situation, story: Plan) -> Facts:
-        return {"open": self.desk.client.ticket(target(s)).open}
+        return {"open": self.services.client.ticket(target(s)).open}
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -182,10 +182,10 @@ class Steps:
 
     def _creation(self, s: Situation, story: Plan) -> Callable[[Ids], Ticket]:
         """The call that makes the ticket, for the ids of its names."""
-        subject = self.desk.renderer.subject(self._context(s, story))
+        subject = self.services.renderer.subject(self._context(s, story))
         self._complain(subject.problems)
         body = self._html("body", s, story, s.reference)
-        return lambda ids: self.desk.client.create_ticket(
+        return lambda ids: self.services.client.create_ticket(
             s.facts[plan.FIND]["customer"]["id"],
             subject=subject.text,
             body=body,
@@ -211,12 +211,12 @@ class Steps:
         """
         if error.status not in _MAY_BE_A_STALE_ID:
             raise error
-        self.desk.names.forget()
+        self.services.names.forget()
         return self._ids()
 
     def _ids(self) -> Ids:
         before = len(self.settings.problems)
-        ids = self.desk.names.ids(self.settings)
+        ids = self.services.names.ids(self.settings)
         self._complain(self.settings.problems[before:])
         return ids
 
@@ -227,21 +227,21 @@ class Steps:
     def _attach(self, s: Situation, story: Plan) -> Facts:
         ticket = s.facts[plan.CREATE]
         self._contacts_come()
-        contacts = self.desk.contacts(ticket["customer"]["id"])
+        contacts = self.services.contacts(ticket["customer"]["id"])
         if not contacts:
             name = ticket["customer"]["name"]
-            self.desk.log.say(f"{self.alert.key}: {name} has no contact of the configured role")
+            self.services.log.say(f"{self.alert.key}: {name} has no contact of the configured role")
             return {"contacts": []}
         if not self._associate(ticket["id"], contacts):
             # The contact may have left since we asked who it is.
-            contacts = self.desk.contacts(ticket["customer"]["id"], again=True)
+            contacts = self.services.contacts(ticket["customer"]["id"], again=True)
             if contacts:
-                self.desk.client.associate_contacts(ticket["id"], contacts)
+                self.services.client.associate_contacts(ticket["id"], contacts)
         return {"contacts": contacts}
 
     def _associate(self, ticket_id: int, contacts: List[int]) -> bool:
         try:
-            answer = self.desk.client.associate_contacts(ticket_id, contacts)
+            answer = self.services.client.associate_contacts(ticket_id, contacts)
         except (NotFound, Refused):
             return False
         return not answer.startswith("0 associated")
@@ -258,7 +258,7 @@ class Steps:
         if not given:
             return {**self._check(s, story), "priority_id": wanted}
         try:
-            ticket = self.desk.client.update_ticket(target(s), **given)
+            ticket = self.services.client.update_ticket(target(s), **given)
         except (NotFound, Refused) as error:
             if "priority_id" not in given:
                 raise
@@ -269,7 +269,7 @@ class Steps:
             if anew == wanted:
                 raise
             wanted = given["priority_id"] = anew
-            ticket = self.desk.client.update_ticket(target(s), **given)
+            ticket = self.services.client.update_ticket(target(s), **given)
         return {"open": ticket.open, "priority_id": wanted}
 
     def _last_priority(self, s: Situation) -> Optional[int]:
@@ -278,7 +278,7 @@ class Steps:
         return s.entry.priority_id if s.entry else None
 
     def _reopen(self, s: Situation, story: Plan) -> Facts:
-        self.desk.client.open_ticket(target(s))
+        self.services.client.open_ticket(target(s))
         return {"open": True}
 
     # --- notes ------------------------------------------------------------------------------------
@@ -296,9 +296,9 @@ class Steps:
         """The alert is over, whatever is wrong with the note about it."""
         ticket_id = target(s)
         try:
-            self.desk.client.close_ticket(ticket_id)
+            self.services.client.close_ticket(ticket_id)
         except Refused:
-            if self.desk.client.ticket(ticket_id).open:
+            if self.services.client.ticket(ticket_id).open:
                 raise
         return {}
 
@@ -306,16 +306,16 @@ class Steps:
         ticket_id = target(s)
         close = step == plan.RESOLVE
         if self.event.in_doubt(step):
-            for reply in self.desk.client.replies(ticket_id):
+            for reply in self.services.client.replies(ticket_id):
                 if last_reference(reply.body) == self.reply_reference:
                     if close:
-                        self.desk.client.close_ticket(ticket_id)
+                        self.services.client.close_ticket(ticket_id)
                     return {"reply": reply.id}
-        options = self.desk.config.replies
+        options = self.services.config.replies
         body = self._html(template, s, story, self.reply_reference)
         reply = self._call(
             step,
-            lambda: self.desk.client.create_reply(
+            lambda: self.services.client.create_reply(
                 ticket_id,
                 body,
                 close=close,
@@ -330,7 +330,7 @@ class Steps:
 
     def _call(self, step: str, call: Callable[[], Answer]) -> Answer:
         """Make the CALL of STEP, journalled before: whether it arrived may never be known."""
-        self.event.enter(begin=step, at=self.desk.clock())
+        self.event.enter(begin=step, at=self.services.clock())
         self.begun = step
         answer = call()
         self.begun = ""
@@ -338,7 +338,7 @@ class Steps:
 
     def _refused(self, step: str, error: ApiError) -> None:
         """Journal that BlueRockTEL has not done STEP, and knows why."""
-        self.event.enter(refused=step, why=str(error), at=self.desk.clock())
+        self.event.enter(refused=step, why=str(error), at=self.services.clock())
         self.begun = ""
 
     # --- texts ------------------------------------------------------------------------------------
@@ -353,10 +353,10 @@ class Steps:
 
     def _record_of(self, customer: Optional[Mapping[str, Any]]) -> CustomerRecord:
         owner = Owner.from_dict(customer) if customer else None
-        return self.desk.record(lambda: owner)
+        return self.services.record(lambda: owner)
 
     def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
-        context = self.desk.context(self.alert, self._customer_record(s))
+        context = self.services.context(self.alert, self._customer_record(s))
         known = set(s.entry.members) if s.entry else set()
         reopened = plan.REOPEN in story.steps and not s.follows
         context.update(
@@ -374,14 +374,14 @@ class Steps:
     def _html(self, template: str, s: Situation, story: Plan, wanted: str) -> str:
         context = self._context(s, story)
         failed = len(self.settings.problems)
-        text = self.desk.renderer.html(template, context, wanted, failed)
+        text = self.services.renderer.html(template, context, wanted, failed)
         context["customer"].check()
         self._complain(text.problems)
         return text.text
 
     def _complain(self, problems: List[str]) -> None:
         for problem in problems:
-            self.desk.log.say(f"{self.alert.key}: {problem}")
+            self.services.log.say(f"{self.alert.key}: {problem}")
 
 
 def target(s: Situation) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
 
 
-class Desk:
+class Services:
     """Everything that one drain shares between its events, and between its threads.
 
     ``clock`` gives seconds since the epoch; ``environ`` is where $BRTEL_TOKEN is looked up.

@@ -11,10 +11,10 @@ import os
 import time
 from typing import Optional, Tuple
 
-from brtel_notify.drain import THREADS, Drain, Place
+from brtel_notify.delivery.drain import THREADS, Drain, Place
+from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.outcome import API, CONFIGURATION, Verdict
 from brtel_notify.intake.queue import Queue
-from brtel_notify.lock import DrainLock
-from brtel_notify.outcome import API, CONFIGURATION, Verdict
 from brtel_notify.text import times
 
 #: Seconds between two looks at the queue; a new event is noticed within half a second.

@@ -10,10 +10,8 @@ from brtel_notify.alert import Unintelligible
 from brtel_notify.api.client import ApiError, Forbidden, OutOfTime
 from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.deliver import Delivery, NoOwner
-from brtel_notify.intake.queue import SETTLING, Damaged, Queue
-from brtel_notify.local.log import Log
-from brtel_notify.outcome import (
+from brtel_notify.delivery.delivery import Delivery, NoOwner
+from brtel_notify.delivery.outcome import (
     API,
     CONFIGURATION,
     DISK,
@@ -25,6 +23,8 @@ from brtel_notify.outcome import (
     Outcome,
     Verdict,
 )
+from brtel_notify.intake.queue import SETTLING, Damaged, Queue
+from brtel_notify.local.log import Log
 
 #: Seconds until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0

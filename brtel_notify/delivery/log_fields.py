@@ -11,11 +11,19 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from brtel_notify import plan
 from brtel_notify.alert import Alert
+from brtel_notify.delivery import plan
+from brtel_notify.delivery.outcome import (
+    DELIVERED,
+    FAILED,
+    IGNORED,
+    MISCONFIGURED,
+    QUEUED,
+    REFUSED,
+    Verdict,
+)
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.log import ERROR, INFO, WARNING
-from brtel_notify.outcome import DELIVERED, FAILED, IGNORED, MISCONFIGURED, QUEUED, REFUSED, Verdict
 from brtel_notify.tickets.open_tickets import Entry
 
 #: What was done to the ticket, by the step that says it best: the first one that was taken.
