@@ -34,10 +34,10 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is installed
 
 from brtel_notify import cli  # noqa: E402
-from brtel_notify.commands import common  # noqa: E402
 from brtel_notify.config import schema, values  # noqa: E402
 from brtel_notify.config.schema import Config, Option, Section, options_of  # noqa: E402
 from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
+from brtel_notify.console import common  # noqa: E402
 from brtel_notify.intake.capture import ENVIRONMENT  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
 

@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from brtel_notify.api.client import Client, RawAnswer
 from brtel_notify.api.records import WrongShape, next_page, parse_list
-from brtel_notify.commands import calling, common
-from brtel_notify.commands.calling import Wrong
+from brtel_notify.console import common, connection
+from brtel_notify.console.connection import Wrong
 from brtel_notify.options import Options
 
 #: Pages that --paginate fetches at most.
@@ -27,7 +27,7 @@ Fields = List[Tuple[str, Any]]
 def run(arguments: List[str], options: Options) -> int:
     """Make one call; 0 if its answer is a success."""
     given = common.parse(_parser(), arguments, options, intermixed=True)
-    return calling.answered(lambda: _call(given, options))
+    return connection.answered(lambda: _call(given, options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +162,7 @@ def _call(given: argparse.Namespace, options: Options) -> int:
         raise Wrong("--paginate goes with GET alone")
     if options.dry_run or given.dry_run:
         return _rehearse(method, path, params, document)
-    client = calling.services_of(options).client
+    client = connection.services_of(options).client
 
     def ask(more: Fields) -> RawAnswer:
         query: Dict[str, List[Any]] = {}
@@ -195,7 +195,7 @@ def _show(answer: RawAnswer) -> int:
     elif answer.content.strip():
         _print_as_it_is(answer.content)
     if answer.error is not None:
-        return calling.refused(answer.error)
+        return connection.refused(answer.error)
     begins = answer.content.lstrip()[:1] if data is None else b""
     if begins == b"<":
         return common.fail("api: the answer is a web page: is api.url right?", common.MISCONFIGURED)

@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence
 
 from brtel_notify import dropins
 from brtel_notify.accounts import Accounts, Action
-from brtel_notify.commands import common
+from brtel_notify.console import common
 
 #: sysexits.h: EX_CANTCREAT.
 _CANNOT_RUN = 73

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
-from brtel_notify.commands import common, looking
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common, snapshot
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
@@ -209,7 +209,7 @@ def _look(given: Any, options: Options) -> Findings:
 
 def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> None:
     waiting, dead = len(queue.pending()), len(queue.dead())
-    oldest = looking.oldest(queue, now)
+    oldest = snapshot.oldest(queue, now)
     for status, limit in ((CRITICAL, given.critical), (WARNING, given.warning)):
         if waiting and limit.alerts(oldest):
             age = times.span(oldest)
@@ -227,7 +227,7 @@ def _look_at_tickets(findings: Findings, state_dir: str) -> None:
     state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
     if damage:
         findings.problem(WARNING, damage)
-    tickets = sum(looking.is_open(entry) for entry in state.entries())
+    tickets = sum(snapshot.is_open(entry) for entry in state.entries())
     findings.summary.append(f"{tickets} open tickets")
     findings.perfdata.append(f"open_tickets={tickets};;;0")
 

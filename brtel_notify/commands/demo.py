@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from brtel_notify.commands import common
+from brtel_notify.console import common
 from brtel_notify.local import interpreter
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess

@@ -8,8 +8,8 @@ from typing import Any, Dict, List
 
 from brtel_notify.api.client import ApiError
 from brtel_notify.api.credentials import CredentialsError
-from brtel_notify.commands import common, tables
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common, tables
 from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options

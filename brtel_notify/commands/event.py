@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import List, Tuple
 
-from brtel_notify.commands import common
+from brtel_notify.console import common
 from brtel_notify.intake.capture import text_of
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import event

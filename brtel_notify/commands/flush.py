@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from brtel_notify.commands import common
+from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 from brtel_notify.local.os_errors import because

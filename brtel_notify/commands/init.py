@@ -10,8 +10,9 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify import accounts, dropins
 from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import asuser, common
+from brtel_notify.commands import asuser
 from brtel_notify.config import schema
+from brtel_notify.console import common
 from brtel_notify.dropins import below
 from brtel_notify.init import monitoring, newconfig
 from brtel_notify.init.answers import Answers

@@ -11,9 +11,10 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify import accounts, dropins
 from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import asuser, common
+from brtel_notify.commands import asuser
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common
 from brtel_notify.dropins import SYSTEMS, Command, Place, System, below
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because

@@ -13,8 +13,8 @@ from typing import Dict, Iterator, List, Tuple
 
 from brtel_notify import __version__
 from brtel_notify.alert import SEVERITIES
-from brtel_notify.commands import common, looking
-from brtel_notify.commands.looking import Sight
+from brtel_notify.console import common, snapshot
+from brtel_notify.console.snapshot import Sight
 from brtel_notify.local.files import refuse_devices, write_all
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
@@ -46,7 +46,7 @@ def run(arguments: List[str], options: Options) -> int:
     now = time.time()
     try:
         os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
-        sight = looking.look(state_dir, now)
+        sight = snapshot.look(state_dir, now)
     except LaterVersion as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except OSError as error:

@@ -207,8 +207,8 @@ def _may_be_test(capture: Capture) -> bool:
 
 def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     """Answer a test truly, here and now; None when it is none."""
-    from brtel_notify import selftest
     from brtel_notify.alert import TEST, Unintelligible
+    from brtel_notify.console import self_test
     from brtel_notify.sources import registry
 
     try:
@@ -218,12 +218,12 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     except Unintelligible:
         return None
     queue.remove(event)
-    report = selftest.prove(options, os.environ, alert.vars)
+    report = self_test.prove(options, os.environ, alert.vars)
     if not report.code:
         tell("delivered: the test passed; no ticket was opened")
         return 0
     complain(report.failure)
-    return NOT_STORED if report.code == selftest.UNREACHABLE else report.code
+    return NOT_STORED if report.code == self_test.UNREACHABLE else report.code
 
 
 def _deliver(event: Event, state_dir: str, options: Options) -> int:
@@ -243,7 +243,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     if not taken:
         tell("queued: another brtel-notify is delivering")
         return 0
-    from brtel_notify.commands.place import place
+    from brtel_notify.console.place import place
     from brtel_notify.delivery.drain import Drain
     from brtel_notify.delivery.outcome import EXIT_CODES
 

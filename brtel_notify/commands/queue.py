@@ -8,8 +8,8 @@ import time
 from typing import Any, Dict, List, Optional
 
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.commands import common, eventtext, redrive, tables
-from brtel_notify.commands.tables import Painted
+from brtel_notify.console import common, event_text, queue_retry, tables
+from brtel_notify.console.tables import Painted
 from brtel_notify.intake.capture import without_secrets
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import one_line
@@ -57,7 +57,7 @@ def run(arguments: List[str], options: Options) -> int:
         if given.action == "show":
             return _show(queue, chosen, given.json)
         if given.action == "retry":
-            return redrive.retry(queue, chosen, None if given.later else place)
+            return queue_retry.retry(queue, chosen, None if given.later else place)
         return _drop(queue, chosen, given.yes)
     except LookupError as error:
         return common.fail(str(error.args[0]), common.NOT_UNDERSTOOD)
@@ -159,7 +159,7 @@ def _show(queue: Queue, chosen: List[str], as_json: bool) -> int:
         if number:
             print()
         where = "in dead/" if event.id in dead else "in the queue"
-        print("\n".join(eventtext.lines(event, _alert(event), where)))
+        print("\n".join(event_text.lines(event, _alert(event), where)))
     return 0
 
 

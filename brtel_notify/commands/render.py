@@ -12,9 +12,10 @@ from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.api.client import ApiError
 from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.api.transport import Transport
-from brtel_notify.commands import common, notify
+from brtel_notify.commands import notify
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common
 from brtel_notify.delivery.delivery import NoOwner
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
@@ -164,7 +165,7 @@ def _show(capture: Capture, options: Options, form: Form) -> int:
             print("a test: proves the configuration and the API, opens nothing")
             return 0
         if form.is_page:
-            from brtel_notify.commands import render_page
+            from brtel_notify.console import render_page
 
             opens = form.opens or form.watches
             return render_page.run(capture, options, form.html, opens, form.watches)

@@ -10,11 +10,11 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify.commands import common, looking, tables
 from brtel_notify.commands.check import describe
-from brtel_notify.commands.looking import Sight
-from brtel_notify.commands.tables import Painted
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common, snapshot, tables
+from brtel_notify.console.snapshot import Sight
+from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
@@ -56,7 +56,7 @@ def run(arguments: List[str], options: Options) -> int:
     if given.watch is not None:
         return _watch(here.state_dir, given)
     try:
-        sight = looking.look(here.state_dir, time.time())
+        sight = snapshot.look(here.state_dir, time.time())
     except LaterVersion as error:
         return common.fail(str(error), common.MISCONFIGURED)
     except OSError as error:
@@ -106,7 +106,7 @@ def _watch(state_dir: str, given: argparse.Namespace) -> int:
 def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
     """The lines of one look; what stands in its way now may be gone at the next."""
     try:
-        sight = looking.look(state_dir, time.time())
+        sight = snapshot.look(state_dir, time.time())
     except (LaterVersion, OSError) as error:
         text = because(error, state_dir) if isinstance(error, OSError) else str(error)
         return [json.dumps({"error": text})] if given.json else [one_line(text)]
@@ -137,7 +137,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
     tickets = [
         {
             **entry._asdict(),
-            "open": looking.is_open(entry),
+            "open": snapshot.is_open(entry),
             "path": f"/v1/tickets/{entry.ticket_id}",
             "link": ticket_page(given.page, entry.ticket_id, entry.number) or None,
         }
@@ -199,7 +199,7 @@ def _row(entry: Entry, now: float) -> List[Any]:
 def _word(entry: Entry) -> str:
     if entry.closed_at is not None:
         return "closed"
-    if not looking.is_open(entry) and entry.recovered_at is None:
+    if not snapshot.is_open(entry) and entry.recovered_at is None:
         return "closed by hand"
     if entry.recovered_at is not None:
         return "recovered"

@@ -6,8 +6,7 @@ import os
 import time
 from typing import List
 
-from brtel_notify import selftest
-from brtel_notify.commands import common
+from brtel_notify.console import common, self_test
 from brtel_notify.options import Options
 
 
@@ -26,7 +25,7 @@ def run(arguments: List[str], options: Options) -> int:
     given = common.parse(made, arguments, options)
     if given.account and not given.open:
         made.error("--account goes with --open")
-    report = selftest.prove(options, os.environ)
+    report = self_test.prove(options, os.environ)
     if given.open and not report.code:
         _open(options, given.account, report)
     for good, text in report.lines:
@@ -39,7 +38,7 @@ def run(arguments: List[str], options: Options) -> int:
     return report.code
 
 
-def _open(options: Options, account: str, report: selftest.Report) -> None:
+def _open(options: Options, account: str, report: self_test.Report) -> None:
     from brtel_notify.api.client import ApiError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
@@ -83,5 +82,5 @@ def _open(options: Options, account: str, report: selftest.Report) -> None:
         )
         report.good(f"closed ticket {ticket.number} again")
     except ApiError as error:
-        code = selftest.UNREACHABLE if error.retry else selftest.MISCONFIGURED
+        code = self_test.UNREACHABLE if error.retry else self_test.MISCONFIGURED
         report.bad(f"api: {error}", code)

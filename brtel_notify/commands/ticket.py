@@ -11,9 +11,9 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 from brtel_notify.alert import last_reference, reference
 from brtel_notify.api.client import Client, NotFound, Ticket, parse_date
-from brtel_notify.commands import byhand, calling, common
-from brtel_notify.commands.calling import Wrong
-from brtel_notify.commands.looking import is_open
+from brtel_notify.console import common, connection, map_changes
+from brtel_notify.console.connection import Wrong
+from brtel_notify.console.snapshot import is_open
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import one_line
@@ -34,7 +34,7 @@ def run(arguments: List[str], options: Options) -> int:
     made = _parser()
     given = common.parse(made, arguments, options, intermixed=True)
     _check_words(made, given)
-    return calling.answered(lambda: _act(given, options))
+    return connection.answered(lambda: _act(given, options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -259,9 +259,9 @@ def as_html(text: str) -> str:
 
 def _act(given: argparse.Namespace, options: Options) -> int:
     if given.words and given.action in ("note", "close", "reopen"):
-        given.text = calling.text_from(given.words[0])
+        given.text = connection.text_from(given.words[0])
     place = common.place(options)
-    services = calling.services_of(options)
+    services = connection.services_of(options)
     found = find(given.ticket, services.client, _map(place.state_dir, services))
     if given.action == "show":
         return _show(found, services, given.json)
@@ -269,10 +269,10 @@ def _act(given: argparse.Namespace, options: Options) -> int:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
     getattr(Hand(found, services, given), given.action)()
-    changes = {"close": byhand.closed(services.config), "reopen": byhand.reopened}
+    changes = {"close": map_changes.closed(services.config), "reopen": map_changes.reopened}
     if given.action in changes:
         try:
-            trouble = byhand.remember(place, found.ticket.id, changes[given.action])
+            trouble = map_changes.remember(place, found.ticket.id, changes[given.action])
         except OSError as error:  # another user's state folder: what was asked for is done
             trouble = f"{error.filename or place.state_dir}: {error.strerror}"
         if trouble:

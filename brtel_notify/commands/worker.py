@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any, List
 
-from brtel_notify.commands import common
+from brtel_notify.console import common
 from brtel_notify.delivery.drain import THREADS
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.options import Options

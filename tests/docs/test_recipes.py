@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playing import CONFIG, Machine, Section, play, sections
 
-from brtel_notify import selftest
+from brtel_notify.console import self_test
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
@@ -72,7 +72,7 @@ def prove_names(machine: Machine) -> None:
     options = Options()
     options.config = str(machine.site.config_file)
     options.state_dir_option = str(machine.site.state_dir)
-    report = selftest.prove(options, {})
+    report = self_test.prove(options, {})
     assert report.code == 0, report.lines
 
 

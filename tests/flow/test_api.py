@@ -10,7 +10,7 @@ from support import Site
 
 from brtel_notify.api.client import _without_token
 from brtel_notify.commands.api import nested
-from brtel_notify.commands.calling import Wrong
+from brtel_notify.console.connection import Wrong
 
 HOST = "nagios4-host-problem"
 

@@ -15,7 +15,8 @@ import pytest
 from support import CAPTURES, Site
 
 from brtel_notify.cli import COMMANDS
-from brtel_notify.commands import event, init, install, tables
+from brtel_notify.commands import event, init, install
+from brtel_notify.console import tables
 
 HOST = "nagios4-host-problem"
 SERVICE = "nagios4-service-problem"
@@ -249,14 +250,14 @@ def test_retry_delivers_what_was_dead_and_says_how_far_it_is(site: Site) -> None
 def test_retry_delivers_whoever_reads_how_far_it_is(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from brtel_notify.commands import redrive
+    from brtel_notify.console import queue_retry
     from brtel_notify.local.log import Log
 
     def closed(*words: object, **options: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
     monkeypatch.setattr("builtins.print", closed)
-    progress = redrive._Progress(Log(), {"1"})
+    progress = queue_retry._Progress(Log(), {"1"})
     progress.say("delivered", event="1")
     assert progress.wanted == set()
 

@@ -13,8 +13,8 @@ from typing import Any, Dict, Iterator, List, Tuple
 import pytest
 from support import Site, start
 
-from brtel_notify.commands import looking
-from brtel_notify.commands.tables import Painted, clip, table, width
+from brtel_notify.console import snapshot
+from brtel_notify.console.tables import Painted, clip, table, width
 from brtel_notify.delivery.lock import DrainLock
 
 HOST = "nagios4-host-problem"
@@ -119,11 +119,11 @@ def test_the_worker_is_seen(site: Site, worker: subprocess.Popen[bytes]) -> None
 @pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="the kernel does not say")
 def test_to_look_who_delivers_takes_no_lock(site: Site) -> None:
     site.notify(HOST)
-    assert looking.holder(str(site.state_dir)) is None
+    assert snapshot.holder(str(site.state_dir)) is None
     with DrainLock(str(site.state_dir)) as taken:
         assert taken
         # This process is no brtel-notify, unless its command line happens to say so.
-        found = looking.holder(str(site.state_dir))
+        found = snapshot.holder(str(site.state_dir))
         assert found is None or found.pid == os.getpid()
 
 
@@ -207,7 +207,7 @@ def terminal_until(site: Site, mark: bytes, times: int) -> Tuple[str, int]:
 def test_no_color_is_respected_on_a_terminal(site: Site) -> None:
     script = (
         "import sys\n"
-        "from brtel_notify.commands.common import paint\n"
+        "from brtel_notify.console.common import paint\n"
         "sys.stdout.isatty = lambda: True\n"
         "print(paint('x', 'red'))\n"
     )

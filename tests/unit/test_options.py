@@ -7,8 +7,8 @@ from typing import Dict, List, Optional
 
 import pytest
 
-from brtel_notify.commands import common
 from brtel_notify.commands.notify import captured
+from brtel_notify.console import common
 from brtel_notify.options import DEFAULT_STATE_DIR, Options, UsageError, environment, split
 
 OURS = {"BRTEL_NOTIFY_STATE_DIR": "/ours"}

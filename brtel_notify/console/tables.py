@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
-from brtel_notify.commands.common import paint
+from brtel_notify.console.common import paint
 from brtel_notify.local.log import one_line
 
 #: What is between two columns.

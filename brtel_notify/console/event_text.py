@@ -7,8 +7,8 @@ import time
 from typing import Any, Dict, Iterator, List, Optional
 
 from brtel_notify.alert import Alert
-from brtel_notify.commands.common import paint
-from brtel_notify.commands.tables import width
+from brtel_notify.console.common import paint
+from brtel_notify.console.tables import width
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.log import one_line
 from brtel_notify.text import times

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, List, Optional, Set
 
-from brtel_notify.commands import common
+from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue

@@ -17,9 +17,10 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from brtel_notify.commands import common, render
+from brtel_notify.commands import render
 from brtel_notify.config.schema import find
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
 from brtel_notify.local.log import one_line

@@ -9,9 +9,9 @@ from typing import Callable
 
 from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.api.errors import ApiError, NotFound, OutOfTime, Refused
-from brtel_notify.commands import common
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common
 from brtel_notify.delivery.services import Services
 from brtel_notify.local.log import Log
 from brtel_notify.local.os_errors import because

@@ -11,8 +11,8 @@ import os
 import time
 from typing import Callable, List, Optional
 
-from brtel_notify.commands.looking import NEVER, holder, is_open
 from brtel_notify.config.schema import Config
+from brtel_notify.console.snapshot import NEVER, holder, is_open
 from brtel_notify.delivery.drain import STATE_FILE, Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.intake.queue import Queue

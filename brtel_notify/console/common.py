@@ -9,9 +9,9 @@ import sys
 import textwrap
 from typing import Any, Optional, Sequence
 
-from brtel_notify.commands.place import place
 from brtel_notify.config import schema
 from brtel_notify.config.schema import Config
+from brtel_notify.console.place import place
 from brtel_notify.local.log import FORMATS, Log
 from brtel_notify.options import Options
 

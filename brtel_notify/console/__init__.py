@@ -1,0 +1,1 @@
+"""What the commands share: parsers, tables, what is looked at, self-test."""
