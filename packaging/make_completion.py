@@ -16,8 +16,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 import reference
 from reference import Word
 
-from brtel_notify import alert, dropins
+from brtel_notify import alert
 from brtel_notify.cli import COMMANDS
+from brtel_notify.setup import drop_ins
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,16 +38,16 @@ WORDS: Dict[Tuple[Optional[str], str], Sequence[str]] = {
     ("event", "--type"): alert.KINDS,
     ("event", "--severity"): alert.SEVERITIES,
     ("init", "--language"): ("en", "fr"),
-    ("init", "--system"): (*(name for name in dropins.SYSTEMS if name != "systemd"), "none"),
+    ("init", "--system"): (*(name for name in drop_ins.SYSTEMS if name != "systemd"), "none"),
     ("install", "--file"): sorted(
-        {file for system in dropins.SYSTEMS.values() for file in (*system.files, *system.others)}
+        {file for system in drop_ins.SYSTEMS.values() for file in (*system.files, *system.others)}
     ),
     ("sandbox", "--drop"): ("before", "after", "midway"),
     ("sandbox", "--wrap"): ("bare", "data", "paged"),
 }
 #: …and the words that an argument is chosen from.
 ARGUMENTS = {
-    "install": list(dropins.SYSTEMS),
+    "install": list(drop_ins.SYSTEMS),
     "queue": ["list", "show", "retry", "drop"],
     "render": list(NOTIFICATIONS),
     "ticket": ["show", "note", "close", "reopen", "assign", "time"],

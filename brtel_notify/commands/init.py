@@ -8,21 +8,19 @@ import shlex
 import sys
 from typing import List, NamedTuple, Optional, Sequence
 
-from brtel_notify import accounts, dropins
-from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import asuser
 from brtel_notify.config import schema
 from brtel_notify.console import common
-from brtel_notify.dropins import below
-from brtel_notify.init import monitoring, newconfig
-from brtel_notify.init.answers import Answers
-from brtel_notify.init.choices import Choice, pick
-from brtel_notify.init.interview import NONE, Interview
-from brtel_notify.init.monitoring import Found
-from brtel_notify.init.newconfig import File
-from brtel_notify.init.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
+from brtel_notify.setup import as_user, drop_ins, monitoring, new_config, unix_users
+from brtel_notify.setup.answers import Answers
+from brtel_notify.setup.choices import Choice, pick
+from brtel_notify.setup.drop_ins import below
+from brtel_notify.setup.interview import NONE, Interview
+from brtel_notify.setup.monitoring import Found
+from brtel_notify.setup.new_config import File
+from brtel_notify.setup.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
+from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: A person left by Ctrl-C, or Ctrl-D.
 LEFT = 130
@@ -88,7 +86,7 @@ class _Setup:
         self.config = os.path.abspath(named or schema.SYSTEM_FILE)
         state_dir = options.state_dir(os.environ if self.root == "/" else {})
         self.state_dir = os.path.abspath(state_dir)
-        self.accounts = Accounts(self.root)
+        self.machine_users = UnixUsers(self.root)
 
     def own(self, path: str) -> str:
         """Where the machine's PATH is for this process."""
@@ -115,7 +113,7 @@ def run(arguments: List[str], options: Options) -> int:
         return common.fail(str(stop), stop.code)
     try:
         undone = _write(setup, answers, here)
-    except accounts.CannotChange as error:
+    except unix_users.CannotChange as error:
         return common.fail(str(error), NOT_WRITTEN)
     except OSError as error:
         return common.fail(because(error, setup.config), NOT_WRITTEN)
@@ -177,7 +175,7 @@ def _may_write(setup: _Setup) -> bool:
     path = setup.own(setup.config)
     if setup.given.dry_run:
         return True
-    newconfig.prove_writable(path)
+    new_config.prove_writable(path)
     if not os.path.exists(path) or setup.given.force:
         if setup.terminal.attended:
             setup.terminal.say(f"This writes {setup.config}, after the last answer. Ctrl-C leaves.")
@@ -192,7 +190,7 @@ def _may_write(setup: _Setup) -> bool:
 
 def _here(setup: _Setup) -> _Here:
     """What of this machine's monitoring opens tickets. Raises Stop, EOFError."""
-    systems = _systems(setup, monitoring.systems(setup.accounts))
+    systems = _systems(setup, monitoring.systems(setup.machine_users))
     users = _users(setup, systems)
     if not users and setup.given.group:
         text = "--group: there is nobody to share it with: --user NAME says whom the monitoring"
@@ -200,9 +198,9 @@ def _here(setup: _Setup) -> _Here:
     if not users:
         return _Here(systems, None)
     if not setup.given.user:
-        earlier = monitoring.owner_of(setup.accounts, setup.state_dir)
+        earlier = monitoring.owner_of(setup.machine_users, setup.state_dir)
         users += [earlier] if earlier else []
-    sharing = accounts.sharing(setup.accounts, users, setup.given.group or "")
+    sharing = unix_users.sharing(setup.machine_users, users, setup.given.group or "")
     return _Here(systems, sharing if _agreed(setup, sharing) else None)
 
 
@@ -243,7 +241,7 @@ def _users(setup: _Setup, systems: Sequence[Found]) -> List[str]:
     def check(text: str) -> List[str]:
         words = [word.strip() for word in text.split(",") if word.strip()]
         for user in words:
-            if setup.accounts.user(user) is None:
+            if setup.machine_users.user(user) is None:
                 raise Wrong(f"there is no user {user}")
         return words
 
@@ -274,16 +272,16 @@ def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
     Raises OSError, CannotChange.
     """
     secret = answers.secret
-    text = newconfig.text(answers)
-    files = [File(setup.config, text, newconfig.CONFIG_MODE)]
+    text = new_config.text(answers)
+    files = [File(setup.config, text, new_config.CONFIG_MODE)]
     if secret.text is not None:
-        files.insert(0, File(secret.file, f"{secret.text}\n", newconfig.SECRET_MODE))
+        files.insert(0, File(secret.file, f"{secret.text}\n", new_config.SECRET_MODE))
     if setup.given.dry_run:
         for file in files:
             print(f"would put: {file.path} (mode {file.mode:04o})")
         print(text, end="")
         return []
-    newconfig.write(
+    new_config.write(
         [file._replace(path=setup.own(file.path)) for file in files],
         lambda file: print(f"put: {file.path} (mode {file.mode:04o})", flush=True),
     )
@@ -292,8 +290,10 @@ def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
 
 def _open(setup: _Setup, secret: str, sharing: Sharing) -> List[str]:
     """Let the monitoring's users work with the files; the commands that are left to root."""
-    wanted = accounts.actions(setup.accounts, sharing, setup.state_dir, setup.config, [secret])
-    return asuser.make(setup.accounts, wanted)
+    wanted = unix_users.actions(
+        setup.machine_users, sharing, setup.state_dir, setup.config, [secret]
+    )
+    return as_user.make(setup.machine_users, wanted)
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -322,10 +322,10 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
 
 def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> int:
     """Run the test, as the monitoring's user where that can be; its exit code."""
-    user, command = here.sharing.users[0] if here.sharing else "", asuser.running()
-    if command and not undone and asuser.can_become(setup.accounts, user):
+    user, command = here.sharing.users[0] if here.sharing else "", as_user.running()
+    if command and not undone and as_user.can_become(setup.machine_users, user):
         words = [command, "--config", setup.config, "--state-dir", setup.state_dir, "test"]
-        return asuser.prove(setup.accounts, words, user)
+        return as_user.prove(setup.machine_users, words, user)
     from brtel_notify.commands import test
 
     print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
@@ -337,5 +337,5 @@ def _command(setup: _Setup) -> str:
     """How the command is called from now on."""
     words = ["brtel-notify"]
     words += ["--config", setup.config] if setup.config != schema.SYSTEM_FILE else []
-    words += ["--state-dir", setup.state_dir] if setup.state_dir != dropins.STATE_DIR else []
+    words += ["--state-dir", setup.state_dir] if setup.state_dir != drop_ins.STATE_DIR else []
     return shlex.join(words)

@@ -9,16 +9,15 @@ import shlex
 import sys
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from brtel_notify import accounts, dropins
-from brtel_notify.accounts import Accounts, Sharing
-from brtel_notify.commands import asuser
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
-from brtel_notify.dropins import SYSTEMS, Command, Place, System, below
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
+from brtel_notify.setup import as_user, drop_ins, unix_users
+from brtel_notify.setup.drop_ins import SYSTEMS, Command, Place, System, below
+from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: sysexits.h: EX_CANTCREAT, a file could not be put.
 NOT_PUT = 73
@@ -62,7 +61,7 @@ class Job(NamedTuple):
     system: System
     place: Optional[Place]
     root: str
-    accounts: Accounts
+    machine_users: UnixUsers
     sharing: Optional[Sharing]
     command: Command
     state_dir: str
@@ -91,7 +90,7 @@ def run(arguments: List[str], options: Options) -> int:
         changed = [path for path in job.targets if _is_to_be_put(job, path, given.force)]
         _put(job, changed, given.dry_run)
         undone = _change(job, given)
-    except (_Stop, dropins.Unwritable, dropins.ForeignLink, accounts.CannotChange) as error:
+    except (_Stop, drop_ins.Unwritable, drop_ins.ForeignLink, unix_users.CannotChange) as error:
         return common.fail(str(error), getattr(error, "code", NOT_PUT))
     except PermissionError as error:
         return common.fail(f"{because(error, '')}: run it as root, or see --dest", NOT_PUT)
@@ -130,8 +129,8 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
     root = os.path.abspath(given.root)
     if not os.path.isdir(root):
         raise _Stop(f"--root {given.root}: there is no such folder", common.USAGE)
-    known = Accounts(root)
-    place = dropins.find(given.system, root)
+    known = UnixUsers(root)
+    place = drop_ins.find(given.system, root)
     state_dir = options.state_dir_option and os.path.abspath(options.state_dir_option)
     config = options.config and os.path.abspath(options.config)
     job = Job(
@@ -139,10 +138,10 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
         system=system,
         place=place if not given.dest else _known_place(system, given.dest),
         root=root,
-        accounts=known,
-        sharing=_sharing(given, known, state_dir or dropins.STATE_DIR),
+        machine_users=known,
+        sharing=_sharing(given, known, state_dir or drop_ins.STATE_DIR),
         command=Command(_running(root), config or "", state_dir or ""),
-        state_dir=state_dir or dropins.STATE_DIR,
+        state_dir=state_dir or drop_ins.STATE_DIR,
         config=config or configuration.SYSTEM_FILE,
         mode=0o644 if given.file in system.others else system.mode,
         targets={},
@@ -190,16 +189,16 @@ def _target(given: argparse.Namespace, job: Job, file: str) -> str:
 
 
 def _text(job: Job, file: str) -> str:
-    text = dropins.text_of(job.system, file, job.command)
+    text = drop_ins.text_of(job.system, file, job.command)
     if job.name == "systemd" and job.sharing is not None:
         user, group, shared = job.sharing.users[0], job.sharing.group, job.sharing.shared
-        return dropins.unit(text, user, group, job.state_dir, shared)
+        return drop_ins.unit(text, user, group, job.state_dir, shared)
     return text
 
 
 def _running(root: str) -> str:
     """The path of the brtel-notify command that is running. Raises _Stop."""
-    path = asuser.running(root)
+    path = as_user.running(root)
     if path is None:
         raise _Stop("cannot tell where the command brtel-notify is: call it by its full path")
     return path
@@ -208,7 +207,7 @@ def _running(root: str) -> str:
 # --- for whom -------------------------------------------------------------------------------------
 
 
-def _sharing(given: argparse.Namespace, known: Accounts, state_dir: str) -> Optional[Sharing]:
+def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Optional[Sharing]:
     """Who works with the state folder; None where that is not known. Raises _Stop."""
     missing = [user for user in given.user or () if known.user(user) is None]
     if missing:
@@ -219,27 +218,27 @@ def _sharing(given: argparse.Namespace, known: Accounts, state_dir: str) -> Opti
         if not users and not given.print:
             raise _Stop("whom shall it run as? --user NAME says so", common.USAGE)
     elif not given.dest:
-        users = users or _users_of(dropins.find(given.system, known.root), known)
+        users = users or _users_of(drop_ins.find(given.system, known.root), known)
     if not users:
         return None
     # Whoever works with the state folder already is not locked out of it.
     users = [*users, *(_owner(known, state_dir) if given.user else _earlier(known, state_dir))]
-    return accounts.sharing(known, users, given.group or accounts.sharer(known, state_dir))
+    return unix_users.sharing(known, users, given.group or unix_users.sharer(known, state_dir))
 
 
-def _users_of(place: Optional[Place], known: Accounts) -> List[str]:
+def _users_of(place: Optional[Place], known: UnixUsers) -> List[str]:
     """Whom a system runs as: the first of its usual users that there is."""
     return [user for user in (place.users if place else ()) if known.user(user)][:1]
 
 
-def _earlier(known: Accounts, state_dir: str) -> List[str]:
+def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
     """Those who use brtel-notify here already: systems with a drop-in, the state folder's owner.
 
     A user alone means nothing: Zabbix's agent brings its server's user to every machine.
     """
     users = []
     for name, system in SYSTEMS.items():
-        place = dropins.find(name, known.root)
+        place = drop_ins.find(name, known.root)
         if place is not None:
             drop_in = os.path.join(place.folder, system.files[0])
             if os.path.exists(below(known.root, drop_in)):
@@ -247,7 +246,7 @@ def _earlier(known: Accounts, state_dir: str) -> List[str]:
     return [*users, *_owner(known, state_dir)]
 
 
-def _owner(known: Accounts, state_dir: str) -> List[str]:
+def _owner(known: UnixUsers, state_dir: str) -> List[str]:
     """The user whose the state folder is; none where it is root's, and a group's."""
     try:
         owner = os.stat(below(known.root, state_dir)).st_uid
@@ -257,9 +256,9 @@ def _owner(known: Accounts, state_dir: str) -> List[str]:
     return [name] if name else []
 
 
-def _only_one(known: Accounts) -> List[str]:
+def _only_one(known: UnixUsers) -> List[str]:
     """Whom the monitoring runs as, where the machine has only one monitoring system."""
-    users = {user for name in SYSTEMS for user in _users_of(dropins.find(name, known.root), known)}
+    users = {user for name in SYSTEMS for user in _users_of(drop_ins.find(name, known.root), known)}
     return list(users) if len(users) == 1 else []
 
 
@@ -277,11 +276,11 @@ def _print(job: Job) -> None:
 def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     """Whether PATH has to be written. Raises _Stop if somebody has changed what is there."""
     own = below(job.root, path)
-    dropins.refuse_links(own)
+    drop_ins.refuse_links(own)
     data = job.targets[path].encode()
-    there = dropins.read(own)
+    there = drop_ins.read(own)
     if there is None or there == data or force:
-        return there is None or not dropins.is_same(own, data, job.mode)
+        return there is None or not drop_ins.is_same(own, data, job.mode)
     lines = difflib.unified_diff(
         there.decode("utf-8", "replace").splitlines(),
         data.decode().splitlines(),
@@ -307,7 +306,7 @@ def _put(job: Job, changed: List[str], dry_run: bool) -> None:
             own = below(job.root, path)
             if job.place is not None:  # a folder that only zabbix_server.conf knows so far
                 os.makedirs(os.path.dirname(own), 0o755, exist_ok=True)
-            dropins.put(own, text.encode(), job.mode)
+            drop_ins.put(own, text.encode(), job.mode)
         print(f"{'would put' if dry_run else 'put'}: {path} (mode {job.mode:04o})")
 
 
@@ -318,13 +317,15 @@ def _change(job: Job, given: argparse.Namespace) -> List[str]:
     secrets = _secrets(job)
     config = below(job.root, job.config)
     # Whoever else can write the configuration must not choose which of root's files is opened.
-    owner = accounts.writer(config) if os.path.exists(config) else None
-    actions = accounts.actions(job.accounts, job.sharing, job.state_dir, job.config, secrets, owner)
+    owner = unix_users.writer(config) if os.path.exists(config) else None
+    actions = unix_users.actions(
+        job.machine_users, job.sharing, job.state_dir, job.config, secrets, owner
+    )
     if given.dry_run:
         for action in actions:
             print(f"would do: {action.text}")
         return []
-    return asuser.make(job.accounts, actions)
+    return as_user.make(job.machine_users, actions)
 
 
 def _secrets(job: Job) -> List[str]:
@@ -354,7 +355,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
         )
     steps += _STEPS[job.name](job)
     runs = has_config and not (undone or given.dry_run or given.no_test)
-    runs = runs and asuser.can_become(job.accounts, user)
+    runs = runs and as_user.can_become(job.machine_users, user)
     test = [*job.command.words, "test"]
     if not runs:
         named = [_name(job), *test[1:]]
@@ -362,12 +363,12 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
     print(common.paint("left to do:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")
-    return asuser.prove(job.accounts, test, user) if runs else 0
+    return as_user.prove(job.machine_users, test, user) if runs else 0
 
 
 def _name(job: Job) -> str:
     """How a person calls the command."""
-    return "brtel-notify" if job.command.path == dropins.COMMAND else job.command.path
+    return "brtel-notify" if job.command.path == drop_ins.COMMAND else job.command.path
 
 
 def _again(job: Job, given: argparse.Namespace) -> str:
@@ -382,7 +383,7 @@ def _restart(job: Job, also: str = "") -> str:
     services = [also] if also else []
     if job.sharing is not None and job.sharing.shared:
         for name in SYSTEMS:
-            place = dropins.find(name, job.root)
+            place = drop_ins.find(name, job.root)
             if place and place.service and set(place.users) & set(job.sharing.users):
                 services.append(place.service)
     unique = list(dict.fromkeys(services))
@@ -408,7 +409,7 @@ def _nagios_steps(job: Job) -> List[str]:
             "restart Nagios",
         ]
     main = place.main
-    macros = dropins.settings(below(job.root, main)).get("enable_environment_macros", [])
+    macros = drop_ins.settings(below(job.root, main)).get("enable_environment_macros", [])
     if naemon:
         pass
     elif not macros:
@@ -417,7 +418,7 @@ def _nagios_steps(job: Job) -> List[str]:
         steps.append(
             f"sed -i 's/^ *enable_environment_macros *=.*/enable_environment_macros=1/' {main}"
         )
-    if not dropins.includes(main, _target_of(job), job.root):
+    if not drop_ins.includes(main, _target_of(job), job.root):
         steps.append(f"echo cfg_file={_target_of(job)} >> {main}")
     steps.append(enlist)
     steps.append(f"{place.check} && {_restart(job, place.service)}")
@@ -449,7 +450,7 @@ def _zabbix_steps(job: Job) -> List[str]:
 def _librenms_steps(job: Job) -> List[str]:
     form = {"Command": job.command.path, "Configuration file": job.command.config}
     form["State folder"] = job.command.state_dir
-    usual = ("", dropins.COMMAND)
+    usual = ("", drop_ins.COMMAND)
     fields = "".join(f", {name} {value}" for name, value in form.items() if value not in usual)
     restart = _restart(job)
     steps = [f"{restart} (a running daemon has not got its new group)"] if restart else []

@@ -24,9 +24,9 @@ import yaml
 from blocks import Block, blocks
 from support import ENVIRONMENT, Site
 
-from brtel_notify import dropins
 from brtel_notify.config import schema
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.setup import drop_ins
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -145,7 +145,7 @@ class Machine:
 
     def monitor(self, system: str) -> None:
         """Have a monitoring SYSTEM (librenms, nagios, icinga, zabbix), and nothing of ours yet."""
-        place = dropins.SYSTEMS[system].places[0]
+        place = drop_ins.SYSTEMS[system].places[0]
         (self.root / place.folder.lstrip("/")).mkdir(parents=True)
         if place.main:
             main = self.root / place.main.lstrip("/")

@@ -30,12 +30,12 @@ import pytest
 
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import Config
-from brtel_notify.init import instance, newconfig
-from brtel_notify.init.answers import Answers, Filed, Owner, Secret
-from brtel_notify.init.choices import Choice, pick, shown
-from brtel_notify.init.terminal import Wrong
 from brtel_notify.sandbox.seed import EMAIL, PASSWORD
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.setup import instance, new_config
+from brtel_notify.setup.answers import Answers, Filed, Owner, Secret
+from brtel_notify.setup.choices import Choice, pick, shown
+from brtel_notify.setup.terminal import Wrong
 
 IS_ROOT = os.geteuid() == 0
 #: Seconds that a test waits for what the program says.
@@ -837,7 +837,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
     file = tmp_path / "config.yml"
     filed = Filed.under(Choice(4, name), [Choice(4, name)])
     given = answers(priority=filed, team=filed, fallback=Owner(name, name))
-    file.write_text(newconfig.text(given._replace(secret=Secret(f"/{name}", None))), "utf-8")
+    file.write_text(new_config.text(given._replace(secret=Secret(f"/{name}", None))), "utf-8")
     found = configuration.load(str(file), {})
     assert (found.ticket.priority, found.ticket.team) == (name, name)
     assert (found.customer.fallback, found.api.token_file) == (name, f"/{name}")
@@ -862,7 +862,7 @@ def answers(**changed: Any) -> Answers:
 def test_what_is_commented_out_can_be_put_in_force(tmp_path: Path) -> None:
     """Every example is one that the program takes, and every default the one it has."""
     file = tmp_path / "config.yml"
-    text = newconfig.text(answers())
+    text = new_config.text(answers())
     file.write_text(text)
     before = configuration.load(str(file), {})
 
@@ -885,15 +885,16 @@ def test_nobody_can_be_the_fallback(box: Box) -> None:
 
 
 def test_it_is_proved_as_the_monitorings_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    from brtel_notify.commands import asuser, init
+    from brtel_notify.commands import init
     from brtel_notify.options import Options
+    from brtel_notify.setup import as_user
 
     proved: List[Tuple[List[str], str]] = []
     setup: Any = SimpleNamespace(accounts=None, config="/c.yml", state_dir="/s")
     here: Any = SimpleNamespace(sharing=SimpleNamespace(users=("nagios",)))
-    monkeypatch.setattr(asuser, "running", lambda: "/usr/bin/brtel-notify")
-    monkeypatch.setattr(asuser, "can_become", lambda known, user: True)
-    monkeypatch.setattr(asuser, "prove", lambda known, test, user: proved.append((test, user)))
+    monkeypatch.setattr(as_user, "running", lambda: "/usr/bin/brtel-notify")
+    monkeypatch.setattr(as_user, "can_become", lambda known, user: True)
+    monkeypatch.setattr(as_user, "prove", lambda known, test, user: proved.append((test, user)))
     init._test(setup, Options(), here, [])
     words = ["/usr/bin/brtel-notify", "--config", "/c.yml", "--state-dir", "/s", "test"]
     assert proved == [(words, "nagios")]

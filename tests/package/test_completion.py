@@ -19,8 +19,8 @@ from support import Site
 
 from brtel_notify.cli import COMMANDS
 from brtel_notify.commands import ticket
-from brtel_notify.dropins import SYSTEMS
 from brtel_notify.intake.capture import ENVIRONMENT
+from brtel_notify.setup.drop_ins import SYSTEMS
 
 EVERY_COMMAND = [*ENVIRONMENT, *COMMANDS]
 

@@ -24,7 +24,7 @@ from brtel_notify.api.client import (
     checked_url,
 )
 from brtel_notify.config.values import is_loopback
-from brtel_notify.init.terminal import MISCONFIGURED, UNREACHABLE, Stop, Wrong
+from brtel_notify.setup.terminal import MISCONFIGURED, UNREACHABLE, Stop, Wrong
 
 #: Paths that are tried at most to find the API.
 MOST_PATHS = 5

@@ -6,8 +6,8 @@ import re
 from typing import List, NamedTuple, Sequence
 
 from brtel_notify.config.values import nearest
-from brtel_notify.init.terminal import Wrong
 from brtel_notify.local.log import one_line
+from brtel_notify.setup.terminal import Wrong
 
 #: How many names a message repeats.
 MOST_NAMES = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence, Union
 
-from brtel_notify.init.choices import Choice
+from brtel_notify.setup.choices import Choice
 
 #: What BlueRockTEL calls something, or its id.
 NameOrId = Union[str, int]

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from typing import List, Optional, Sequence
 
-from brtel_notify import dropins
-from brtel_notify.accounts import Accounts, Action
 from brtel_notify.console import common
+from brtel_notify.setup import drop_ins
+from brtel_notify.setup.unix_users import Action, UnixUsers
 
 #: sysexits.h: EX_CANTCREAT.
 _CANNOT_RUN = 73
@@ -19,19 +19,19 @@ _CANNOT_RUN = 73
 
 def running(root: str = "/") -> Optional[str]:
     """The path of the brtel-notify command that is running; None where it is called otherwise."""
-    if root != "/" and os.path.exists(dropins.below(root, dropins.COMMAND)):
-        return dropins.COMMAND
+    if root != "/" and os.path.exists(drop_ins.below(root, drop_ins.COMMAND)):
+        return drop_ins.COMMAND
     beside = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
     for candidate in (sys.argv[0], beside):
         found = shutil.which(candidate) if os.path.basename(candidate) == "brtel-notify" else None
         if found:
             path = os.path.abspath(found)
-            usual = os.path.exists(dropins.COMMAND) and os.path.samefile(dropins.COMMAND, path)
-            return dropins.COMMAND if usual else path
+            usual = os.path.exists(drop_ins.COMMAND) and os.path.samefile(drop_ins.COMMAND, path)
+            return drop_ins.COMMAND if usual else path
     return None
 
 
-def make(known: Accounts, actions: Sequence[Action]) -> List[str]:
+def make(known: UnixUsers, actions: Sequence[Action]) -> List[str]:
     """Make the changes; the commands of those that are left to root. Raises CannotChange, OSError.
 
     What comes after one that is left may need it, a group that is not there yet: it is left, too.
@@ -47,13 +47,13 @@ def make(known: Accounts, actions: Sequence[Action]) -> List[str]:
     return undone
 
 
-def can_become(known: Accounts, user: str) -> bool:
+def can_become(known: UnixUsers, user: str) -> bool:
     """Whether this process can do on this machine what the monitoring's USER will do."""
     ids = known.user(user)
     return known.root == "/" and ids is not None and os.geteuid() in (0, ids[0])
 
 
-def prove(known: Accounts, test: List[str], user: str) -> int:
+def prove(known: UnixUsers, test: List[str], user: str) -> int:
     """Run the command line TEST as the monitoring's USER; its exit code."""
     ids = known.user(user)
     assert ids is not None  # noqa: S101 - the users in a Sharing are known

@@ -16,7 +16,7 @@ import subprocess
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from brtel_notify.config.schema import SYSTEM_FILE
-from brtel_notify.dropins import below
+from brtel_notify.setup.drop_ins import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"
@@ -24,7 +24,7 @@ GROUP = "brtel-notify"
 _PRIVATE = re.compile(r"cache/[a-z]+-[0-9]+")
 
 
-class Accounts:
+class UnixUsers:
     """The users and groups of the machine; with another root, those in its etc/passwd and group."""
 
     def __init__(self, root: str = "/") -> None:
@@ -113,28 +113,28 @@ class Action(NamedTuple):
     on_accounts: bool = False
 
 
-def sharing(accounts: Accounts, users: Sequence[str], group: str = "") -> Sharing:
+def sharing(machine_users: UnixUsers, users: Sequence[str], group: str = "") -> Sharing:
     """How USERS, at least one, work together; GROUP is the wanted one, if any."""
     unique = tuple(dict.fromkeys(users))
     if group or len(unique) > 1:
         return Sharing(unique, group or GROUP, True)
-    ids = accounts.user(unique[0])
-    return Sharing(unique, accounts.group_name(ids[1]) if ids else unique[0], False)
+    ids = machine_users.user(unique[0])
+    return Sharing(unique, machine_users.group_name(ids[1]) if ids else unique[0], False)
 
 
-def sharer(accounts: Accounts, state_dir: str) -> str:
+def sharer(machine_users: UnixUsers, state_dir: str) -> str:
     """The group that shares the state folder already; empty where none does, or it has no name."""
     try:
-        status = os.stat(below(accounts.root, state_dir))
+        status = os.stat(below(machine_users.root, state_dir))
     except OSError:
         return ""
-    name = accounts.group_name(status.st_gid)
+    name = machine_users.group_name(status.st_gid)
     by_group = stat.S_IMODE(status.st_mode) & 0o070 == 0o070 and status.st_gid != 0
-    return name if by_group and accounts.group(name) is not None else ""
+    return name if by_group and machine_users.group(name) is not None else ""
 
 
 def actions(
-    accounts: Accounts,
+    machine_users: UnixUsers,
     wanted: Sharing,
     state_dir: str,
     config: str,
@@ -146,25 +146,25 @@ def actions(
     The paths are the machine's own. What is right already is left out. With an OWNER, secrets that
     belong to anybody else are not opened: somebody else than the administrator has named them.
     """
-    found = [*_membership(accounts, wanted), *_state_folder(accounts, wanted, state_dir)]
+    found = [*_membership(machine_users, wanted), *_state_folder(machine_users, wanted, state_dir)]
     for path in dict.fromkeys((config, *secrets)):
         whose = owner if path != config else None
-        found += _readable(accounts, wanted, path, path in secrets, whose)
+        found += _readable(machine_users, wanted, path, path in secrets, whose)
     return found
 
 
-def newcomers(accounts: Accounts, wanted: Sharing) -> List[str]:
+def newcomers(machine_users: UnixUsers, wanted: Sharing) -> List[str]:
     """The users whose running daemons do not have the group yet."""
     if not wanted.shared:
         return []
-    return [user for user in wanted.users if not accounts.is_member(user, wanted.group)]
+    return [user for user in wanted.users if not machine_users.is_member(user, wanted.group)]
 
 
-def _membership(accounts: Accounts, wanted: Sharing) -> List[Action]:
+def _membership(machine_users: UnixUsers, wanted: Sharing) -> List[Action]:
     found = []
-    if wanted.shared and accounts.group(wanted.group) is None:
+    if wanted.shared and machine_users.group(wanted.group) is None:
         found.append(_command("groupadd", "--system", wanted.group))
-    for user in newcomers(accounts, wanted):
+    for user in newcomers(machine_users, wanted):
         found.append(_command("usermod", "-aG", wanted.group, user))
     return found
 
@@ -178,15 +178,15 @@ def _command(*words: str) -> Action:
     return Action(" ".join(words), perform, on_accounts=True)
 
 
-def _state_folder(accounts: Accounts, wanted: Sharing, state_dir: str) -> List[Action]:
-    path = below(accounts.root, state_dir)
+def _state_folder(machine_users: UnixUsers, wanted: Sharing, state_dir: str) -> List[Action]:
+    path = below(machine_users.root, state_dir)
     owner = "root" if wanted.shared else wanted.users[0]
     mode = 0o2770 if wanted.shared else 0o700
     try:
         status: Optional[os.stat_result] = os.stat(path)
     except FileNotFoundError:
         status = None
-    if status is not None and _fits(accounts, wanted, status):
+    if status is not None and _fits(machine_users, wanted, status):
         return []
     text = f"install -d -o {owner} -g {wanted.group} -m {mode:04o} {state_dir}"
     if status is not None and wanted.shared:
@@ -197,23 +197,23 @@ def _state_folder(accounts: Accounts, wanted: Sharing, state_dir: str) -> List[A
 
     def perform() -> None:
         os.makedirs(path, 0o700, exist_ok=True)
-        _hand_over(os.path.realpath(path), *_ids(accounts, owner, wanted.group), wanted.shared)
+        _hand_over(os.path.realpath(path), *_ids(machine_users, owner, wanted.group), wanted.shared)
 
     return [Action(text, perform)]
 
 
-def _fits(accounts: Accounts, wanted: Sharing, status: os.stat_result) -> bool:
+def _fits(machine_users: UnixUsers, wanted: Sharing, status: os.stat_result) -> bool:
     """Whether a state folder is as it should be: then its contents are, too."""
     if wanted.shared:
-        return stat.S_IMODE(status.st_mode) == 0o2770 and status.st_gid == accounts.group(
+        return stat.S_IMODE(status.st_mode) == 0o2770 and status.st_gid == machine_users.group(
             wanted.group
         )
-    ids = accounts.user(wanted.users[0])
+    ids = machine_users.user(wanted.users[0])
     return ids is not None and status.st_uid == ids[0] and status.st_mode & 0o707 == 0o700
 
 
-def _ids(accounts: Accounts, user: str, group: str) -> Tuple[int, int]:
-    ids, gid = accounts.user(user), accounts.group(group)
+def _ids(machine_users: UnixUsers, user: str, group: str) -> Tuple[int, int]:
+    ids, gid = machine_users.user(user), machine_users.group(group)
     if user == "root":
         ids = (0, 0)
     if ids is None or gid is None:
@@ -257,22 +257,22 @@ def _hand_over_file(name: str, folder: int, uid: int, gid: int, mode: int) -> No
 
 
 def _readable(
-    accounts: Accounts, wanted: Sharing, path: str, is_secret: bool, owner: Optional[int]
+    machine_users: UnixUsers, wanted: Sharing, path: str, is_secret: bool, owner: Optional[int]
 ) -> List[Action]:
     """Let the users read a file, if it is there and they cannot; others never read a secret."""
-    own = below(accounts.root, path)
+    own = below(machine_users.root, path)
     try:
         status = os.lstat(own)
     except OSError:
         return []
-    found = _passable(accounts, wanted, os.path.dirname(path))
+    found = _passable(machine_users, wanted, os.path.dirname(path))
     mode = stat.S_IMODE(status.st_mode)
-    ids = accounts.user(wanted.users[0])
+    ids = machine_users.user(wanted.users[0])
     owns = not wanted.shared and ids is not None and status.st_uid == ids[0] and mode & 0o400
-    by_group = status.st_gid == accounts.group(wanted.group) and mode & 0o040
+    by_group = status.st_gid == machine_users.group(wanted.group) and mode & 0o040
     if (owns or by_group or mode & 0o004) and not (is_secret and mode & 0o007):
         return found
-    return [*found, _open_to_group(accounts, wanted.group, path, 0o640, owner)]
+    return [*found, _open_to_group(machine_users, wanted.group, path, 0o640, owner)]
 
 
 def writer(path: str) -> Optional[int]:
@@ -285,32 +285,32 @@ def writer(path: str) -> Optional[int]:
     return None if roots else next((each.st_uid for each in places if each.st_uid), -1)
 
 
-def _passable(accounts: Accounts, wanted: Sharing, folder: str) -> List[Action]:
+def _passable(machine_users: UnixUsers, wanted: Sharing, folder: str) -> List[Action]:
     """Let the users into /etc/brtel-notify; no other folder is ours to open."""
     if folder != os.path.dirname(SYSTEM_FILE):
         return []
     try:
-        status = os.lstat(below(accounts.root, folder))
+        status = os.lstat(below(machine_users.root, folder))
     except OSError:
         return []
-    ids = accounts.user(wanted.users[0])
+    ids = machine_users.user(wanted.users[0])
     owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
-    by_group = status.st_gid == accounts.group(wanted.group) and status.st_mode & 0o010
+    by_group = status.st_gid == machine_users.group(wanted.group) and status.st_mode & 0o010
     if owns or by_group or status.st_mode & 0o001:
         return []
-    return [_open_to_group(accounts, wanted.group, folder, 0o750)]
+    return [_open_to_group(machine_users, wanted.group, folder, 0o750)]
 
 
 def _open_to_group(
-    accounts: Accounts, group: str, path: str, mode: int, owner: Optional[int] = None
+    machine_users: UnixUsers, group: str, path: str, mode: int, owner: Optional[int] = None
 ) -> Action:
     text = f"chgrp {group} {path} && chmod {mode:04o} {path}"
 
     def perform() -> None:
-        gid = accounts.group(group)
+        gid = machine_users.group(group)
         if gid is None:
             raise CannotChange(f"there is no group {group}")
-        own = below(accounts.root, path)
+        own = below(machine_users.root, path)
         try:
             descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:

@@ -7,12 +7,12 @@ import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
-from brtel_notify.init import choices, instance
-from brtel_notify.init.answers import Answers, Filed, Owner
-from brtel_notify.init.choices import Choice
-from brtel_notify.init.instance import Lists, Way
-from brtel_notify.init.signin import SignIn
-from brtel_notify.init.terminal import MISCONFIGURED, Question, Stop, Terminal, Wrong
+from brtel_notify.setup import choices, instance
+from brtel_notify.setup.answers import Answers, Filed, Owner
+from brtel_notify.setup.choices import Choice
+from brtel_notify.setup.instance import Lists, Way
+from brtel_notify.setup.sign_in import SignIn
+from brtel_notify.setup.terminal import MISCONFIGURED, Question, Stop, Terminal, Wrong
 
 LANGUAGES = ("en", "fr")
 NONE = "none"

@@ -10,13 +10,13 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 
 import yaml
 
-from brtel_notify import dropins
-from brtel_notify.init.answers import Answers, Filed
-from brtel_notify.init.terminal import NOT_WRITTEN, Stop
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
+from brtel_notify.setup import drop_ins
+from brtel_notify.setup.answers import Answers, Filed
+from brtel_notify.setup.terminal import NOT_WRITTEN, Stop
 
-#: The configuration is for its group too: :mod:`brtel_notify.accounts` says which that is.
+#: The configuration is for its group too: :mod:`brtel_notify.setup.unix_users` says which that is.
 CONFIG_MODE = 0o640
 SECRET_MODE = 0o600
 #: The column of the comments.
@@ -151,7 +151,7 @@ def scalar(value: Any) -> str:
 
 def prove_writable(path: str) -> None:
     """Raise Stop if PATH cannot be written: better now than after the last answer."""
-    for link in dropins.links_to(path):
+    for link in drop_ins.links_to(path):
         if link == os.path.abspath(path):
             raise Stop(f"{path}: is a symbolic link: name the file itself", NOT_WRITTEN)
         if os.lstat(link).st_uid not in (0, os.geteuid()):
@@ -177,7 +177,7 @@ def write(files: Sequence[File], done: Callable[[File], None]) -> None:
     with _undisturbed():
         for file in files:
             _make_folders(os.path.dirname(file.path))
-            dropins.put(file.path, file.text.encode("utf-8"), file.mode)
+            drop_ins.put(file.path, file.text.encode("utf-8"), file.mode)
             done(file)
 
 

@@ -10,11 +10,11 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 
 from brtel_notify.api import credentials
 from brtel_notify.api.client import Client, Credentials, CredentialsError
-from brtel_notify.dropins import below
-from brtel_notify.init import instance, newconfig
-from brtel_notify.init.answers import Secret
-from brtel_notify.init.instance import Lists, TypedLogin
-from brtel_notify.init.terminal import (
+from brtel_notify.setup import instance, new_config
+from brtel_notify.setup.answers import Secret
+from brtel_notify.setup.drop_ins import below
+from brtel_notify.setup.instance import Lists, TypedLogin
+from brtel_notify.setup.terminal import (
     MISCONFIGURED,
     NOT_WRITTEN,
     UNREACHABLE,
@@ -186,7 +186,7 @@ class SignIn:
         """Raises Stop if FILE cannot be written, or nobody AGREED to replace what is in it."""
         own = below(self.root, file)
         if not self.given.dry_run:
-            newconfig.prove_writable(own)
+            new_config.prove_writable(own)
         if agreed or self.given.force or not self._exists(file) or _holds(own, secret):
             return
         if not (self.terminal.attended and self.terminal.agrees(f"Replace {file}?", default=False)):

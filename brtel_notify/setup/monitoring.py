@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import List, NamedTuple, Optional
 
-from brtel_notify import dropins
-from brtel_notify.accounts import Accounts
+from brtel_notify.setup import drop_ins
+from brtel_notify.setup.unix_users import UnixUsers
 
-#: What people call the systems of :data:`brtel_notify.dropins.SYSTEMS`.
+#: What people call the systems of :data:`brtel_notify.setup.drop_ins.SYSTEMS`.
 TITLES = {"librenms": "LibreNMS", "nagios": "Nagios", "icinga": "Icinga 2", "zabbix": "Zabbix"}
 
 
@@ -23,22 +23,22 @@ class Found(NamedTuple):
         return f"{self.title} (runs as {self.user})" if self.user else self.title
 
 
-def systems(accounts: Accounts) -> List[Found]:
+def systems(machine_users: UnixUsers) -> List[Found]:
     """The monitoring systems that are installed."""
     found = []
     for name, title in TITLES.items():
-        place = dropins.find(name, accounts.root)
+        place = drop_ins.find(name, machine_users.root)
         if place is not None:
             shown = "Naemon" if place.service == "naemon" else title
-            user = next((user for user in place.users if accounts.user(user)), "")
+            user = next((user for user in place.users if machine_users.user(user)), "")
             found.append(Found(name, shown, user))
     return found
 
 
-def owner_of(accounts: Accounts, state_dir: str) -> Optional[str]:
+def owner_of(machine_users: UnixUsers, state_dir: str) -> Optional[str]:
     """The user whose state folder there is already, unless it is root's."""
     try:
-        owner = os.stat(dropins.below(accounts.root, state_dir)).st_uid
+        owner = os.stat(drop_ins.below(machine_users.root, state_dir)).st_uid
     except OSError:
         return None
-    return accounts.name_of(owner) if owner else None
+    return machine_users.name_of(owner) if owner else None

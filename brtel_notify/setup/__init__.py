@@ -1,0 +1,1 @@
+"""A machine made ready: init's questions, the drop-ins, whom monitoring systems run as."""
