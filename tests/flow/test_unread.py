@@ -228,8 +228,9 @@ def test_a_worker_whose_fifo_nobody_reads_for_a_while(site: Site) -> None:
 #: Runs a command whose syslog is not the machine's.
 WITH_SYSLOG = """\
 import sys
-from brtel_notify import cli, logtargets
-logtargets.SOCKET = sys.argv.pop(1)
+from brtel_notify import cli
+from brtel_notify.local import log_targets
+log_targets.SOCKET = sys.argv.pop(1)
 cli.entry()
 """
 

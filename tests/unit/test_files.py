@@ -314,7 +314,7 @@ def test_full_disk_of_a_real_process(folder: Path) -> None:
     """The kernel refuses, not a fake: RLIMIT_FSIZE binds root too."""
     script = """
 import resource, signal, sys
-from brtel_notify import files
+from brtel_notify.local import files
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 files.write_whole(sys.argv[1], b'old\\n')
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

@@ -19,7 +19,7 @@ from brtel_notify.local import files
 
 HOLDER = """
 import sys
-from brtel_notify.lock import DrainLock
+from brtel_notify.delivery.lock import DrainLock
 with DrainLock(sys.argv[1]) as taken:
     print(taken, flush=True)
     sys.stdin.read()

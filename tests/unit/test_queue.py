@@ -168,8 +168,8 @@ def test_several_processes_at_once_lose_nothing_and_keep_each_ones_order(
 ) -> None:
     script = """
 import sys
-from brtel_notify.capture import Capture
-from brtel_notify.queue import Queue
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.queue import Queue
 for number in range(100):
     print(Queue(sys.argv[1]).add(Capture("event", {}, [], "", 1.0)).id)
 """
