@@ -6,9 +6,9 @@ import gc
 import os
 import sys
 
-from brtel_notify.intake.capture import ENVIRONMENT
 from brtel_notify.local.log import complain, patient, trace
 from brtel_notify.options import UsageError, split
+from brtel_notify.sources.registry import NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,29 +39,6 @@ COMMANDS = {
 
 #: The commands for people that can show what they would do, and do nothing.
 REHEARSABLE = ("init", "install", "ticket", "api", "render")
-
-HELP = f"""\
-usage: brtel-notify [--config FILE] [--state-dir DIR] [-v] COMMAND ...
-
-Turns a monitoring alert into exactly one BlueRockTEL ticket.
-
-notification commands (what the monitoring systems call; --dry-run shows, and sends nothing):
-  nagios                          captures NAGIOS_* and ICINGA_* variables [--var NAME=VALUE]
-  icinga                          the same for Icinga 2's ICINGA_* variables
-  zabbix SENDTO SUBJECT MESSAGE   a Zabbix alert script's three arguments
-  librenms                        LibreNMS's alert data, JSON on stdin
-  event                           any other program: --host, --state, --output ...
-
-commands for people:
-{chr(10).join(f"  {name:<10}{text}" for name, text in COMMANDS.items())}
-
-example:
-  brtel-notify event --host acme.3cx.fr --state DOWN --output "no answer to ping"
-
-brtel-notify COMMAND --help says more. Exit codes: 0 delivered, ignored or queued; 2 wrong command
-line; 65 not understood or refused (kept in dead/); 70 unforeseen; 75 not stored; 78 configuration.
-"""
-
 
 #: So many more objects may come into being than went before Python looks for garbage. What a
 #: notification imports makes tens of thousands of them, and none is garbage.
@@ -102,7 +79,7 @@ def _open_streams() -> None:
 
 def _is_notification(words: List[str]) -> bool:
     try:
-        return split(words)[1][:1] in [[name] for name in ENVIRONMENT]
+        return split(words)[1][:1] in [[name] for name in NAMES]
     except UsageError:
         return False
 
@@ -133,12 +110,12 @@ def _run(words: List[str]) -> int:
     if not rest:
         raise UsageError("no command given")
     command, *arguments = rest
-    if command in ENVIRONMENT:
+    if command in NAMES:
         from brtel_notify.commands import notify
 
         return notify.run(command, arguments, options)
     if command in ("-h", "--help", "help"):
-        sys.stdout.write(HELP)
+        sys.stdout.write(_help())
         return 0
     if command == "--version":
         from brtel_notify import __version__
@@ -158,5 +135,29 @@ def _run(words: List[str]) -> int:
 def _nearest(word: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(word, [*COMMANDS, *ENVIRONMENT], 1)
+    close = get_close_matches(word, [*COMMANDS, *NAMES], 1)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _help() -> str:
+    from brtel_notify.sources.registry import sources
+
+    notifications = "".join(
+        f"  {f'{source.name} {source.takes[0]}':<32}{source.takes[1]}\n" for source in sources()
+    )
+    others = "".join(f"  {name:<10}{text}\n" for name, text in COMMANDS.items())
+    return f"""\
+usage: brtel-notify [--config FILE] [--state-dir DIR] [-v] COMMAND ...
+
+Turns a monitoring alert into exactly one BlueRockTEL ticket.
+
+notification commands (what the monitoring systems call; --dry-run shows, and sends nothing):
+{notifications}
+commands for people:
+{others}
+example:
+  brtel-notify event --host acme.3cx.fr --state DOWN --output "no answer to ping"
+
+brtel-notify COMMAND --help says more. Exit codes: 0 delivered, ignored or queued; 2 wrong command
+line; 65 not understood or refused (kept in dead/); 70 unforeseen; 75 not stored; 78 configuration.
+"""

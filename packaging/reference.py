@@ -37,9 +37,9 @@ from brtel_notify import cli  # noqa: E402
 from brtel_notify.config import schema, values  # noqa: E402
 from brtel_notify.config.schema import Config, Option, Section, options_of  # noqa: E402
 from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
-from brtel_notify.console import common  # noqa: E402
-from brtel_notify.intake.capture import ENVIRONMENT  # noqa: E402
+from brtel_notify.local import command_line  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
+from brtel_notify.sources import registry  # noqa: E402
 
 # --- the configuration ----------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ def global_options() -> List[Word]:
 
 def _with_globals() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    common.add_globals(parser)
+    command_line.add_globals(parser)
     return parser
 
 
@@ -285,7 +285,7 @@ def _global_names() -> Set[str]:
 
 def commands() -> List[Command]:
     """Every command: the notification commands, then those for people."""
-    return [command(name) for name in (*ENVIRONMENT, *cli.COMMANDS)]
+    return [command(name) for name in (*registry.NAMES, *cli.COMMANDS)]
 
 
 def command(name: str) -> Command:
@@ -311,7 +311,7 @@ def _help(name: str) -> Tuple[Optional[argparse.ArgumentParser], str]:
                 argparse.ArgumentParser, "print_help", lambda self, file=None: asked.append(self)
             )
         )
-        if name in ENVIRONMENT:
+        if name in registry.NAMES:
             from brtel_notify.commands import notify
 
             notify.run(name, ["--help"], Options())

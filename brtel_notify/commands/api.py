@@ -12,6 +12,7 @@ from brtel_notify.api.client import Client, RawAnswer
 from brtel_notify.api.records import WrongShape, next_page, parse_list
 from brtel_notify.console import common, connection
 from brtel_notify.console.connection import Wrong
+from brtel_notify.local import command_line
 from brtel_notify.options import Options
 
 #: Pages that --paginate fetches at most.
@@ -26,12 +27,12 @@ Fields = List[Tuple[str, Any]]
 
 def run(arguments: List[str], options: Options) -> int:
     """Make one call; 0 if its answer is a success."""
-    given = common.parse(_parser(), arguments, options, intermixed=True)
+    given = command_line.parse(_parser(), arguments, options, intermixed=True)
     return connection.answered(lambda: _call(given, options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = common.parser(
+    made = command_line.parser(
         "api",
         "Makes any API call with the configured credential and prints its JSON.\n"
         "PATH is below api.url, such as /v1/tickets. Fields go into the query of a GET,\n"

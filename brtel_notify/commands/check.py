@@ -23,7 +23,7 @@ from brtel_notify.console import common, snapshot
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
-from brtel_notify.local import files
+from brtel_notify.local import command_line, files
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
 from brtel_notify.text import times
@@ -93,7 +93,7 @@ def run(arguments: List[str], options: Options) -> int:
     """Look, print one line; the exit code of a monitoring plugin."""
     made = _parser()
     try:
-        given = common.parse(made, arguments, options)
+        given = command_line.parse(made, arguments, options)
     except SystemExit as leaving:
         if not leaving.code:  # --help
             return UNKNOWN
@@ -107,7 +107,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 
 def _parser() -> ArgumentParser:
-    made = common.parser(
+    made = command_line.parser(
         "check",
         "A monitoring plugin that watches brtel-notify itself: one line, performance\n"
         "data; exits 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from brtel_notify.console import common
-from brtel_notify.local import interpreter
+from brtel_notify.local import command_line, interpreter
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.text import plaintext
@@ -149,14 +149,14 @@ STORIES = (
 
 def run(arguments: List[str], options: Options) -> int:
     """Play the stories; 0 only if every ticket ended as it should."""
-    made = common.parser(
+    made = command_line.parser(
         "demo",
         "Plays captured notifications of Nagios, Icinga 2, Zabbix and LibreNMS through the real"
         " commands, on a sandbox of its own, and tells what became of each ticket.",
         "brtel-notify demo --language fr",
     )
     made.add_argument("--language", choices=("en", "fr"), default="en", help="of the tickets")
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     if find_spec("flask") is None:
         return common.fail("the demo needs Flask: pip install 'brtel-notify[sandbox]'", 70)
     scratch = tempfile.TemporaryDirectory(prefix="brtel-notify-demo-")

@@ -11,6 +11,7 @@ from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common, tables
 from brtel_notify.delivery.services import Services
+from brtel_notify.local import command_line
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.tickets.names import LISTS
@@ -26,14 +27,14 @@ _TITLES = {
 
 def run(arguments: List[str], options: Options) -> int:
     """Show the names that the configuration may use."""
-    made = common.parser(
+    made = command_line.parser(
         "discover",
         "The priorities, categories, sub-categories, teams and statuses of your instance:"
         " the names and ids that config.yml may use.",
         "brtel-notify discover --json",
     )
     made.add_argument("--json", action="store_true", help="for programs")
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     try:
         config = common.load_config(options)
         state_dir = options.state_dir(os.environ)

@@ -7,13 +7,14 @@ from typing import List
 from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
+from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 
 
 def run(arguments: List[str], options: Options) -> int:
     """Drain the queue; 0 unless the configuration is wrong or something unforeseen happened."""
-    made = common.parser(
+    made = command_line.parser(
         "flush",
         "Delivers the events that are due; for a timer, or by hand after an outage.",
         "brtel-notify flush --force",
@@ -22,7 +23,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument(
         "--budget", type=float, metavar="SECONDS", help="stop after this time (default: when done)"
     )
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     here = common.place(options)
     drain = Drain(here, budget=given.budget, force=given.force)
     try:

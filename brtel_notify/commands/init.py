@@ -10,6 +10,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify.config import schema
 from brtel_notify.console import common
+from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.setup import as_user, drop_ins, monitoring, new_config, unix_users
@@ -95,7 +96,7 @@ class _Setup:
 
 def run(arguments: List[str], options: Options) -> int:
     """Ask, write, test; the exit code."""
-    given = common.parse(parser(), arguments, options)
+    given = command_line.parse(parser(), arguments, options)
     given.dry_run = given.dry_run or options.dry_run
     setup = _Setup(given, options)
     try:
@@ -122,7 +123,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    made = common.parser("init", _ABOUT, _EXAMPLE, _SCREEN)
+    made = command_line.parser("init", _ABOUT, _EXAMPLE, _SCREEN)
     add = made.add_argument_group("answers").add_argument
     add("--url", metavar="ADDRESS", help="where BlueRockTEL is: acme.bluerocktel.net")
     add("--token-file", metavar="FILE", help="the file that holds the API token; -: stdin does")

@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
+from brtel_notify.local import command_line
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
@@ -80,7 +81,7 @@ class _Stop(Exception):
 
 def run(arguments: List[str], options: Options) -> int:
     """Put, or print, the drop-in of one system; the exit code."""
-    given = common.parse(parser(), arguments, options, intermixed=True)
+    given = command_line.parse(parser(), arguments, options, intermixed=True)
     given.dry_run = given.dry_run or options.dry_run
     try:
         job = _job(given, options)
@@ -101,7 +102,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    made = common.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
+    made = command_line.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
     made.add_argument("system", choices=list(SYSTEMS), help=", ".join(SYSTEMS), metavar="SYSTEM")
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")

@@ -15,6 +15,7 @@ from brtel_notify import __version__
 from brtel_notify.alert import SEVERITIES
 from brtel_notify.console import common, snapshot
 from brtel_notify.console.snapshot import Sight
+from brtel_notify.local import command_line
 from brtel_notify.local.files import refuse_devices, write_all
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
@@ -32,7 +33,7 @@ Metric = Tuple[str, str, List[Tuple[Labels, float]]]
 
 def run(arguments: List[str], options: Options) -> int:
     """Print the metrics, or put them into a file."""
-    made = common.parser(
+    made = command_line.parser(
         "metrics",
         "Metrics in Prometheus's text format, for node_exporter's textfile collector.",
         "brtel-notify metrics -o /var/lib/prometheus/node-exporter/brtel.prom",
@@ -41,7 +42,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument(
         *("-o", "--output"), metavar="FILE", help="replace FILE in one step, mode 0644"
     )
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     state_dir = options.state_dir(os.environ)
     now = time.time()
     try:

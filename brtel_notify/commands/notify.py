@@ -10,41 +10,20 @@ import os
 import sys
 import time
 
-from brtel_notify.intake.capture import (
-    Capture,
-    is_secret,
-    own_environment,
-    text_of,
-    without_secrets,
-)
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import complain, tell
-from brtel_notify.options import Options, UsageError
+from brtel_notify.options import Options
+from brtel_notify.sources import registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Optional
+    from typing import List, Optional
 
     from brtel_notify.intake.queue import Event
 
 #: sysexits.h: EX_SOFTWARE, EX_TEMPFAIL.
 UNFORESEEN = 70
 NOT_STORED = 75
-
-#: Bytes of stdin that are kept; no monitoring system sends a thousandth of it.
-LONGEST_INPUT = 64 * 1024 * 1024
-
-_MACROS_HELP = """\
-usage: brtel-notify {source} [--var NAME=VALUE]... [--dry-run]
-
-Captures {variables} variables of the environment as one notification.
---var adds a variable, or overrides one.
-{hint}
-
-example (a notification made by hand):
-  brtel-notify {source} --var NOTIFICATIONTYPE=PROBLEM --var HOSTSTATE=DOWN \\
-      --var HOSTNAME=acme.3cx.fr --var HOSTOUTPUT="no answer to ping"
-"""
 
 _GLOBALS = """\
 
@@ -53,51 +32,19 @@ global options:
   --dry-run   show what would be sent, and send nothing
 """
 
-_HELP = {
-    "nagios": _MACROS_HELP.format(
-        source="nagios",
-        variables="NAGIOS_* and ICINGA_*",
-        hint="Nagios sets the rest when enable_environment_macros=1.",
-    ),
-    "icinga": _MACROS_HELP.format(
-        source="icinga",
-        variables="ICINGA_*",
-        hint="Icinga 2 sets the rest from the NotificationCommand's env.",
-    ),
-    "zabbix": """\
-usage: brtel-notify zabbix [--var NAME=VALUE]... SENDTO SUBJECT MESSAGE
 
-A Zabbix alert script's three arguments: {ALERT.SENDTO} {ALERT.SUBJECT}
-{ALERT.MESSAGE}. The message has one "NAME: value" a line, as the media type
-has it that `brtel-notify install zabbix` names.
-
-example:
-  brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
-      'HOST.HOST: acme.3cx.fr' 'TRIGGER.ID: 7' 'EVENT.NAME: SIP trunk down')"
-""",
-    "librenms": """\
-usage: brtel-notify librenms [--var NAME=VALUE]...
-
-Reads LibreNMS's alert data, one JSON object, from stdin, as its transport
-passes it.
-
-example:
-  brtel-notify librenms < alert.json
-""",
-}
-
-
-def run(source: str, arguments: List[str], options: Options) -> int:
-    """Capture one notification of SOURCE and deliver it; the exit code (DESIGN section 2)."""
-    if source in _HELP and _asks_for_help(source, arguments):
-        sys.stdout.write(_HELP[source] + _GLOBALS)
+def run(name: str, arguments: List[str], options: Options) -> int:
+    """Capture one notification of the source NAME, deliver it; the exit code (DESIGN section 2)."""
+    source = registry.source(name)
+    if source.asks_for_help(arguments):
+        sys.stdout.write(source.help + _GLOBALS)
         sys.stdout.flush()  # here, where a full disk is an error
         return 0
-    capture = captured(source, arguments, options)
+    capture = source.capture(arguments, options)
     if options.dry_run:
-        from brtel_notify.commands import render
+        from brtel_notify.console import preview
 
-        shown = render.show(capture, options)
+        shown = preview.show(capture, options)
         sys.stdout.flush()  # as above: a person wants to see it
         return shown
     state_dir = options.state_dir(os.environ)
@@ -113,7 +60,7 @@ def run(source: str, arguments: List[str], options: Options) -> int:
         )
         return NOT_STORED
     try:
-        if _may_be_test(capture):
+        if source.may_be_test(capture):
             code = _answer_test(event, queue, options)
             if code is not None:
                 return code
@@ -127,89 +74,10 @@ def run(source: str, arguments: List[str], options: Options) -> int:
         return UNFORESEEN
 
 
-def _asks_for_help(source: str, arguments: List[str]) -> bool:
-    # What Zabbix passes are its user's words, whatever they look like.
-    words = arguments[:1] if source == "zabbix" else arguments
-    return "--help" in words or "-h" in words
-
-
-def captured(source: str, arguments: List[str], options: Options) -> Capture:
-    """What this process was given, raw, but for what can only be a secret. Raises UsageError."""
-    stdin = ""
-    if source == "event":
-        from brtel_notify.commands import event as event_command
-
-        argv, stdin = event_command.take(arguments, options)
-    else:
-        argv = _TAKE[source](list(arguments), options)
-        if source == "librenms":
-            stdin = read_stdin()
-    env = own_environment(source, os.environ)
-    return without_secrets(Capture(source, env, argv, stdin, time.time()))
-
-
-def read_stdin() -> str:
-    """All of stdin."""
-    return text_of(sys.stdin.buffer.read(LONGEST_INPUT))
-
-
-def _take_vars(words: List[str], options: Options) -> List[str]:
-    """Only ``--var``, and global options, may follow."""
-    taken = []
-    while words:
-        if options.take(words):
-            continue
-        name, equals, value = words.pop(0).partition("=")
-        if name != "--var":
-            raise UsageError(f"unknown argument '{name}'")
-        if not equals:
-            if not words:
-                raise UsageError("--var needs NAME=VALUE")
-            value = words.pop(0)
-        if "=" not in value:
-            raise UsageError(
-                "--var needs NAME=VALUE" + ("" if is_secret(value) else f", not '{value}'")
-            )
-        taken += ["--var", value]
-    return taken
-
-
-def _take_zabbix(words: List[str], options: Options) -> List[str]:
-    """Three arguments, whatever they look like; options may stand before them."""
-    if words[-4:-3] == ["--"]:
-        del words[-4]
-    if len(words) < 3:
-        raise UsageError(
-            f"zabbix takes three arguments, not {len(words)}: the media type's script parameters"
-            " are {ALERT.SENDTO}, {ALERT.SUBJECT} and {ALERT.MESSAGE}"
-        )
-    return _take_vars(words[:-3], options) + words[-3:]
-
-
-_TAKE: Dict[str, Callable[[List[str], Options], List[str]]] = {
-    "nagios": _take_vars,
-    "icinga": _take_vars,
-    "librenms": _take_vars,
-    "zabbix": _take_zabbix,
-}
-
-
-def _may_be_test(capture: Capture) -> bool:
-    """Whether it is worth parsing the capture here, to see if it is a test."""
-    if capture.source == "librenms":
-        return '"000"' in capture.stdin
-    if capture.source == "zabbix":  # the texts of its Test button are in the user's language
-        return "EVENT." not in capture.argv[-1] or "test" in capture.argv[-2].lower()
-    if capture.source == "event":
-        return any("test" in word.lower() for word in (*capture.argv, capture.stdin))
-    return False
-
-
 def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     """Answer a test truly, here and now; None when it is none."""
     from brtel_notify.alert import TEST, Unintelligible
     from brtel_notify.console import self_test
-    from brtel_notify.sources import registry
 
     try:
         alert = registry.parse(event.capture)

@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Optional
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.console import common, event_text, queue_retry, tables
 from brtel_notify.console.tables import Painted
-from brtel_notify.intake.capture import without_secrets
 from brtel_notify.intake.queue import Damaged, Event, Queue
+from brtel_notify.local import command_line
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, UsageError
@@ -26,7 +26,7 @@ SHORTEST_ID = 6
 
 def run(arguments: List[str], options: Options) -> int:
     """One of list, show, retry, drop."""
-    made = common.parser(
+    made = command_line.parser(
         "queue",
         "Events that wait to be delivered, and dead ones, which were refused for good:\n"
         "list them, show one in full, retry (put back and deliver now), or drop.",
@@ -45,7 +45,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--later", action="store_true", help="retry: put back, and no more")
     made.add_argument("--yes", action="store_true", help="drop without asking")
     made.add_argument("--json", action="store_true", help="for programs (list, show)")
-    given = common.parse(made, arguments, options, intermixed=True)
+    given = command_line.parse(made, arguments, options, intermixed=True)
     place = common.place(options)
     queue = Queue(place.state_dir)
     try:
@@ -170,7 +170,7 @@ def _found(queue: Queue, event_id: str) -> Event:
         raise LookupError(str(error)) from None
     if event is None:
         raise LookupError(f"{event_id}: is not there any more")
-    event.capture = without_secrets(event.capture)  # an older version left nothing out
+    event.capture = registry.without_secrets(event.capture)  # an older version left nothing out
     return event
 
 

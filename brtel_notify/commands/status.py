@@ -16,12 +16,13 @@ from brtel_notify.console import common, snapshot, tables
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.local import command_line
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.sources.links import ticket_page
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
+from brtel_notify.tickets.pages import ticket_page
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0
@@ -32,7 +33,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW, _CLEAR_ALL = "\x1b[H", "\x1b[K", "\x1b[J", "\x
 
 def run(arguments: List[str], options: Options) -> int:
     """Show the open tickets, once or again and again."""
-    made = common.parser(
+    made = command_line.parser(
         "status",
         "The open tickets of this machine's alerts, what waits, and who delivers.",
         "brtel-notify status --watch",
@@ -48,7 +49,7 @@ def run(arguments: List[str], options: Options) -> int:
         metavar="SECONDS",
         help=f"look again every so many seconds ({EVERY:g}), until Ctrl-C",
     )
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     given.page = _page(options)
     here = common.place(options)
     if not os.path.isdir(here.state_dir):

@@ -7,12 +7,13 @@ import time
 from typing import List
 
 from brtel_notify.console import common, self_test
+from brtel_notify.local import command_line
 from brtel_notify.options import Options
 
 
 def run(arguments: List[str], options: Options) -> int:
     """Prove configuration, credentials and names; with --open, open and close a real ticket."""
-    made = common.parser(
+    made = command_line.parser(
         "test",
         "Proves the configuration, the credentials and every name in it against the API."
         " Opens no ticket, unless told to.",
@@ -22,7 +23,7 @@ def run(arguments: List[str], options: Options) -> int:
         "--open", action="store_true", help="also open a ticket on the fallback customer, close it"
     )
     made.add_argument("--account", metavar="CL…", help="with --open: on this customer instead")
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     if given.account and not given.open:
         made.error("--account goes with --open")
     report = self_test.prove(options, os.environ)

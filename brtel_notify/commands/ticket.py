@@ -16,13 +16,14 @@ from brtel_notify.console.connection import Wrong
 from brtel_notify.console.snapshot import is_open
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.services import Services
+from brtel_notify.local import command_line
 from brtel_notify.local.log import one_line
 from brtel_notify.options import Options
-from brtel_notify.sources.links import ticket_page
 from brtel_notify.text import markup, times
 from brtel_notify.text.plaintext import as_text
 from brtel_notify.text.templates import BODY_BYTES
 from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.pages import ticket_page
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
 #: What assign takes for: nobody.
@@ -32,13 +33,13 @@ NOBODY = ("nobody", "-")
 def run(arguments: List[str], options: Options) -> int:
     """Do one thing to one ticket."""
     made = _parser()
-    given = common.parse(made, arguments, options, intermixed=True)
+    given = command_line.parse(made, arguments, options, intermixed=True)
     _check_words(made, given)
     return connection.answered(lambda: _act(given, options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = common.parser(
+    made = command_line.parser(
         "ticket",
         "One ticket, by its id, number (A7KZ2F), reference (BN-...) or alert's key:\n"
         "  show           the ticket and its replies (also without a word)\n"

@@ -8,12 +8,13 @@ from typing import Any, List
 from brtel_notify.console import common
 from brtel_notify.delivery.drain import THREADS
 from brtel_notify.delivery.worker import Worker
+from brtel_notify.local import command_line
 from brtel_notify.options import Options
 
 
 def run(arguments: List[str], options: Options) -> int:
     """Drain until SIGTERM or Ctrl-C."""
-    made = common.parser(
+    made = command_line.parser(
         "worker",
         "Delivers events as they come, until told to stop; for a service manager. Notification"
         " commands then only store their event, which takes milliseconds.",
@@ -22,7 +23,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument(
         "--threads", type=int, default=THREADS, metavar="N", help="tickets side by side (default 4)"
     )
-    given = common.parse(made, arguments, options)
+    given = command_line.parse(made, arguments, options)
     if given.threads < 1:
         made.error("--threads must be at least 1")
     worker = Worker(common.place(options), given.threads)

@@ -14,6 +14,8 @@ from brtel_notify.config import values
 from brtel_notify.config.values import Reader, Tree
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.sources import registry
+from brtel_notify.sources.source import Source
 
 ENVIRONMENT_VARIABLE = "BRTEL_NOTIFY_CONFIG"
 SYSTEM_FILE = "/etc/brtel-notify/config.yml"
@@ -336,38 +338,30 @@ class Lifecycle(Section):
     )
 
 
-class Source(Section):
-    """One monitoring system."""
-
-    url: Optional[str] = option(
-        None,
-        values.page,
-        "The address of its web pages, as a browser has it before the path of any one page."
-        " `null`: no link.",
-    )
-
-
-class IcingaSource(Section):
-    """Icinga 2, whose pages are Icinga Web's."""
-
-    url: Optional[str] = option(
-        None, values.page, "The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."
-    )
-    module: str = choice(
-        "icingadb",
-        ("icingadb", "monitoring"),
-        "The module of Icinga Web that shows hosts and services. `icingadb`: Icinga DB Web;"
-        " `monitoring`: the older one.",
-    )
-
-
 class Sources(Section):
     """The monitoring systems that alerts come from, so that tickets link to their pages."""
 
-    nagios: Source = option(Source(), section(Source), "Nagios, Naemon.")
-    icinga: IcingaSource = option(IcingaSource(), section(IcingaSource), "Icinga 2.")
-    zabbix: Source = option(Source(), section(Source), "Zabbix.")
-    librenms: Source = option(Source(), section(Source), "LibreNMS.")
+    def of(self, name: str) -> Dict[str, str]:
+        """The options of the source NAME that are set; none of one that has no pages."""
+        pages = getattr(self, name, None)
+        return {key: value for key, value in vars(pages).items() if value} if pages else {}
+
+
+def _section_of(source: Source) -> Option:
+    """The keys that SOURCE has for its pages, as a Section of its own."""
+    keys = {
+        name: choice(str(item.default), item.choices, item.description)
+        if item.choices
+        else option(item.default, values.page, item.description)
+        for name, item in source.page_options.items()
+    }
+    kind = type(source.product, (Section,), {"__doc__": type(source).__doc__, **keys})
+    return Option(kind(), section(kind), source.products)
+
+
+for _source in registry.sources():
+    if _source.page_options:
+        setattr(Sources, _source.name, _section_of(_source))
 
 
 class Config(Section):

@@ -194,11 +194,12 @@ class Services:
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
         """The context of templates and rules. ``url`` is the way back, if the site has one."""
-        from brtel_notify.sources.links import link
+        from brtel_notify.sources import registry
         from brtel_notify.text.context import context_of
 
         context = context_of(alert, self.clock(), self.config.timezone, customer)
-        context["url"] = link(alert, self.config) or alert.url
+        page = registry.page(alert, self.config.sources.of(alert.source))
+        context["url"] = page or alert.url
         return context
 
     def settings(self, alert: Alert) -> Settings:

@@ -2,181 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any, Dict, Iterable, Iterator, Mapping, NoReturn, Optional, Sequence, Tuple
+from brtel_notify.sources.source import Source
 
-from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
-from brtel_notify.intake.capture import Capture
-from brtel_notify.local.cleaning import printable, shown
-from brtel_notify.sources import fields, macros
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Tuple
 
-_WORDS: Mapping[str, Iterable[str]] = {
-    "critical": (
-        *("critical", "crit", "error", "err", "major", "high", "disaster", "fatal", "alert"),
-        *("emergency", "emerg", "severe", "urgent", "down", "unreachable", "failed", "failure"),
-    ),
-    "warning": ("warning", "warn", "minor", "average", "medium", "degraded"),
-    "info": ("info", "information", "informational", "notice", "low", "debug"),
-    "ok": fields.WELL,
-}
-#: Severity and state words, in lower case, that other programs use; any other is "unknown".
-SEVERITIES: Mapping[str, str] = {
-    word: severity for severity, words in _WORDS.items() for word in words
-}
-
-_TEXTS = {
-    "host": "the host that the alert is about; needed, except for a test",
-    "service": "the service on that host, if it is about one",
-    "state": "the state in the program's own word: DOWN, OK…",
-    "severity": "critical, warning, info or ok, or another usual word for it",
-    "output": "what the check says, in a line or two",
-    "long-output": "whatever more it says",
-    "key": "what failed, where host and service do not say it: each key is a ticket of its own",
-    "author": "who acknowledged or commented",
-    "comment": "what they said",
-    "since": "when the state began: seconds since 1970, or 2026-11-21T18:37:29Z",
-    "url": "a web page about the alert",
-    "address": "the host's address",
-    "title": "a headline",
-}
+    from brtel_notify.alert import Alert
+    from brtel_notify.intake.capture import Capture
+    from brtel_notify.options import Options
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of ``brtel-notify event`` on PARSER, for the command line and for parse."""
-    for flag, about in _TEXTS.items():
-        parser.add_argument(f"--{flag}", metavar="TEXT", help=about)
-    parser.add_argument(
-        "--kind",
-        "--type",
-        metavar="KIND",
-        help=f"{', '.join(KINDS)}, or a Nagios notification type; "
-        "without it, what state and severity say",
-    )
-    parser.add_argument(
-        "--var",
-        metavar="NAME=VALUE",
-        type=_pair,
-        action="append",
-        default=[],
-        help="a variable of your own, vars.NAME in the configuration; may be repeated",
-    )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        help="read all that from a JSON object with these names ('vars' an object); - is stdin; "
-        "a flag given as well wins",
-    )
+class Event(Source):
+    """Whatever has no drop-in."""
+
+    name = "event"
+    product = "brtel-notify event"
+    takes = ("", "any other program: --host, --state, --output ...")
+    about = "capture an alert of any other program"
+    has_drop_in = False
+
+    def asks_for_help(self, arguments: List[str]) -> bool:
+        """Its parser answers."""
+        return False
+
+    def take(self, words: List[str], options: Options) -> Tuple[List[str], str]:
+        """The flags as given, checked, and the text of ``--json``."""
+        from brtel_notify.sources import event_flags
+
+        return event_flags.take(words, options)
+
+    def may_be_test(self, capture: Capture) -> bool:
+        """A test is called one, in the flags or in the JSON."""
+        return any("test" in word.lower() for word in (*capture.argv, capture.stdin))
+
+    def parse(self, capture: Capture) -> Alert:
+        """See event_flags.py."""
+        from brtel_notify.sources import event_flags
+
+        return event_flags.parse(capture)
 
 
-def parse(capture: Capture) -> Alert:
-    """The alert that flags, or with ``--json`` the JSON text in the capture's stdin, describe.
-
-    Raises Unintelligible for flags that argparse refuses, malformed JSON, no host, or no word on
-    whether this is a problem or a recovery. A ``since`` that cannot be read is left out.
-    """
-    flags = vars(_arguments(capture.argv))
-    data = {} if flags["json"] is None else fields.json_object(capture.stdin, "the JSON given")
-    given = _given(data, flags)
-    host = fields.name(given.get("host", ""))
-    kind, action = _kind(given)
-    if not host and kind != TEST:
-        raise Unintelligible('no host: give --host NAME (or "host" in the JSON object)')
-    since = given.get("since", "")
-    added = data.get("vars")
-    return fields.alert(
-        capture,
-        kind,
-        host or "test",
-        variables=fields.variables(
-            [(key, fields.scalar(value)) for key, value in added.items()]
-            if isinstance(added, dict)
-            else [],
-            given,
-            dict(flags["var"]),
-        ),
-        severity=_severity(kind, given),
-        state=given.get("state", "") or given.get("severity", ""),
-        action=action,
-        address=given.get("address", ""),
-        service=given.get("service", ""),
-        check=given.get("key", ""),
-        title=given.get("title", ""),
-        output=given.get("output", ""),
-        long_output=given.get("long_output", ""),
-        since=_since(since),
-        author=given.get("author", ""),
-        comment=given.get("comment", ""),
-        urls=(given.get("url", ""),),
-    )
-
-
-def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
-    """What of the FLAGS was not understood, where the alert is good without it; a line each."""
-    severity, since = flags["severity"] or "", flags["since"] or ""
-    if severity.strip().lower() not in (*SEVERITIES, "unknown", ""):
-        known = "critical, warning, info and ok are"
-        yield f"--severity {shown(severity)} is no severity ({known}): --state decides, or unknown"
-    if since.strip() and _since(since) is None:
-        form = "seconds since 1970, or 2026-11-21T18:37:29Z"
-        yield f"--since {shown(since)} is no time ({form}): it is left out"
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that neither prints nor exits."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Unintelligible(f"brtel-notify event: {printable(message, 200)}")
-
-
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="brtel-notify event", add_help=False)
-    add_arguments(parser)
-    return parser.parse_args(argv)
-
-
-def _pair(text: str) -> Tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise argparse.ArgumentTypeError("it is NAME=VALUE")
-    return name, value
-
-
-def _given(data: Mapping[str, Any], flags: Mapping[str, Any]) -> Dict[str, str]:
-    """All that was said, by name; a flag wins over the JSON object."""
-    given: Dict[str, str] = {}
-    for name, value in data.items():
-        if name != "vars":
-            given["long_output" if name == "long-output" else name] = fields.scalar(value)
-    given.setdefault("kind", given.get("type", ""))
-    for name, value in flags.items():
-        if name not in ("var", "json") and value is not None:
-            given[name] = value
-    return given
-
-
-def _kind(given: Mapping[str, str]) -> Tuple[str, str]:
-    """The kind and the action, by their own word or by what state and severity say."""
-    word = given.get("kind", "").strip()
-    if word.lower() in KINDS:
-        return word.lower(), ""
-    if word.upper() in macros.TYPES:
-        return macros.TYPES[word.upper()]
-    if word:
-        raise Unintelligible(f"unknown kind {shown(word)}: it is one of {', '.join(KINDS)}")
-    # The severity may be that of the check, whatever its state: so the state decides.
-    said = given.get("state", "").strip() or given.get("severity", "").strip()
-    if not said:
-        raise Unintelligible("no kind, state or severity: give one, such as --severity critical")
-    return (RECOVERY if said.lower() in fields.WELL else PROBLEM), ""
-
-
-def _since(text: str) -> Optional[float]:
-    return fields.epoch(text) or fields.date_and_time(text)
-
-
-def _severity(kind: str, given: Mapping[str, str]) -> str:
-    if kind == RECOVERY:
-        return "ok"
-    words = (given.get(name, "").strip().lower() for name in ("severity", "state"))
-    severity = next((SEVERITIES[word] for word in words if word in SEVERITIES), "unknown")
-    return "unknown" if kind == PROBLEM and severity == "ok" else severity
+SOURCE = Event()

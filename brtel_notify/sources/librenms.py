@@ -1,123 +1,96 @@
-"""LibreNMS: the alert data of a transport, a JSON object on stdin.
-
-What the fields mean is read from LibreNMS's own source (LibreNMS/Alert/RunAlerts.php).
-"""
+"""LibreNMS: the alert data of a transport, a JSON object on stdin."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from brtel_notify.intake import withheld
+from brtel_notify.sources.source import WEB_PAGES, Source, is_number, read_stdin, var_flags
 
-from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
-from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.withheld import named
-from brtel_notify.local.cleaning import clean, shown
-from brtel_notify.sources import fields
-from brtel_notify.sources.html_text import html_to_text
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Mapping, Tuple
 
-#: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
-STATES: Mapping[str, Tuple[str, str]] = {
-    "0": (RECOVERY, ""),
-    "1": (PROBLEM, ""),
-    "2": (ACKNOWLEDGEMENT, ""),
-    "3": (PROBLEM, "worse"),
-    "4": (PROBLEM, "better"),
-    "5": (PROBLEM, "changed"),
-}
+    from brtel_notify.alert import Alert
+    from brtel_notify.intake.capture import Capture
+    from brtel_notify.options import Options
 
-_MARKUP_LENGTH = 500_000  # of a message, before it is read as HTML
+#: Levels of lists in ``faults`` and ``diff``; it has three.
+_DEPTH = 8
 
 
-def parse(capture: Capture) -> Alert:
-    """The alert that LibreNMS's alert data mean; ``--var NAME=VALUE`` overrides what they hold.
+class LibreNMS(Source):
+    """LibreNMS, by the transport Bluerocktel.php."""
 
-    Raises Unintelligible for malformed JSON, or without a host or a known state.
-    """
-    flags, _ = fields.var_flags(capture.argv)
-    data = fields.json_object(capture.stdin, "LibreNMS's alert data on stdin")
-    own = {key: text for key, text in _scalars(data) if text.strip()}
-    host = fields.name(own.get("hostname", "") or own.get("sysName", "") or own.get("display", ""))
-    if not host:
-        raise Unintelligible("no 'hostname' in LibreNMS's alert data: is it sent by our transport?")
-    kind, action = _kind(own)
-    recovered = kind == RECOVERY
-    severity = own.get("severity", "")
-    output = html_to_text(own.get("msg", "")[:_MARKUP_LENGTH])
-    return fields.alert(
-        capture,
-        kind,
-        host,
-        variables=fields.variables(_added(data, own, kind), own, flags),
-        severity="ok" if recovered else _severity(severity),
-        state="ok" if recovered else severity,
-        action=action,
-        address=own.get("ip", ""),
-        service=own.get("name", "") or own.get("rule_id", ""),
-        title=own.get("title", ""),
-        output=output,
-        long_output=_faults(data.get("faults"), output),
-        since=fields.date_and_time(own.get("timestamp", "")),
-        comment=own.get("alert_notes", "") if kind == ACKNOWLEDGEMENT else "",
-        urls=(own.get("url", ""),),
-    )
+    name = "librenms"
+    product = "LibreNMS"
+    products = "LibreNMS."
+    thing: Mapping[str, str] = {"en": "Rule", "fr": "Règle"}
+    takes = ("", "LibreNMS's alert data, JSON on stdin")
+    about = "capture one alert of LibreNMS, JSON on stdin"
+    help = """\
+usage: brtel-notify librenms [--var NAME=VALUE]...
 
+Reads LibreNMS's alert data, one JSON object, from stdin, as its transport
+passes it.
 
-def _scalars(data: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
-    """The fields that are plain values; ``vars`` is not LibreNMS's but the transport's."""
-    for key, value in data.items():
-        if key != "vars" and not isinstance(value, (dict, list)):
-            yield key, fields.scalar(value)
+example:
+  brtel-notify librenms < alert.json
+"""
+    page_options = {"url": WEB_PAGES}
 
+    def take(self, words: List[str], options: Options) -> Tuple[List[str], str]:
+        """Flags, and the JSON on stdin."""
+        return var_flags(words, options), read_stdin()
 
-def _kind(own: Mapping[str, str]) -> Tuple[str, str]:
-    if _is_test(own):
-        return TEST, ""
-    state = own.get("state", "")
-    if state.strip() not in STATES:
-        said = f"unknown 'state' {shown(state)}" if state else "no 'state'"
-        raise Unintelligible(f"{said} in LibreNMS's alert data: it is 0 to {max(STATES)}")
-    return STATES[state.strip()]
+    def stdin_without_secrets(self, stdin: str) -> str:
+        """LibreNMS passes whole rows of its database, passwords among them."""
+        return withheld.from_json(stdin, FILTERS, ROWS)
+
+    def may_be_test(self, capture: Capture) -> bool:
+        """Its button Test transport passes ids of 000."""
+        return '"000"' in capture.stdin
+
+    def parse(self, capture: Capture) -> Alert:
+        """See librenms_alert.py."""
+        from brtel_notify.sources import librenms_alert
+
+        return librenms_alert.parse(capture)
+
+    def page(self, options: Mapping[str, str], alert: Alert) -> str:
+        """The device's page (LibreNMS/Util/Url.php, deviceUrl)."""
+        device = alert.vars["device_id"]
+        return f"{options['url']}/device/{device}" if is_number(device) else ""
 
 
-def _is_test(own: Mapping[str, str]) -> bool:
-    """Whether the button "Test transport" was pressed; LibreNMS of 2023 gave it fewer numbers."""
-    required = own.get("id") == own.get("uid") == "000"
-    return required and all(own.get(number, "000") == "000" for number in ("alert_id", "rule_id"))
+def _rows(value: Any) -> Any:
+    """Rows of the database, of which only ``string`` is for people."""
+    if isinstance(value, (dict, list)):
+        return _strings(value, _DEPTH)
+    return value if value in (None, False, True) else None
 
 
-def _severity(word: str) -> str:
-    """Ours for LibreNMS's. A rule of severity ``ok`` that fires is not all well."""
-    word = word.strip().lower()
-    return word if word in ("critical", "warning") else "unknown"
+def _strings(value: Any, depth: int) -> Any:
+    """VALUE with nothing in it but lists, objects, and texts by the name ``string``."""
+    if not depth:
+        return None
+    if isinstance(value, list):
+        return [_strings(item, depth - 1) for item in value if isinstance(item, (dict, list))]
+    return {
+        name: item if name == "string" else _strings(item, depth - 1)
+        for name, item in value.items()
+        if isinstance(item, str if name == "string" else (dict, list))
+    }
 
 
-def _added(data: Mapping[str, Any], own: Mapping[str, str], kind: str) -> Iterator[Tuple[str, str]]:
-    """Lines ``NAME: value`` of the device's notes, then the settings of the transport.
-
-    A test is of the transport, and of no device: LibreNMS just takes the first it has.
-    """
-    notes = "" if kind == TEST else own.get("notes", "")
-    for line in notes.splitlines():
-        name, value = named(line)
-        if name:
-            yield name, value
-    settings = data.get("vars")
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield key, fields.scalar(value)
+def _notes(value: Any) -> Any:
+    """The notes of a device, whose lines ``NAME: value`` are variables."""
+    if not isinstance(value, str) or not withheld.may_name_a_secret(value):
+        return value
+    lines = value.splitlines(keepends=True)
+    return "".join(line for line in lines if not withheld.is_secret(withheld.named(line)[0]))
 
 
-def _faults(faults: Any, output: str) -> str:
-    """What each fault says (its ``string``), a line each, unless OUTPUT says it already."""
-    rows = list(faults.values()) if isinstance(faults, dict) else faults
-    lines: List[str] = []
-    length = 0
-    seen: Dict[str, None] = {}
-    for row in rows if isinstance(rows, list) else ():
-        text = clean(fields.scalar(row.get("string")), 2_000) if isinstance(row, dict) else ""
-        if text and text not in seen and text not in output[: fields.OUTPUT_LENGTH]:
-            seen[text] = None
-            lines.append(text)
-            length += len(text) + 1
-        if length > fields.LONG_OUTPUT_LENGTH:
-            break
-    return "\n".join(lines)
+#: The fields that are rows of the database.
+ROWS = ("faults", "diff")
+FILTERS: withheld.Filters = {"faults": _rows, "diff": _rows, "notes": _notes}
+
+SOURCE = LibreNMS()

@@ -1,32 +1,67 @@
-"""One module a monitoring system: a raw capture becomes an Alert.
-
-Every module here is pure: no file, no network, no clock, nothing of the environment but what the
-capture holds. (Times that name no zone are the server's own, hence the process's time zone.)
-"""
+"""The monitoring systems that there are. Another one is a module of its name, and its name here."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Callable, cast
+from importlib import import_module
 
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.intake.capture import Capture
-from brtel_notify.local.cleaning import shown
 
-SOURCES = ("nagios", "icinga", "zabbix", "librenms", "event")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Mapping
+
+    from brtel_notify.intake.capture import Capture
+    from brtel_notify.sources.source import Source
+
+NAMES = ("nagios", "icinga", "zabbix", "librenms", "event")
+
+
+def source(name: str) -> Source:
+    """What is to be said of the system NAME; it is one of NAMES.
+
+    Imported by name, so that a notification of one does not wait for the others.
+    """
+    found: Source = import_module(f"brtel_notify.sources.{name}").SOURCE
+    return found
+
+
+def sources() -> List[Source]:
+    """All of them."""
+    return [source(name) for name in NAMES]
 
 
 def parse(capture: Capture) -> Alert:
     """The alert that CAPTURE means.
 
-    Raises Unintelligible, with one printable line, when it means none: no host, no or an unknown
-    notification type, malformed JSON, or a source that is none of SOURCES.
+    A pure function: no file, no network, no clock, nothing of the environment but what the capture
+    holds. (Times that name no zone are the server's own, hence the process's time zone.) Raises
+    Unintelligible, with one printable line, when it means none: no host, no or an unknown
+    notification type, malformed JSON, or a source that is none of NAMES.
     """
-    if capture.source not in SOURCES:
+    if capture.source not in NAMES:
+        from brtel_notify.local.cleaning import shown
+
         raise Unintelligible(
-            f"unknown source {shown(capture.source)}: it is one of {', '.join(SOURCES)}"
+            f"unknown source {shown(capture.source)}: it is one of {', '.join(NAMES)}"
         )
-    # Imported by name, so that a Nagios notification does not wait for the other sources.
-    module = importlib.import_module(f"brtel_notify.sources.{capture.source}")
-    parse_source = cast(Callable[[Capture], Alert], module.parse)
-    return parse_source(capture)
+    return source(capture.source).parse(capture)
+
+
+def without_secrets(capture: Capture) -> Capture:
+    """A CAPTURE from elsewhere without what can only be a secret, whatever it says it is."""
+    known = capture.source if capture.source in NAMES else "event"
+    return source(known).without_secrets(capture)
+
+
+def page(alert: Alert, options: Mapping[str, str]) -> str:
+    """The page of ALERT in the system it comes from; OPTIONS are ``sources.NAME``'s.
+
+    Empty where they give no address, the alert does not say enough, or the address would be too
+    long for a browser. What an alert itself brings (``notes_url``, ``{TRIGGER.URL}``) is typically
+    a runbook, and stays in ``alert.url``.
+    """
+    from brtel_notify.local.cleaning import web_url
+
+    if not options.get("url"):
+        return ""
+    return web_url(source(alert.source).page(options, alert))

@@ -31,6 +31,8 @@ from markupsafe import Markup
 from brtel_notify.alert import without_references
 from brtel_notify.local import shipped
 from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.sources import registry
+from brtel_notify.sources.source import Source
 from brtel_notify.text import markup, times
 
 #: MySQL's TEXT holds 65,535 bytes; the rest is room for what the server may add (api-notes).
@@ -74,19 +76,6 @@ _FOOTERS = {
 }
 
 
-#: What each source is called.
-PRODUCTS = {
-    "nagios": "Nagios",
-    "icinga": "Icinga",
-    "zabbix": "Zabbix",
-    "librenms": "LibreNMS",
-    "event": "brtel-notify event",
-}
-#: What it calls that which fails on a host.
-_THINGS = {
-    "en": {"zabbix": "Trigger", "librenms": "Rule"},
-    "fr": {"zabbix": "Déclencheur", "librenms": "Règle"},
-}
 #: How the customer was found (customer.py), in words for whoever wonders why it is this one.
 _FOUND = {
     "en": {
@@ -151,8 +140,8 @@ class Renderer:
             date=lambda value: times.for_people(_number(value), self.zone),
             span=lambda value: times.span(_number(value) or 0.0),
             clip=_clip,
-            product=lambda value: PRODUCTS.get(value, "brtel-notify"),
-            thing=lambda value: _THINGS[self.language].get(value, "Service"),
+            product=lambda name: _source(name).product or "brtel-notify",
+            thing=lambda name: _source(name).thing.get(self.language, "Service"),
             found=lambda value: _FOUND[self.language].get(value, value),
             french=_french,
             upfirst=_upfirst,
@@ -266,6 +255,10 @@ def _number(value: Any) -> Optional[float]:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _source(name: str) -> Source:
+    return registry.source(name) if name in registry.NAMES else Source()
 
 
 def _lines(value: Any) -> Markup:

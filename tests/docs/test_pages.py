@@ -20,7 +20,7 @@ import pytest
 from playing import CHECKOUT, CONFIG, DOCS, Machine, Section, play, sections
 
 from brtel_notify.delivery.lock import DrainLock
-from brtel_notify.intake.capture import is_secret
+from brtel_notify.intake.withheld import is_secret
 from brtel_notify.sandbox.testing import SandboxProcess
 
 PAGES = ("README", "quick-start", "recipes", "operations", "security")
@@ -478,11 +478,11 @@ def test_no_link_leads_nowhere(page: str) -> None:
 @pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_every_command_that_is_named_exists(page: str) -> None:
     from brtel_notify.cli import COMMANDS
-    from brtel_notify.intake.capture import ENVIRONMENT
+    from brtel_notify.sources.registry import NAMES
 
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     for word in re.findall(r"(?:^|`|sudo )brtel-notify ([a-z]+)\b", text, re.MULTILINE):
-        assert word in {*COMMANDS, *ENVIRONMENT}, word
+        assert word in {*COMMANDS, *NAMES}, word
 
 
 def test_the_index_names_every_page() -> None:

@@ -9,7 +9,7 @@ from blocks import blocks
 
 from brtel_notify.cli import COMMANDS
 from brtel_notify.config import schema
-from brtel_notify.intake.capture import ENVIRONMENT
+from brtel_notify.sources.registry import NAMES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
@@ -31,7 +31,7 @@ def test_its_links_lead_somewhere() -> None:
 
 
 def test_its_commands_exist() -> None:
-    known = {*COMMANDS, *ENVIRONMENT}
+    known = {*COMMANDS, *NAMES}
     text = README.read_text()
     named = set(re.findall(r"^ +brtel-notify ([a-z]+)|`brtel-notify ([a-z]+)", text, re.MULTILINE))
     assert {one or other for one, other in named} <= known

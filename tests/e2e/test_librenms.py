@@ -20,8 +20,8 @@ from planted import Secrets, librenms_data
 from servers import CHECKOUT, need, put_command
 from support import CONFIG, Site, load_capture
 
-from brtel_notify.intake.capture import is_secret
-from brtel_notify.sources.librenms import STATES
+from brtel_notify.intake.withheld import is_secret
+from brtel_notify.sources.librenms_alert import STATES
 from brtel_notify.text.plaintext import as_text
 
 SHIPPED = CHECKOUT / "librenms"

@@ -15,8 +15,9 @@ import pytest
 from support import CAPTURES, Site
 
 from brtel_notify.cli import COMMANDS
-from brtel_notify.commands import event, init, install
+from brtel_notify.commands import init, install
 from brtel_notify.console import tables
+from brtel_notify.sources import event_flags
 
 HOST = "nagios4-host-problem"
 SERVICE = "nagios4-service-problem"
@@ -35,7 +36,9 @@ def test_help_fits_a_screen_and_shows_an_example(site: Site, command: str) -> No
 
 
 @pytest.mark.parametrize(
-    "parser", [event.parser(), init.parser(), install.parser()], ids=lambda parser: parser.prog
+    "parser",
+    [event_flags.parser(), init.parser(), install.parser()],
+    ids=lambda parser: parser.prog,
 )
 def test_help_that_is_a_text_of_its_own_names_every_option(parser: ArgumentParser) -> None:
     said = parser.format_help()

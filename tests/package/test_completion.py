@@ -19,10 +19,10 @@ from support import Site
 
 from brtel_notify.cli import COMMANDS
 from brtel_notify.commands import ticket
-from brtel_notify.intake.capture import ENVIRONMENT
 from brtel_notify.setup.drop_ins import SYSTEMS
+from brtel_notify.sources.registry import NAMES
 
-EVERY_COMMAND = [*ENVIRONMENT, *COMMANDS]
+EVERY_COMMAND = [*NAMES, *COMMANDS]
 
 #: Prints what Tab would offer behind $1.
 BASH = r"""

@@ -15,12 +15,23 @@ from planted import Secrets, librenms_data
 from support import CAPTURES, load_capture
 
 from brtel_notify.alert import Alert
-from brtel_notify.intake.capture import Capture, is_secret, text_of, without_secrets
-from brtel_notify.intake.message_lines import FORMAT, FREE_TEXT
-from brtel_notify.intake.withheld import from_json, from_message, parsed
+from brtel_notify.intake import withheld
+from brtel_notify.intake.capture import Capture, text_of
+from brtel_notify.intake.withheld import is_secret, parsed
 from brtel_notify.local import shipped
-from brtel_notify.sources import zabbix
-from brtel_notify.sources.registry import parse
+from brtel_notify.sources import librenms as librenms_source
+from brtel_notify.sources import zabbix_message
+from brtel_notify.sources.message_lines import FORMAT, FREE_TEXT
+from brtel_notify.sources.message_lines import without_secrets as from_message
+from brtel_notify.sources.registry import parse, without_secrets
+
+
+def from_json(text: str, librenms: bool) -> str:
+    """TEXT as LibreNMS's, or as another program's, is kept."""
+    if librenms:
+        return withheld.from_json(text, librenms_source.FILTERS, librenms_source.ROWS)
+    return withheld.from_json(text)
+
 
 # --- names ----------------------------------------------------------------------------------------
 
@@ -360,9 +371,9 @@ def test_what_was_said_of_a_cancelled_escalation_is_a_text() -> None:
 )
 def test_secret_tags_are_left_out(field: str, kept: Any) -> None:
     message = f"{FORMAT}\nHOST.HOST: a\nEVENT.{field}\nX: y\nEVENT.NAME: b"
-    own = zabbix._lines(from_message(message))
+    own = zabbix_message._lines(from_message(message))
     assert "x" not in own.get("EVENT.TAGSJSON", "") + own.get("EVENT.TAGS", "")
-    assert [tag for tag in zabbix._tags(own) if tag != ("", "")] == kept
+    assert [tag for tag in zabbix_message._tags(own) if tag != ("", "")] == kept
     assert own["X"] == "y"
 
 
@@ -388,8 +399,8 @@ def test_all_else_in_a_message_is_read_as_it_was(shipped: bool, lines: List[str]
 
 
 def read(message: str) -> Dict[str, str]:
-    note, text = zabbix._escalation_note(message)
-    return {"note": note, **zabbix._lines(text)}
+    note, text = zabbix_message._escalation_note(message)
+    return {"note": note, **zabbix_message._lines(text)}
 
 
 # --- what is shipped ------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from brtel_notify.config.schema import Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.intake.capture import Capture
 from brtel_notify.sources import registry
-from brtel_notify.sources.links import link
 
 BASE = """\
 api: {url: https://a.example/api, token: x}
@@ -27,6 +26,12 @@ sources:
   zabbix: {url: https://zbx.example.net/zabbix}
   librenms: {url: http://nms.example.net}
 """
+
+
+def link(alert: Alert, config: Config) -> str:
+    """The page of ALERT, as the context of templates has it."""
+    return registry.page(alert, config.sources.of(alert.source))
+
 
 Configure = Callable[[str], Config]
 

@@ -7,9 +7,9 @@ from typing import Dict, List, Optional
 
 import pytest
 
-from brtel_notify.commands.notify import captured
-from brtel_notify.console import common
+from brtel_notify.local import command_line
 from brtel_notify.options import DEFAULT_STATE_DIR, Options, UsageError, environment, split
+from brtel_notify.sources import registry
 
 OURS = {"BRTEL_NOTIFY_STATE_DIR": "/ours"}
 SYSTEMD = {"STATE_DIRECTORY": "/systemd:/second"}
@@ -97,27 +97,29 @@ def test_options_after_a_notification_command() -> None:
     options, rest = split(["--config", "old.yml", "nagios"])
     assert rest == ["nagios"]
     words = ["--state-dir", "/s", "--var", "A=B", "--config=new.yml", "-v", "--var=C=--config"]
-    capture = captured("nagios", words, options)
+    capture = registry.source("nagios").capture(words, options)
     assert capture.argv == ["--var", "A=B", "--var", "C=--config"]
     assert (options.config, options.state_dir_option, options.verbose) == ("new.yml", "/s", True)
     with pytest.raises(UsageError, match="--config needs a value"):
-        captured("nagios", ["--var", "A=B", "--config"], options)
+        registry.source("nagios").capture(["--var", "A=B", "--config"], options)
 
 
 def test_three_zabbix_words_are_never_options() -> None:
     options = Options()
-    capture = captured("zabbix", ["-v", "--config", "--state-dir", "--dry-run"], options)
+    capture = registry.source("zabbix").capture(
+        ["-v", "--config", "--state-dir", "--dry-run"], options
+    )
     assert capture.argv == ["--config", "--state-dir", "--dry-run"]
     assert (options.verbose, options.dry_run, options.config) == (True, False, None)
 
 
 def test_options_after_a_command_for_people() -> None:
     options, rest = split(["--config", "old.yml", "-v", "flush"])
-    made = common.parser("flush", "about", "example")
-    common.parse(made, ["--config", "new.yml", "--state-dir", "/s"], options)
+    made = command_line.parser("flush", "about", "example")
+    command_line.parse(made, ["--config", "new.yml", "--state-dir", "/s"], options)
     assert rest == ["flush"]
     assert (options.config, options.state_dir_option, options.verbose) == ("new.yml", "/s", True)
-    common.parse(made, [], options)
+    command_line.parse(made, [], options)
     assert (options.config, options.state_dir_option, options.verbose) == ("new.yml", "/s", True)
 
 

@@ -14,11 +14,11 @@ import yaml
 import brtel_notify
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.message_lines import FREE_TEXT
 from brtel_notify.local import shipped
 from brtel_notify.local.cleaning import clean, one_line, web_url
-from brtel_notify.sources import event
+from brtel_notify.sources import event_flags
 from brtel_notify.sources.html_text import html_to_text
+from brtel_notify.sources.message_lines import FREE_TEXT
 from brtel_notify.sources.registry import parse
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
@@ -931,7 +931,7 @@ def test_event_json_with_a_flag_on_top() -> None:
 
 def test_the_command_line_declares_the_same_flags() -> None:
     parser = argparse.ArgumentParser()
-    event.add_arguments(parser)
+    event_flags.add_arguments(parser)
     assert parser.parse_args(["--host", "web1", "--var", "A=b=c"]).var == [("A", "b=c")]
     assert "--severity" in parser.format_help()
 

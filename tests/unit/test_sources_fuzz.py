@@ -13,7 +13,7 @@ from brtel_notify.alert import KINDS, SEVERITIES, Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
 from brtel_notify.sources.html_text import html_to_text
 from brtel_notify.sources.macros import TYPES
-from brtel_notify.sources.registry import SOURCES, parse
+from brtel_notify.sources.registry import NAMES, parse
 
 FUZZ = settings(
     max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -148,7 +148,7 @@ def sound(text: str) -> None:
 
 
 @FUZZ
-@given(st.sampled_from(SOURCES), st.dictionaries(anything, texts), st.lists(texts), texts)
+@given(st.sampled_from(NAMES), st.dictionaries(anything, texts), st.lists(texts), texts)
 def test_any_input(source: str, env: Dict[str, str], argv: List[str], stdin: str) -> None:
     outcome(Capture(source, env, argv, stdin, 0.0))
 

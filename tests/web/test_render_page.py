@@ -14,7 +14,7 @@ from browser import Browser
 from servers import wait_for
 from support import CAPTURES, Site
 
-from brtel_notify.console import render_page
+from brtel_notify.sandbox import render_page
 
 EVENT = ("event", "--host", "acme.3cx.fr", "--service", "SIP trunk", "--state", "CRITICAL")
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}

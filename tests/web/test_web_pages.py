@@ -193,7 +193,7 @@ def test_every_word_is_there_in_both_languages() -> None:
 
 def test_no_word_is_left_over() -> None:
     package = Path(pages.__file__).parent
-    code = package.parent / "commands" / "render_page.py"
+    code = package / "render_page.py"
     used = "".join(file.read_text() for file in [*package.glob("web/*"), package / "web.py", code])
     built = ("event_", "fault_", "tab_", "refused", "not_there")
     left = [

@@ -17,10 +17,10 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from brtel_notify.commands import render
 from brtel_notify.config.schema import find
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
+from brtel_notify.console.preview import ERRORS, explained, look
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
 from brtel_notify.local.log import one_line
@@ -86,12 +86,12 @@ class Preview:
         """Render, and write the page whole; the exit code of `render`. Raises OSError."""
         language, ticket, problems, code = "en", None, [], 0
         try:
-            look = render.look(self.capture, self.options)
-            language, problems = look.config.language, look.problems
-            ticket = _ticket(look.data, look.config.contact.role or "", Words(language))
+            looked = look(self.capture, self.options)
+            language, problems = looked.config.language, looked.problems
+            ticket = _ticket(looked.data, looked.config.contact.role or "", Words(language))
             self.title = ticket.row.subject
-        except render.ERRORS as error:
-            text, code = render.explained(error)
+        except ERRORS as error:
+            text, code = explained(error)
             common.fail(text, code)
             self.title, problems = text, [text]
         style = pages.file("style.css")

@@ -1,11 +1,15 @@
 """The lines of a Zabbix message: which of them are fields, and which belong to a text.
 
-Two read a message by it: withheld.py, before it is stored, and sources/zabbix.py afterwards. So
-what the one leaves alone as a part of a text is what the other takes for one. Capture imports
-this module at every alert of Zabbix's: nothing heavy.
+They are read twice: before a message is stored, for the secrets in it, and by zabbix_message.py
+afterwards. So what is left alone as a part of a text there is taken for one here. Every alert of
+Zabbix's imports this module: nothing heavy.
 """
 
 from __future__ import annotations
+
+import json
+
+from brtel_notify.intake import withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,3 +110,63 @@ def _as_they_come(lines: Sequence[str]) -> Iterator[Line]:
             yield line, name, value
         else:
             yield line, current if current in _MULTILINE else "", None
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def without_secrets(message: str) -> str:
+    """A Zabbix MESSAGE without its secret fields and tags; its texts as they are.
+
+    What follows a secret field and is none of a text's goes with it: its value had several lines.
+    """
+    note, text = note_of_cancellation(message)
+    kept: List[str] = []
+    leaving_out = left_out = False
+    for line, name, value in read(text):
+        if value is not None:
+            leaving_out = withheld.is_secret(name)
+        elif not name:
+            leaving_out = leaving_out or withheld.is_secret(withheld.named(line)[0])
+        if leaving_out:
+            left_out = True
+            if not any(map(str.strip, kept)):  # the first line says what all the rest is
+                kept.append(f"{name}:")
+            continue
+        tags = _tags(name, value) if value is not None else value
+        if tags != value:
+            leaving_out = left_out = True
+            line = f"{name}: {tags}"
+        kept.append(line)
+    return "\n".join([*note, *kept]) if left_out else message
+
+
+def _tags(name: str, value: str) -> str:
+    """The VALUE of a field, without secret tags if it is a list of tags."""
+    if name.endswith(".TAGSJSON"):
+        return _tags_json(value)
+    if not name.endswith(".TAGS"):
+        return value
+    kept: List[str] = []
+    leaving_out = False
+    for tag in value.split(", "):
+        if ":" in tag or not leaving_out:  # else it is the rest of a value that has a comma
+            leaving_out = withheld.is_secret(tag.partition(":")[0])
+        if not leaving_out:
+            kept.append(tag)
+    return ", ".join(kept)
+
+
+def _tags_json(value: str) -> str:
+    try:
+        tags = json.loads(value, parse_int=str, strict=False)
+    except (ValueError, RecursionError):  # nobody can read it; a macro without a value is none
+        return "" if withheld.may_name_a_secret(value) else value
+    if not isinstance(tags, list):
+        return value
+    kept = [
+        tag
+        for tag in tags
+        if not (isinstance(tag, dict) and withheld.is_secret(str(tag.get("tag"))))
+    ]
+    return value if len(kept) == len(tags) else json.dumps(kept, ensure_ascii=False)

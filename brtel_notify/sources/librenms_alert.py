@@ -1,0 +1,123 @@
+"""What the alert data of a LibreNMS transport say, a JSON object.
+
+What the fields mean is read from LibreNMS's own source (LibreNMS/Alert/RunAlerts.php).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
+
+from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
+from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.withheld import named
+from brtel_notify.local.cleaning import clean, shown
+from brtel_notify.sources import fields
+from brtel_notify.sources.html_text import html_to_text
+
+#: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
+STATES: Mapping[str, Tuple[str, str]] = {
+    "0": (RECOVERY, ""),
+    "1": (PROBLEM, ""),
+    "2": (ACKNOWLEDGEMENT, ""),
+    "3": (PROBLEM, "worse"),
+    "4": (PROBLEM, "better"),
+    "5": (PROBLEM, "changed"),
+}
+
+_MARKUP_LENGTH = 500_000  # of a message, before it is read as HTML
+
+
+def parse(capture: Capture) -> Alert:
+    """The alert that LibreNMS's alert data mean; ``--var NAME=VALUE`` overrides what they hold.
+
+    Raises Unintelligible for malformed JSON, or without a host or a known state.
+    """
+    flags, _ = fields.var_flags(capture.argv)
+    data = fields.json_object(capture.stdin, "LibreNMS's alert data on stdin")
+    own = {key: text for key, text in _scalars(data) if text.strip()}
+    host = fields.name(own.get("hostname", "") or own.get("sysName", "") or own.get("display", ""))
+    if not host:
+        raise Unintelligible("no 'hostname' in LibreNMS's alert data: is it sent by our transport?")
+    kind, action = _kind(own)
+    recovered = kind == RECOVERY
+    severity = own.get("severity", "")
+    output = html_to_text(own.get("msg", "")[:_MARKUP_LENGTH])
+    return fields.alert(
+        capture,
+        kind,
+        host,
+        variables=fields.variables(_added(data, own, kind), own, flags),
+        severity="ok" if recovered else _severity(severity),
+        state="ok" if recovered else severity,
+        action=action,
+        address=own.get("ip", ""),
+        service=own.get("name", "") or own.get("rule_id", ""),
+        title=own.get("title", ""),
+        output=output,
+        long_output=_faults(data.get("faults"), output),
+        since=fields.date_and_time(own.get("timestamp", "")),
+        comment=own.get("alert_notes", "") if kind == ACKNOWLEDGEMENT else "",
+        urls=(own.get("url", ""),),
+    )
+
+
+def _scalars(data: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+    """The fields that are plain values; ``vars`` is not LibreNMS's but the transport's."""
+    for key, value in data.items():
+        if key != "vars" and not isinstance(value, (dict, list)):
+            yield key, fields.scalar(value)
+
+
+def _kind(own: Mapping[str, str]) -> Tuple[str, str]:
+    if _is_test(own):
+        return TEST, ""
+    state = own.get("state", "")
+    if state.strip() not in STATES:
+        said = f"unknown 'state' {shown(state)}" if state else "no 'state'"
+        raise Unintelligible(f"{said} in LibreNMS's alert data: it is 0 to {max(STATES)}")
+    return STATES[state.strip()]
+
+
+def _is_test(own: Mapping[str, str]) -> bool:
+    """Whether the button "Test transport" was pressed; LibreNMS of 2023 gave it fewer numbers."""
+    required = own.get("id") == own.get("uid") == "000"
+    return required and all(own.get(number, "000") == "000" for number in ("alert_id", "rule_id"))
+
+
+def _severity(word: str) -> str:
+    """Ours for LibreNMS's. A rule of severity ``ok`` that fires is not all well."""
+    word = word.strip().lower()
+    return word if word in ("critical", "warning") else "unknown"
+
+
+def _added(data: Mapping[str, Any], own: Mapping[str, str], kind: str) -> Iterator[Tuple[str, str]]:
+    """Lines ``NAME: value`` of the device's notes, then the settings of the transport.
+
+    A test is of the transport, and of no device: LibreNMS just takes the first it has.
+    """
+    notes = "" if kind == TEST else own.get("notes", "")
+    for line in notes.splitlines():
+        name, value = named(line)
+        if name:
+            yield name, value
+    settings = data.get("vars")
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield key, fields.scalar(value)
+
+
+def _faults(faults: Any, output: str) -> str:
+    """What each fault says (its ``string``), a line each, unless OUTPUT says it already."""
+    rows = list(faults.values()) if isinstance(faults, dict) else faults
+    lines: List[str] = []
+    length = 0
+    seen: Dict[str, None] = {}
+    for row in rows if isinstance(rows, list) else ():
+        text = clean(fields.scalar(row.get("string")), 2_000) if isinstance(row, dict) else ""
+        if text and text not in seen and text not in output[: fields.OUTPUT_LENGTH]:
+            seen[text] = None
+            lines.append(text)
+            length += len(text) + 1
+        if length > fields.LONG_OUTPUT_LENGTH:
+            break
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""What there is to say of a monitoring system, apart from how its capture is read.
+
+Each system has a module of its name with a SOURCE, a :class:`Source` that says what differs. Every
+notification imports the one of its system before it is stored: nothing heavy, here or there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from brtel_notify.intake import withheld
+from brtel_notify.intake.capture import Capture, text_of
+from brtel_notify.options import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Mapping, Optional, Tuple
+
+    from brtel_notify.alert import Alert
+    from brtel_notify.options import Options
+
+#: Bytes of stdin that are kept; no monitoring system sends a thousandth of it.
+LONGEST_INPUT = 64 * 1024 * 1024
+
+
+class PageOption:
+    """A key of ``sources.NAME`` in the configuration, from which links are made.
+
+    ``choices`` are the words that it is one of; without them it is the address of a web page.
+    """
+
+    def __init__(
+        self, description: str, default: Optional[str] = None, choices: Tuple[str, ...] = ()
+    ) -> None:
+        self.description = description
+        self.default = default
+        self.choices = choices
+
+
+WEB_PAGES = PageOption(
+    "The address of its web pages, as a browser has it before the path of any one page. `null`: no"
+    " link."
+)
+
+
+class Source:
+    """One monitoring system."""
+
+    #: Its command, ``Alert.source``, and the key below ``sources`` in the configuration.
+    name = ""
+    #: What tickets call it.
+    product = ""
+    #: The product by its full name, and those that pass the same.
+    products = ""
+    #: What it calls that which fails on a host, by language; else it is a service.
+    thing: Mapping[str, str] = {}
+    #: What its command takes, as ``brtel-notify --help`` has it: the arguments, and a few words.
+    takes = ("", "")
+    #: What its command does, in the few words of a completion.
+    about = ""
+    #: The command's help, but for the global options.
+    help = ""
+    #: How the names of its environment variables begin; nothing else of the environment is kept.
+    prefixes: Tuple[str, ...] = ()
+    #: The keys of ``sources.NAME``; without any its alerts have no link.
+    page_options: Mapping[str, PageOption] = {}
+    #: Whether there is a drop-in of it (setup/systems/NAME.py).
+    has_drop_in = True
+
+    # --- before the capture is stored -------------------------------------------------------------
+
+    def asks_for_help(self, arguments: List[str]) -> bool:
+        """Whether the ARGUMENTS of its command ask for help."""
+        return "--help" in arguments or "-h" in arguments
+
+    def capture(self, arguments: List[str], options: Options) -> Capture:
+        """What this process was given, raw, but for what can only be a secret. Raises UsageError.
+
+        Global options among the ARGUMENTS go to OPTIONS.
+        """
+        argv, stdin = self.take(list(arguments), options)
+        env = {name: os.environ[name] for name in os.environ if name.startswith(self.prefixes)}
+        return self.without_secrets(Capture(self.name, env, argv, stdin, time.time()))
+
+    def take(self, words: List[str], options: Options) -> Tuple[List[str], str]:
+        """What is kept of the command's WORDS, and of stdin. Raises UsageError."""
+        return var_flags(words, options), ""
+
+    def without_secrets(self, capture: Capture) -> Capture:
+        """CAPTURE without what can only be a secret; what is read of the rest is the same."""
+        env = {name: capture.env[name] for name in capture.env if not withheld.is_secret(name)}
+        argv = self.argv_without_secrets(capture.argv)
+        stdin = self.stdin_without_secrets(capture.stdin) if capture.stdin else ""
+        return Capture(capture.source, env, argv, stdin, capture.time)
+
+    def argv_without_secrets(self, argv: List[str]) -> List[str]:
+        """Flags, of which --var has names."""
+        return withheld.from_flags(argv)
+
+    def stdin_without_secrets(self, stdin: str) -> str:
+        """JSON."""
+        return withheld.from_json(stdin)
+
+    def may_be_test(self, capture: Capture) -> bool:
+        """Whether it is worth reading CAPTURE at once, to see if it is a test of the set-up."""
+        return False
+
+    # --- afterwards -------------------------------------------------------------------------------
+
+    def parse(self, capture: Capture) -> Alert:
+        """The alert that CAPTURE means. Raises Unintelligible."""
+        raise NotImplementedError
+
+    def page(self, options: Mapping[str, str], alert: Alert) -> str:
+        """The address of the page of ALERT's host or service; empty if it does not say enough.
+
+        OPTIONS are those of ``page_options``, ``url`` among them and not empty.
+        """
+        raise NotImplementedError
+
+
+def var_flags(words: List[str], options: Options) -> List[str]:
+    """The flags ``--var NAME=VALUE`` among WORDS, where only global options stand beside them."""
+    taken: List[str] = []
+    while words:
+        if options.take(words):
+            continue
+        name, equals, value = words.pop(0).partition("=")
+        if name != "--var":
+            raise UsageError(f"unknown argument '{name}'")
+        if not equals:
+            if not words:
+                raise UsageError("--var needs NAME=VALUE")
+            value = words.pop(0)
+        if "=" not in value:
+            shown = "" if withheld.is_secret(value) else f", not '{value}'"
+            raise UsageError(f"--var needs NAME=VALUE{shown}")
+        taken += ["--var", value]
+    return taken
+
+
+def read_stdin() -> str:
+    """All of stdin."""
+    return text_of(sys.stdin.buffer.read(LONGEST_INPUT))
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def query(values: Dict[str, str]) -> str:
+    """VALUES as the query of an address."""
+    from urllib.parse import quote
+
+    # %20, not +: every one of these systems reads the former.
+    pairs = (
+        (quote(name, ""), quote(value, "", errors="replace")) for name, value in values.items()
+    )
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def is_number(text: str) -> bool:
+    """Whether TEXT is digits only, as an id of a system's own is."""
+    return text.isascii() and text.isdigit()
