@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 
-from brtel_notify.local.log import complain, patient, trace
+from brtel_notify.local.log import complain, trace
+from brtel_notify.local.streams import patient
 from brtel_notify.options import UsageError, split
 from brtel_notify.sources.registry import NAMES
 

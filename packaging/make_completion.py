@@ -19,17 +19,10 @@ from reference import Word
 from brtel_notify import alert
 from brtel_notify.cli import COMMANDS
 from brtel_notify.setup import drop_ins
+from brtel_notify.sources import registry
 
 HERE = Path(__file__).resolve().parent
 
-#: What the notification commands do, in a few words.
-NOTIFICATIONS = {
-    "nagios": "capture one notification of Nagios",
-    "icinga": "capture one notification of Icinga 2",
-    "zabbix": "capture one alert of Zabbix",
-    "librenms": "capture one alert of LibreNMS, JSON on stdin",
-    "event": "capture an alert of any other program",
-}
 #: Values that the help leaves to prose, by command and option; None: of any command.
 WORDS: Dict[Tuple[Optional[str], str], Sequence[str]] = {
     (None, "--log-format"): ("text", "json"),
@@ -38,18 +31,18 @@ WORDS: Dict[Tuple[Optional[str], str], Sequence[str]] = {
     ("event", "--type"): alert.KINDS,
     ("event", "--severity"): alert.SEVERITIES,
     ("init", "--language"): ("en", "fr"),
-    ("init", "--system"): (*(name for name in drop_ins.SYSTEMS if name != "systemd"), "none"),
+    ("init", "--system"): (*drop_ins.monitoring(), "none"),
     ("install", "--file"): sorted(
-        {file for system in drop_ins.SYSTEMS.values() for file in (*system.files, *system.others)}
+        {file for each in drop_ins.everything().values() for file in (*each.files, *each.others)}
     ),
     ("sandbox", "--drop"): ("before", "after", "midway"),
     ("sandbox", "--wrap"): ("bare", "data", "paged"),
 }
 #: …and the words that an argument is chosen from.
 ARGUMENTS = {
-    "install": list(drop_ins.SYSTEMS),
+    "install": list(drop_ins.everything()),
     "queue": ["list", "show", "retry", "drop"],
-    "render": list(NOTIFICATIONS),
+    "render": list(registry.NAMES),
     "ticket": ["show", "note", "close", "reopen", "assign", "time"],
 }
 #: What kind of thing a value is, by what it is called.
@@ -74,7 +67,7 @@ class Command(NamedTuple):
 
 def commands() -> Dict[str, Command]:
     """All commands by name."""
-    abouts = {**NOTIFICATIONS, **COMMANDS}
+    abouts = {**{each.name: each.about for each in registry.sources()}, **COMMANDS}
     return {
         told.name: Command(told.name, abouts[told.name], [*_options(told.words), *_HELP])
         for told in reference.commands()

@@ -32,8 +32,6 @@ from brtel_notify.tickets.open_tickets import LaterVersion, State
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
-#: Characters of an error that are shown; NRPE passes on 1 KiB of a plugin's output.
-LONGEST_ERROR = 300
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~)?:)?({_NUMBER})?")
@@ -239,7 +237,9 @@ def _look_at_breaker(given: Any, findings: Findings, state_dir: str, now: float)
     else:
         seconds = max(0.0, now - breaker.since)
         status = CRITICAL if given.critical.alerts(seconds) else WARNING
-        findings.problem(status, f"BlueRockTEL is out of reach: {describe(breaker, now)}")
+        findings.problem(
+            status, f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(breaker, now)}"
+        )
     findings.perfdata.append(f"breaker={int(breaker.is_open)};;;0;1")
 
 
@@ -249,18 +249,6 @@ def _prove_readable(path: str) -> None:
         files.read_whole(path)
     except FileNotFoundError:
         pass
-
-
-def describe(breaker: Breaker, now: float) -> str:
-    """An open breaker in words: since when, until when, and the last error."""
-    since, until = times.iso(breaker.since), times.iso(breaker.retry_at)
-    error = breaker.error
-    if len(error) > LONGEST_ERROR:
-        error = f"{error[:LONGEST_ERROR]}…"
-    return (
-        f"the breaker is open since {since} ({times.span(now - breaker.since)}), until {until};"
-        f" last error: {error}"
-    )
 
 
 def _look_at_api(given: Any, findings: Findings, config: Config, options: Options) -> None:

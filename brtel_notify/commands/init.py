@@ -16,8 +16,8 @@ from brtel_notify.options import Options
 from brtel_notify.setup import as_user, drop_ins, monitoring, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
-from brtel_notify.setup.drop_ins import below
 from brtel_notify.setup.interview import NONE, Interview
+from brtel_notify.setup.machine import STATE_DIR, below
 from brtel_notify.setup.monitoring import Found
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
@@ -141,8 +141,8 @@ def parser() -> argparse.ArgumentParser:
         "--system",
         action="append",
         metavar="NAME",
-        help=f"{', '.join(monitoring.TITLES)} or {NONE}: which of them opens tickets, where several"
-        " are here (may be given again)",
+        help=f"{', '.join(drop_ins.monitoring())} or {NONE}: which of them opens tickets, where"
+        " several are here (may be given again)",
     )
     add(
         "--user",
@@ -311,7 +311,7 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
     steps = [f"as root: {command}" for command in undone]
     steps += [f"{_command(setup)} install {name}" for name in names]
     if not names:
-        steps.append(f"{_command(setup)} install {'|'.join(monitoring.TITLES)}")
+        steps.append(f"{_command(setup)} install {'|'.join(drop_ins.monitoring())}")
     if not tests:
         steps.append(f"{_command(setup)} test")
     print(common.paint("next:", "bold"))
@@ -327,16 +327,18 @@ def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> in
     if command and not undone and as_user.can_become(setup.machine_users, user):
         words = [command, "--config", setup.config, "--state-dir", setup.state_dir, "test"]
         return as_user.prove(setup.machine_users, words, user)
-    from brtel_notify.commands import test
+    from brtel_notify.console import self_test
 
     print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
     options.config, options.state_dir_option = setup.config, setup.state_dir
-    return test.run([], options)
+    report = self_test.prove(options, os.environ)
+    self_test.show(report)
+    return report.code
 
 
 def _command(setup: _Setup) -> str:
     """How the command is called from now on."""
     words = ["brtel-notify"]
     words += ["--config", setup.config] if setup.config != schema.SYSTEM_FILE else []
-    words += ["--state-dir", setup.state_dir] if setup.state_dir != drop_ins.STATE_DIR else []
+    words += ["--state-dir", setup.state_dir] if setup.state_dir != STATE_DIR else []
     return shlex.join(words)

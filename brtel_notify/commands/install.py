@@ -7,7 +7,7 @@ import difflib
 import os
 import shlex
 import sys
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -16,8 +16,9 @@ from brtel_notify.local import command_line
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.setup import as_user, drop_ins, unix_users
-from brtel_notify.setup.drop_ins import SYSTEMS, Command, Place, System, below
+from brtel_notify.setup import as_user, drop_ins, machine, unix_users
+from brtel_notify.setup.drop_in import Command, DropIn, Job, Location, Unwritable
+from brtel_notify.setup.machine import STATE_DIR, below
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: sysexits.h: EX_CANTCREAT, a file could not be put.
@@ -55,22 +56,6 @@ example:
 """
 
 
-class Job(NamedTuple):
-    """One run: what is put, for whom, where, and as which command line."""
-
-    name: str
-    system: System
-    place: Optional[Place]
-    root: str
-    machine_users: UnixUsers
-    sharing: Optional[Sharing]
-    command: Command
-    state_dir: str
-    config: str
-    mode: int
-    targets: Dict[str, str]  # the machine's paths, and the text of each file
-
-
 class _Stop(Exception):
     """Nothing can be put; the text says why, the code is the exit code."""
 
@@ -91,7 +76,7 @@ def run(arguments: List[str], options: Options) -> int:
         changed = [path for path in job.targets if _is_to_be_put(job, path, given.force)]
         _put(job, changed, given.dry_run)
         undone = _change(job, given)
-    except (_Stop, drop_ins.Unwritable, drop_ins.ForeignLink, unix_users.CannotChange) as error:
+    except (_Stop, Unwritable, machine.ForeignLink, unix_users.CannotChange) as error:
         return common.fail(str(error), getattr(error, "code", NOT_PUT))
     except PermissionError as error:
         return common.fail(f"{because(error, '')}: run it as root, or see --dest", NOT_PUT)
@@ -103,7 +88,8 @@ def run(arguments: List[str], options: Options) -> int:
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = command_line.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
-    made.add_argument("system", choices=list(SYSTEMS), help=", ".join(SYSTEMS), metavar="SYSTEM")
+    systems = list(drop_ins.everything())
+    made.add_argument("system", choices=systems, help=", ".join(systems), metavar="SYSTEM")
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")
     made.add_argument("--file", metavar="NAME", help="another of the system's files, for --print")
@@ -126,46 +112,48 @@ def parser() -> argparse.ArgumentParser:
 
 def _job(given: argparse.Namespace, options: Options) -> Job:
     """What is to be done. Raises _Stop, Unwritable, OSError."""
-    system = SYSTEMS[given.system]
+    drop_in = drop_ins.everything()[given.system]
     root = os.path.abspath(given.root)
     if not os.path.isdir(root):
         raise _Stop(f"--root {given.root}: there is no such folder", common.USAGE)
     known = UnixUsers(root)
-    place = drop_ins.find(given.system, root)
+    location = drop_in.find(root)
     state_dir = options.state_dir_option and os.path.abspath(options.state_dir_option)
     config = options.config and os.path.abspath(options.config)
+    sharing = _sharing(given, known, state_dir or STATE_DIR)
     job = Job(
         name=given.system,
-        system=system,
-        place=place if not given.dest else _known_place(system, given.dest),
+        drop_in=drop_in,
+        location=location if not given.dest else _known_location(drop_in, given.dest),
         root=root,
         machine_users=known,
-        sharing=_sharing(given, known, state_dir or drop_ins.STATE_DIR),
+        sharing=sharing,
+        group_services=_group_services(sharing, root),
         command=Command(_running(root), config or "", state_dir or ""),
-        state_dir=state_dir or drop_ins.STATE_DIR,
+        state_dir=state_dir or STATE_DIR,
         config=config or configuration.SYSTEM_FILE,
-        mode=0o644 if given.file in system.others else system.mode,
+        mode=0o644 if given.file in drop_in.others else drop_in.mode,
         targets={},
     )
-    for file in _files(given, system):
+    for file in _files(given, drop_in):
         target = _target(given, job, file)
-        job.targets[target] = _text(job, file)
+        job.targets[target] = drop_in.text(file, job)
     return job
 
 
-def _known_place(system: System, folder: str) -> Optional[Place]:
+def _known_location(drop_in: DropIn, folder: str) -> Optional[Location]:
     """What is known of a FOLDER that was named."""
     wanted = os.path.abspath(folder)
-    return next((place for place in system.places if place.folder == wanted), None)
+    return next((each for each in drop_in.locations if each.folder == wanted), None)
 
 
-def _files(given: argparse.Namespace, system: System) -> Tuple[str, ...]:
+def _files(given: argparse.Namespace, drop_in: DropIn) -> Tuple[str, ...]:
     if not given.file:
-        return system.files
-    known = (*system.files, *system.others)
+        return drop_in.files
+    known = (*drop_in.files, *drop_in.others)
     if given.file not in known:
         raise _Stop(f"--file {given.file}: is none of {', '.join(known)}", common.USAGE)
-    if given.file in system.others and not given.print and not given.dest:
+    if given.file in drop_in.others and not given.print and not given.dest:
         text = f"--file {given.file}: is for a web interface: add --print, or --dest"
         raise _Stop(text, common.USAGE)
     return (given.file,)
@@ -177,24 +165,16 @@ def _target(given: argparse.Namespace, job: Job, file: str) -> str:
         dest: str = os.path.abspath(given.dest)
         if os.path.isdir(below(job.root, dest)) or given.dest.endswith("/"):
             return os.path.join(dest, file)
-        if len(_files(given, job.system)) > 1:
+        if len(_files(given, job.drop_in)) > 1:
             raise _Stop(f"--dest {given.dest}: must be a folder, for {job.name} has several files")
         return dest
-    if job.place is not None:
-        return os.path.join(job.place.folder, file)
+    if job.location is not None:
+        return os.path.join(job.location.folder, file)
     if given.print:
         return file
-    looked = ", ".join(place.folder for place in job.system.places)
+    looked = ", ".join(each.folder for each in job.drop_in.locations)
     text = f"no {job.name} found (looked for {looked}): --dest FOLDER says where its file goes"
     raise _Stop(text, common.UNAVAILABLE)
-
-
-def _text(job: Job, file: str) -> str:
-    text = drop_ins.text_of(job.system, file, job.command)
-    if job.name == "systemd" and job.sharing is not None:
-        user, group, shared = job.sharing.users[0], job.sharing.group, job.sharing.shared
-        return drop_ins.unit(text, user, group, job.state_dir, shared)
-    return text
 
 
 def _running(root: str) -> str:
@@ -214,12 +194,12 @@ def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Opt
     if missing:
         raise _Stop(f"--user {missing[0]}: there is no such user", common.USAGE)
     users = given.user or []
-    if given.system == "systemd":
+    if given.system == drop_ins.SYSTEMD:
         users = users or _earlier(known, state_dir) or _only_one(known)
         if not users and not given.print:
             raise _Stop("whom shall it run as? --user NAME says so", common.USAGE)
     elif not given.dest:
-        users = users or _users_of(drop_ins.find(given.system, known.root), known)
+        users = users or _users_of(drop_ins.everything()[given.system].find(known.root), known)
     if not users:
         return None
     # Whoever works with the state folder already is not locked out of it.
@@ -227,9 +207,9 @@ def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Opt
     return unix_users.sharing(known, users, given.group or unix_users.sharer(known, state_dir))
 
 
-def _users_of(place: Optional[Place], known: UnixUsers) -> List[str]:
+def _users_of(location: Optional[Location], known: UnixUsers) -> List[str]:
     """Whom a system runs as: the first of its usual users that there is."""
-    return [user for user in (place.users if place else ()) if known.user(user)][:1]
+    return [user for user in (location.users if location else ()) if known.user(user)][:1]
 
 
 def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
@@ -238,12 +218,12 @@ def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
     A user alone means nothing: Zabbix's agent brings its server's user to every machine.
     """
     users = []
-    for name, system in SYSTEMS.items():
-        place = drop_ins.find(name, known.root)
-        if place is not None:
-            drop_in = os.path.join(place.folder, system.files[0])
-            if os.path.exists(below(known.root, drop_in)):
-                users += _users_of(place, known)
+    for drop_in in drop_ins.everything().values():
+        location = drop_in.find(known.root)
+        if location is not None:
+            first = os.path.join(location.folder, drop_in.files[0])
+            if os.path.exists(below(known.root, first)):
+                users += _users_of(location, known)
     return [*users, *_owner(known, state_dir)]
 
 
@@ -259,8 +239,17 @@ def _owner(known: UnixUsers, state_dir: str) -> List[str]:
 
 def _only_one(known: UnixUsers) -> List[str]:
     """Whom the monitoring runs as, where the machine has only one monitoring system."""
-    users = {user for name in SYSTEMS for user in _users_of(drop_ins.find(name, known.root), known)}
+    found = (drop_in.find(known.root) for drop_in in drop_ins.everything().values())
+    users = {user for location in found for user in _users_of(location, known)}
     return list(users) if len(users) == 1 else []
+
+
+def _group_services(sharing: Optional[Sharing], root: str) -> List[str]:
+    """What systemd calls the systems whose users get the group of SHARING."""
+    if sharing is None or not sharing.shared:
+        return []
+    found = (drop_in.find(root) for drop_in in drop_ins.everything().values())
+    return [each.service for each in found if each and set(each.users) & {*sharing.users}]
 
 
 # --- doing it -------------------------------------------------------------------------------------
@@ -277,11 +266,11 @@ def _print(job: Job) -> None:
 def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     """Whether PATH has to be written. Raises _Stop if somebody has changed what is there."""
     own = below(job.root, path)
-    drop_ins.refuse_links(own)
+    machine.refuse_links(own)
     data = job.targets[path].encode()
-    there = drop_ins.read(own)
+    there = machine.read(own)
     if there is None or there == data or force:
-        return there is None or not drop_ins.is_same(own, data, job.mode)
+        return there is None or not machine.is_same(own, data, job.mode)
     lines = difflib.unified_diff(
         there.decode("utf-8", "replace").splitlines(),
         data.decode().splitlines(),
@@ -305,9 +294,9 @@ def _put(job: Job, changed: List[str], dry_run: bool) -> None:
             continue
         if not dry_run:
             own = below(job.root, path)
-            if job.place is not None:  # a folder that only zabbix_server.conf knows so far
+            if job.location is not None:  # a folder that only zabbix_server.conf knows so far
                 os.makedirs(os.path.dirname(own), 0o755, exist_ok=True)
-            drop_ins.put(own, text.encode(), job.mode)
+            machine.put(own, text.encode(), job.mode)
         print(f"{'would put' if dry_run else 'put'}: {path} (mode {job.mode:04o})")
 
 
@@ -351,15 +340,15 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
         steps.append("give the user that the monitoring runs as the state folder: --user NAME")
     if not has_config:
         steps.append(
-            f"write {job.config} ({_name(job)} init asks what it needs), then again:"
+            f"write {job.config} ({job.program} init asks what it needs), then again:"
             f" {_again(job, given)}"
         )
-    steps += _STEPS[job.name](job)
+    steps += job.drop_in.steps(job)
     runs = has_config and not (undone or given.dry_run or given.no_test)
     runs = runs and as_user.can_become(job.machine_users, user)
     test = [*job.command.words, "test"]
     if not runs:
-        named = [_name(job), *test[1:]]
+        named = [job.program, *test[1:]]
         steps.append(shlex.join(["sudo", "-u", user, *named] if user else named))
     print(common.paint("left to do:", "bold"))
     for number, step in enumerate(steps, 1):
@@ -367,116 +356,8 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
     return as_user.prove(job.machine_users, test, user) if runs else 0
 
 
-def _name(job: Job) -> str:
-    """How a person calls the command."""
-    return "brtel-notify" if job.command.path == drop_ins.COMMAND else job.command.path
-
-
 def _again(job: Job, given: argparse.Namespace) -> str:
-    words = [_name(job), *job.command.words[1:], "install", job.name]
+    words = [job.program, *job.command.words[1:], "install", job.name]
     words += [word for user in given.user or () for word in ("--user", user)]
     words += ["--group", given.group] if given.group else []
     return shlex.join(words)
-
-
-def _restart(job: Job, also: str = "") -> str:
-    """The command that restarts what has a new group, or reads a new configuration."""
-    services = [also] if also else []
-    if job.sharing is not None and job.sharing.shared:
-        for name in SYSTEMS:
-            place = drop_ins.find(name, job.root)
-            if place and place.service and set(place.users) & set(job.sharing.users):
-                services.append(place.service)
-    unique = list(dict.fromkeys(services))
-    return f"systemctl restart {' '.join(unique)}" if unique else ""
-
-
-def _target_of(job: Job) -> str:
-    return next(iter(job.targets))
-
-
-def _nagios_steps(job: Job) -> List[str]:
-    place, steps = job.place, []
-    naemon = place is not None and place.service == "naemon"  # it has no environment macros
-    enlist = (
-        "in the hosts and services (or their templates) whose alerts shall open tickets:"
-        f" contact_groups +brtel-notify{'-arguments' if naemon else ''}"
-    )
-    if place is None:
-        return [
-            f"in nagios.cfg: enable_environment_macros=1, and cfg_file={_target_of(job)}, unless"
-            " a cfg_dir has it",
-            enlist,
-            "restart Nagios",
-        ]
-    main = place.main
-    macros = drop_ins.settings(below(job.root, main)).get("enable_environment_macros", [])
-    if naemon:
-        pass
-    elif not macros:
-        steps.append(f"echo enable_environment_macros=1 >> {main}")
-    elif macros[-1] != "1":
-        steps.append(
-            f"sed -i 's/^ *enable_environment_macros *=.*/enable_environment_macros=1/' {main}"
-        )
-    if not drop_ins.includes(main, _target_of(job), job.root):
-        steps.append(f"echo cfg_file={_target_of(job)} >> {main}")
-    steps.append(enlist)
-    steps.append(f"{place.check} && {_restart(job, place.service)}")
-    return steps
-
-
-def _icinga_steps(job: Job) -> List[str]:
-    return [
-        "in the hosts and services whose alerts shall open tickets: vars.brtel_notify = true"
-        f" (with Icinga Director, instead of this file: {_name(job)} install icinga"
-        " --file brtel-notify-director-basket.json --print | icingacli director basket restore)",
-        f"icinga2 daemon -C && {_restart(job, 'icinga2')}",
-    ]
-
-
-def _zabbix_steps(job: Job) -> List[str]:
-    restart = _restart(job)
-    steps = [f"{restart} (a running daemon has not got its new group)"] if restart else []
-    return [
-        *steps,
-        f"{_name(job)} install zabbix --file media_brtel_notify.yaml --print > media.yaml (Zabbix"
-        " 7.0 and later: media_brtel_notify_7.0.yaml), and import that file on Zabbix's page Media"
-        " types",
-        "give the media to a user of its own, and that user to an action's operations, recovery"
-        " operations and update operations",
-    ]
-
-
-def _librenms_steps(job: Job) -> List[str]:
-    form = {"Command": job.command.path, "Configuration file": job.command.config}
-    form["State folder"] = job.command.state_dir
-    usual = ("", drop_ins.COMMAND)
-    fields = "".join(f", {name} {value}" for name, value in form.items() if value not in usual)
-    restart = _restart(job)
-    steps = [f"{restart} (a running daemon has not got its new group)"] if restart else []
-    return [
-        *steps,
-        f"in LibreNMS, Alerts > Alert Transports: add one of the type BlueRockTEL{fields}",
-        "press Test transport beside it: it opens no ticket",
-        "Alerts > Alert Rules: name the transport in the rules that shall open tickets"
-        " (a default transport serves all rules)",
-    ]
-
-
-def _systemd_steps(job: Job) -> List[str]:
-    return [
-        "systemctl daemon-reload",
-        "systemctl enable --now brtel-notify-worker (a busy server), or instead of it:"
-        " systemctl enable --now brtel-notify-flush.timer",
-        "systemctl status brtel-notify-worker",
-    ]
-
-
-_STEPS: Dict[str, Callable[[Job], List[str]]] = {
-    "librenms": _librenms_steps,
-    "nagios": _nagios_steps,
-    "icinga": _icinga_steps,
-    "zabbix": _zabbix_steps,
-    "systemd": _systemd_steps,
-}

@@ -9,6 +9,6 @@ from brtel_notify.options import Options
 
 def run(arguments: List[str], options: Options) -> int:
     """Serve the sandbox until told to stop."""
-    from brtel_notify import sandbox
+    from brtel_notify.sandbox import command
 
-    return sandbox.main(arguments)
+    return command.run(arguments)

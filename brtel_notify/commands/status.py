@@ -10,7 +10,6 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from brtel_notify.commands.check import describe
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common, snapshot, tables
 from brtel_notify.console.snapshot import Sight
@@ -185,7 +184,9 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
         counts += f"; the oldest waits for {times.span(sight.oldest)}"
     lines += [counts, _who_delivers(sight)]
     if sight.breaker.is_open:
-        text = one_line(f"BlueRockTEL is out of reach: {describe(sight.breaker, now)}")
+        text = one_line(
+            f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(sight.breaker, now)}"
+        )
         lines.append(common.paint(text if most is None else tables.clip(text, most), "red"))
     return lines
 

@@ -29,13 +29,7 @@ def run(arguments: List[str], options: Options) -> int:
     report = self_test.prove(options, os.environ)
     if given.open and not report.code:
         _open(options, given.account, report)
-    for good, text in report.lines:
-        if good:
-            print(f"{common.paint('ok  ', 'green')} {text}")
-        elif good is None:
-            print(f"{common.paint('note', 'yellow')} {text}")
-        else:
-            common.fail(text, report.code)
+    self_test.show(report)
     return report.code
 
 

@@ -10,8 +10,9 @@ from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
-from brtel_notify.local.log import INFO, Log, one_line, patient, tell
+from brtel_notify.local.log import INFO, Log, one_line, tell
 from brtel_notify.local.os_errors import because
+from brtel_notify.local.streams import patient
 from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.

@@ -11,6 +11,7 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import SETTABLE, Config
 from brtel_notify.config.values import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.console import common
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.options import Options
@@ -224,3 +225,14 @@ def _prove_variables(variables: Mapping[str, str], services: Services, report: R
     account = variables.get("CUSTOMER_ACCOUNT", "").strip()
     if account and services.client.customer_by_account(account) is None:
         report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", MISCONFIGURED)
+
+
+def show(report: Report) -> None:
+    """Print what REPORT says, a line each; what is wrong on stderr."""
+    for good, text in report.lines:
+        if good:
+            print(f"{common.paint('ok  ', 'green')} {text}")
+        elif good is None:
+            print(f"{common.paint('note', 'yellow')} {text}")
+        else:
+            common.fail(text, report.code)

@@ -18,6 +18,9 @@ NEVER = times.iso(0.0)
 
 _LOCKS = "/proc/locks"
 
+#: Characters of an error that are shown; NRPE passes on 1 KiB of a plugin's output.
+LONGEST_ERROR = 300
+
 
 class Holder(NamedTuple):
     """The process that delivers; ``is_worker`` is None where that cannot be seen."""
@@ -121,3 +124,15 @@ def _command_line(pid: int) -> Optional[List[str]]:
             return [os.fsdecode(word) for word in file.read().split(b"\0")]
     except OSError:
         return None
+
+
+def breaker_in_words(breaker: Breaker, now: float) -> str:
+    """An open breaker in words: since when, until when, and the last error."""
+    since, until = times.iso(breaker.since), times.iso(breaker.retry_at)
+    error = breaker.error
+    if len(error) > LONGEST_ERROR:
+        error = f"{error[:LONGEST_ERROR]}…"
+    return (
+        f"the breaker is open since {since} ({times.span(now - breaker.since)}), until {until};"
+        f" last error: {error}"
+    )

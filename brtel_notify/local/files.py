@@ -219,6 +219,25 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def written_at_once(descriptor: int, data: bytes) -> bytes:
+    """Write of DATA what the DESCRIPTOR, an inherited one, takes at once; what is left of DATA.
+
+    Raises OSError.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor)):
+        write_all(descriptor, data)  # a file, /dev/null
+        return b""
+    if not stat.S_ISFIFO(mode):
+        return data
+    try:  # the same pipe, opened for ourselves alone
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        ours = os.open(f"/proc/self/fd/{descriptor}", flags)
+    except OSError:  # another user's; no /proc
+        return data
+    return write_now(ours, data)
+
+
 def write_now(descriptor: int, data: bytes) -> bytes:
     """Write what the non-blocking DESCRIPTOR takes of DATA, and close it; what is left of DATA.
 

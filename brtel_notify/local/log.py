@@ -7,21 +7,17 @@ logfields.py tells of it. Every alert imports this module: nothing heavy.
 
 from __future__ import annotations
 
-import _thread
-import io
 import os
-import stat
 import sys
 import time
 
-from brtel_notify.local import files
+from brtel_notify.local.streams import patient, sink_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, TextIO
 
     from brtel_notify.local.log_targets import Target
-    from brtel_notify.local.sink import Sink
 
 PROGRAM = "brtel-notify"
 #: How many of the last lines are remembered; a worker says many.
@@ -56,7 +52,7 @@ class Log:
         else:
             from brtel_notify.local.log_targets import named
 
-            there = self._targets.setdefault(target, named(target))
+            there = self._targets.setdefault(target, named(target, PROGRAM))
             self._write = lambda text, level, fields: self._to(there, text, level, fields)
         _take_warnings(self)
 
@@ -91,7 +87,7 @@ class Log:
 
     def _show(self, text: str, level: str, fields: Dict[str, Any]) -> None:
         self.shown = [*self.shown[-REMEMBERED:], text]
-        sink = _sink_of(sys.stderr)
+        sink = sink_of(sys.stderr)
         lost = sink.to_tell() if sink else 0
         if sink and lost:
             if not _to_stderr(self._stderr_line(_dropped(lost), WARNING, {})):
@@ -109,10 +105,12 @@ class Log:
         lost = target.to_tell()
         try:
             if lost:
-                if not target.say(self._line(_dropped(lost), WARNING, {}), WARNING, self.json):
+                if not target.say(
+                    self._line(_dropped(lost), WARNING, {}), PRIORITIES[WARNING], self.json
+                ):
                     return
                 target.lost -= lost
-            target.say(self._line(text, level, fields), level, self.json)
+            target.say(self._line(text, level, fields), PRIORITIES[level], self.json)
         except OSError as error:
             self._show(f"{error.filename}: {error.strerror}: {text}", level, fields)
 
@@ -198,82 +196,3 @@ def _said(stream: TextIO, line: str) -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return True
-
-
-# --- streams that hang nobody ---------------------------------------------------------------------
-
-
-def patient(stream: TextIO) -> TextIO:
-    """STREAM (sys.stdout, sys.stderr) as one that hangs nobody, and writes each line at once.
-
-    One without a descriptor stays as it is.
-    """
-    try:
-        raw = _Raw(stream)
-    except (OSError, ValueError, AttributeError):
-        return stream
-    return io.TextIOWrapper(  # type: ignore[type-var] # it needs no more of a buffer
-        raw,
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=True,
-    )
-
-
-class _Raw(io.RawIOBase):
-    """The descriptor of STREAM, for another stream; it takes all that it is given.
-
-    ``sink`` has what could not be written at once; None as long as all could.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream  # else its end is that of the descriptor
-        self._descriptor = stream.fileno()
-        self._turn = _thread.RLock()
-        self.sink: Optional[Sink] = None
-
-    def write(self, data: Any) -> int:
-        left = bytes(data)
-        with self._turn:
-            if self.sink is None:
-                left = written_at_once(self._descriptor, left)
-                if not left:
-                    return len(data)
-                from brtel_notify.local.sink import Descriptor
-
-                self.sink = Descriptor(self._descriptor)
-            self.sink.put(left)
-        return len(data)
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        return os.isatty(self._descriptor)
-
-
-def _sink_of(stream: Any) -> Optional[Sink]:
-    raw = getattr(stream, "buffer", None)
-    return raw.sink if isinstance(raw, _Raw) else None
-
-
-def written_at_once(descriptor: int, data: bytes) -> bytes:
-    """Write of DATA what the DESCRIPTOR, an inherited one, takes at once; what is left of DATA.
-
-    Raises OSError.
-    """
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor)):
-        files.write_all(descriptor, data)  # a file, /dev/null
-        return b""
-    if not stat.S_ISFIFO(mode):
-        return data
-    try:  # the same pipe, opened for ourselves alone
-        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        ours = os.open(f"/proc/self/fd/{descriptor}", flags)
-    except OSError:  # another user's; no /proc
-        return data
-    return files.write_now(ours, data)

@@ -8,7 +8,6 @@ import socket
 import time
 
 from brtel_notify.local import files
-from brtel_notify.local.log import PRIORITIES, PROGRAM
 from brtel_notify.local.sink import Sink
 
 #: syslog's socket, and its facility daemon (syslog.h).
@@ -17,25 +16,32 @@ _DAEMON = 3 << 3
 
 
 class Target(Sink):
-    """A target of ``log:``. ``say`` takes a line that is JSON or not, and its level."""
+    """A target of ``log:``, of the PROGRAM that logs there."""
 
-    def say(self, line: str, level: str, is_json: bool) -> bool:
-        """Write LINE; False if it was lost. Raises OSError that names the file."""
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+
+    def say(self, line: str, priority: int, is_json: bool) -> bool:
+        """Write LINE, which is JSON or not; PRIORITY is syslog.h's.
+
+        False if it was lost. Raises OSError that names the file.
+        """
         raise NotImplementedError
 
 
-def named(name: str) -> Target:
-    """The target of that NAME: ``syslog``, or the path of a file."""
-    return Syslog() if name == "syslog" else File(name)
+def named(name: str, program: str) -> Target:
+    """The target of that NAME, ``syslog`` or the path of a file, for PROGRAM."""
+    return Syslog(program) if name == "syslog" else File(program, name)
 
 
 class Syslog(Target):
     """syslog or the journal, by their socket. (The C library's syslog() waits for ever, too.)"""
 
-    def say(self, line: str, level: str, is_json: bool) -> bool:
+    def say(self, line: str, priority: int, is_json: bool) -> bool:
         """As the C library words it. While nobody listens there, lines are lost."""
         stamp = time.strftime("%b %e %H:%M:%S")
-        text = f"<{_DAEMON | PRIORITIES[level]}>{stamp} {PROGRAM}[{os.getpid()}]: {line}"
+        text = f"<{_DAEMON | priority}>{stamp} {self._program}[{os.getpid()}]: {line}"
         try:
             return self.put(text.encode("utf-8", "replace"))
         except OSError:
@@ -59,15 +65,15 @@ def _send(kind: socket.SocketKind, data: bytes) -> None:
 class File(Target):
     """A file, opened anew for each line, so that it can be rotated away; or a FIFO."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__()
+    def __init__(self, program: str, path: str) -> None:
+        super().__init__(program)
         self.path = path
 
-    def say(self, line: str, level: str, is_json: bool) -> bool:
+    def say(self, line: str, priority: int, is_json: bool) -> bool:
         """With the time and the process before it, unless it is JSON, which has both."""
         if not is_json:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            line = f"{stamp} {PROGRAM}[{os.getpid()}]: {line}"
+            line = f"{stamp} {self._program}[{os.getpid()}]: {line}"
         try:
             return self.put(f"{line}\n".encode("utf-8", "replace"))
         except OSError as error:

@@ -15,7 +15,6 @@ import time
 from typing import List
 
 from brtel_notify.local import files
-from brtel_notify.local.log import written_at_once
 
 #: Seconds that somebody who is slow to read is waited for, in all, until he has caught up once.
 PATIENCE = 1.0
@@ -107,7 +106,7 @@ class Descriptor(Sink):
         self._descriptor = descriptor
 
     def _at_once(self, data: bytes) -> bytes:
-        return written_at_once(self._descriptor, data)
+        return files.written_at_once(self._descriptor, data)
 
     def _write(self, data: bytes) -> None:
         files.write_all(self._descriptor, data)

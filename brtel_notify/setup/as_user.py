@@ -10,7 +10,7 @@ import sys
 from typing import List, Optional, Sequence
 
 from brtel_notify.console import common
-from brtel_notify.setup import drop_ins
+from brtel_notify.setup import machine
 from brtel_notify.setup.unix_users import Action, UnixUsers
 
 #: sysexits.h: EX_CANTCREAT.
@@ -19,15 +19,15 @@ _CANNOT_RUN = 73
 
 def running(root: str = "/") -> Optional[str]:
     """The path of the brtel-notify command that is running; None where it is called otherwise."""
-    if root != "/" and os.path.exists(drop_ins.below(root, drop_ins.COMMAND)):
-        return drop_ins.COMMAND
+    if root != "/" and os.path.exists(machine.below(root, machine.COMMAND)):
+        return machine.COMMAND
     beside = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
     for candidate in (sys.argv[0], beside):
         found = shutil.which(candidate) if os.path.basename(candidate) == "brtel-notify" else None
         if found:
             path = os.path.abspath(found)
-            usual = os.path.exists(drop_ins.COMMAND) and os.path.samefile(drop_ins.COMMAND, path)
-            return drop_ins.COMMAND if usual else path
+            usual = os.path.exists(machine.COMMAND) and os.path.samefile(machine.COMMAND, path)
+            return machine.COMMAND if usual else path
     return None
 
 

@@ -6,10 +6,8 @@ import os
 from typing import List, NamedTuple, Optional
 
 from brtel_notify.setup import drop_ins
+from brtel_notify.setup.machine import below
 from brtel_notify.setup.unix_users import UnixUsers
-
-#: What people call the systems of :data:`brtel_notify.setup.drop_ins.SYSTEMS`.
-TITLES = {"librenms": "LibreNMS", "nagios": "Nagios", "icinga": "Icinga 2", "zabbix": "Zabbix"}
 
 
 class Found(NamedTuple):
@@ -26,11 +24,11 @@ class Found(NamedTuple):
 def systems(machine_users: UnixUsers) -> List[Found]:
     """The monitoring systems that are installed."""
     found = []
-    for name, title in TITLES.items():
-        place = drop_ins.find(name, machine_users.root)
-        if place is not None:
-            shown = "Naemon" if place.service == "naemon" else title
-            user = next((user for user in place.users if machine_users.user(user)), "")
+    for name, drop_in in drop_ins.monitoring().items():
+        location = drop_in.find(machine_users.root)
+        if location is not None:
+            shown = "Naemon" if location.service == "naemon" else drop_in.title
+            user = next((user for user in location.users if machine_users.user(user)), "")
             found.append(Found(name, shown, user))
     return found
 
@@ -38,7 +36,7 @@ def systems(machine_users: UnixUsers) -> List[Found]:
 def owner_of(machine_users: UnixUsers, state_dir: str) -> Optional[str]:
     """The user whose state folder there is already, unless it is root's."""
     try:
-        owner = os.stat(drop_ins.below(machine_users.root, state_dir)).st_uid
+        owner = os.stat(below(machine_users.root, state_dir)).st_uid
     except OSError:
         return None
     return machine_users.name_of(owner) if owner else None

@@ -12,7 +12,7 @@ import yaml
 
 from brtel_notify.local.log import one_line
 from brtel_notify.local.os_errors import because
-from brtel_notify.setup import drop_ins
+from brtel_notify.setup import machine
 from brtel_notify.setup.answers import Answers, Filed
 from brtel_notify.setup.terminal import NOT_WRITTEN, Stop
 
@@ -151,7 +151,7 @@ def scalar(value: Any) -> str:
 
 def prove_writable(path: str) -> None:
     """Raise Stop if PATH cannot be written: better now than after the last answer."""
-    for link in drop_ins.links_to(path):
+    for link in machine.links_to(path):
         if link == os.path.abspath(path):
             raise Stop(f"{path}: is a symbolic link: name the file itself", NOT_WRITTEN)
         if os.lstat(link).st_uid not in (0, os.geteuid()):
@@ -177,7 +177,7 @@ def write(files: Sequence[File], done: Callable[[File], None]) -> None:
     with _undisturbed():
         for file in files:
             _make_folders(os.path.dirname(file.path))
-            drop_ins.put(file.path, file.text.encode("utf-8"), file.mode)
+            machine.put(file.path, file.text.encode("utf-8"), file.mode)
             done(file)
 
 

@@ -12,8 +12,8 @@ from brtel_notify.api import credentials
 from brtel_notify.api.client import Client, Credentials, CredentialsError
 from brtel_notify.setup import instance, new_config
 from brtel_notify.setup.answers import Secret
-from brtel_notify.setup.drop_ins import below
 from brtel_notify.setup.instance import Lists, TypedLogin
+from brtel_notify.setup.machine import below
 from brtel_notify.setup.terminal import (
     MISCONFIGURED,
     NOT_WRITTEN,

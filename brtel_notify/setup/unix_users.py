@@ -16,7 +16,7 @@ import subprocess
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from brtel_notify.config.schema import SYSTEM_FILE
-from brtel_notify.setup.drop_ins import below
+from brtel_notify.setup.machine import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"

@@ -145,7 +145,7 @@ class Machine:
 
     def monitor(self, system: str) -> None:
         """Have a monitoring SYSTEM (librenms, nagios, icinga, zabbix), and nothing of ours yet."""
-        place = drop_ins.SYSTEMS[system].places[0]
+        place = drop_ins.monitoring()[system].locations[0]
         (self.root / place.folder.lstrip("/")).mkdir(parents=True)
         if place.main:
             main = self.root / place.main.lstrip("/")

@@ -17,8 +17,8 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from brtel_notify.sandbox import main
 from brtel_notify.sandbox.app import create_app
+from brtel_notify.sandbox.command import run as main
 from brtel_notify.sandbox.faults import Faults
 from brtel_notify.sandbox.html import clean_body, clean_subject
 from brtel_notify.sandbox.store import Store
@@ -898,7 +898,7 @@ def test_help_fits_one_screen(
 def test_without_flask_one_line_says_what_to_install(missing: str) -> None:
     program = (
         f"import sys; sys.modules['{missing}'] = None; "
-        "from brtel_notify.sandbox import main; sys.exit(main(['--port', '0']))"
+        "from brtel_notify.sandbox.command import run; sys.exit(run(['--port', '0']))"
     )
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(

@@ -1,0 +1,1 @@
+"""The drop-ins, one module a system."""
