@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: The exit code of a wrong command line.
 USAGE = 2
-#: …and of an error that nobody foresaw (sysexits.h: EX_SOFTWARE).
-SOFTWARE = 70
 
 COMMANDS = {
     "flush": "deliver what is due now",
@@ -100,10 +98,10 @@ def main(words: Optional[List[str]] = None) -> int:
     except Exception as error:  # noqa: BLE001 - whatever it is, one line says so
         if "-v" in sys.argv or "--verbose" in sys.argv:
             trace(complain)
-            return SOFTWARE
+            return os.EX_SOFTWARE
         kind = type(error).__name__
         complain(f"unforeseen {kind}: {error} (-v shows where)")
-        return SOFTWARE
+        return os.EX_SOFTWARE
 
 
 def _run(words: List[str]) -> int:

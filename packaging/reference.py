@@ -35,7 +35,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 
 from brtel_notify import cli  # noqa: E402
 from brtel_notify.config import schema, values  # noqa: E402
-from brtel_notify.config.schema import Config, Option, Section, options_of  # noqa: E402
+from brtel_notify.config.schema import Config, Key, Section, keys_of  # noqa: E402
 from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
 from brtel_notify.local import command_line  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
@@ -105,7 +105,7 @@ def parts() -> List[Part]:
     """
     found = []
     alone = []
-    for name, item in options_of(Config).items():
+    for name, item in keys_of(Config).items():
         kind = hints_of(Config)[name]
         if _is_section(kind):
             found.append(Part(name, one_paragraph(kind.__doc__), list(_keys(kind, name))))
@@ -121,7 +121,7 @@ def _is_section(kind: Any) -> bool:
 
 def _keys(kind: Type[Section], name: str) -> Iterator[Key]:
     """The keys of a section and of those within it."""
-    for key, item in options_of(kind).items():
+    for key, item in keys_of(kind).items():
         inner = hints_of(kind)[key]
         if _is_section(inner):
             yield from _keys(inner, f"{name}.{key}")
@@ -129,7 +129,7 @@ def _keys(kind: Type[Section], name: str) -> Iterator[Key]:
             yield _key(f"{name}.{key}", item)
 
 
-def _key(name: str, item: Option) -> Key:
+def _key(name: str, item: Key) -> Key:
     takes = _TAKES_BY_NAME.get(name) or _choices(item) or _TAKES[item.reader]
     takes_null = _takes_null(item)
     default = None if item.default is schema.REQUIRED else _as_yaml(item)
@@ -138,12 +138,12 @@ def _key(name: str, item: Option) -> Key:
     return Key(name, takes + (", or `null`" if takes_null else ""), default, item.description)
 
 
-def _choices(item: Option) -> str:
+def _choices(item: Key) -> str:
     words = [f"`{word}`" for word in item.choices]
     return " or ".join([", ".join(words[:-1]), words[-1]]) if words else ""
 
 
-def _takes_null(item: Option) -> bool:
+def _takes_null(item: Key) -> bool:
     """Whether ``null`` means something of its own; for lists and tables it is an empty one."""
     nothing = values.Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
     try:
@@ -152,7 +152,7 @@ def _takes_null(item: Option) -> bool:
         return False
 
 
-def _as_yaml(item: Option) -> str:
+def _as_yaml(item: Key) -> str:
     """The default as one would write it."""
     value = item.default
     if item.reader is values.lookup:

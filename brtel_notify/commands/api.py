@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -11,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from brtel_notify.api.client import Client, RawAnswer
 from brtel_notify.api.records import WrongShape, next_page, parse_list
 from brtel_notify.console import common, connection
-from brtel_notify.console.connection import Wrong
+from brtel_notify.console.connection import CannotDo
 from brtel_notify.local import command_line
 from brtel_notify.options import Options
 
@@ -105,25 +106,25 @@ def _read(path: str) -> bytes:
 
 
 def _document(path: str) -> Any:
-    """The JSON in the file PATH. Raises Wrong."""
+    """The JSON in the file PATH. Raises CannotDo."""
     try:
         return json.loads(_read(path))
     except OSError as error:
-        raise Wrong(f"--json {path}: {error.strerror}") from None
+        raise CannotDo(f"--json {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         where = "stdin" if path == "-" else path
-        raise Wrong(f"{where}: is no JSON: {error}") from None
+        raise CannotDo(f"{where}: is no JSON: {error}") from None
 
 
 def nested(fields: Fields) -> Dict[str, Any]:
     """FIELDS as one object: ``a[b]=1`` is an object inside it, ``a[]=1`` adds to a list.
 
-    Raises Wrong when a name is used in two ways.
+    Raises CannotDo when a name is used in two ways.
     """
     body: Dict[str, Any] = {}
     for name, value in fields:
         if not _NAME.fullmatch(name):
-            raise Wrong(f"{name}: a field's name is NAME, NAME[KEY] or NAME[]")
+            raise CannotDo(f"{name}: a field's name is NAME, NAME[KEY] or NAME[]")
         first, *keys = name.split("[")
         _put(body, name, [first, *(key.rstrip("]") for key in keys)], value)
     return body
@@ -133,13 +134,13 @@ def _put(body: Dict[str, Any], name: str, keys: List[str], value: Any) -> None:
     place: Any = body
     for key, following in zip(keys, [*keys[1:], None]):
         if not isinstance(place, dict):
-            raise Wrong(f"{name}: is a value and holds others, too")
+            raise CannotDo(f"{name}: is a value and holds others, too")
         if following is None:
             place[key] = value
         elif following == "":
             items = place.setdefault(key, [])
             if not isinstance(items, list):
-                raise Wrong(f"{name}: is a value and a list, too")
+                raise CannotDo(f"{name}: is a value and a list, too")
             items.append(value)
             return
         else:
@@ -160,7 +161,7 @@ def _call(given: argparse.Namespace, options: Options) -> int:
     elif given.fields:
         document = nested(given.fields)
     if given.paginate and method != "GET":
-        raise Wrong("--paginate goes with GET alone")
+        raise CannotDo("--paginate goes with GET alone")
     if options.dry_run or given.dry_run:
         return _rehearse(method, path, params, document)
     client = connection.services_of(options).client
@@ -180,7 +181,7 @@ def _answer(
     try:
         return client.answer(method, path, params=query, json=document)
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise CannotDo(str(error)) from None
 
 
 def _rehearse(method: str, path: str, params: Fields, document: Any) -> int:
@@ -199,9 +200,9 @@ def _show(answer: RawAnswer) -> int:
         return connection.refused(answer.error)
     begins = answer.content.lstrip()[:1] if data is None else b""
     if begins == b"<":
-        return common.fail("api: the answer is a web page: is api.url right?", common.MISCONFIGURED)
+        return common.fail("api: the answer is a web page: is api.url right?", os.EX_CONFIG)
     if begins in (b"{", b"["):
-        return common.fail("api: the answer is broken JSON, or cut short", common.UNAVAILABLE)
+        return common.fail("api: the answer is broken JSON, or cut short", os.EX_UNAVAILABLE)
     return 0
 
 
@@ -237,7 +238,7 @@ def _all_pages(ask: Callable[[Fields], RawAnswer]) -> int:
         try:
             records = parse_list(lambda record: record, data[0])
         except WrongShape:
-            raise Wrong("--paginate: the answer is no list") from None
+            raise CannotDo("--paginate: the answer is no list") from None
         if more and all(record in found for record in records):
             break  # a server that knows no pages answers the same to each
         found += records

@@ -41,9 +41,9 @@ def run(arguments: List[str], options: Options) -> int:
         services = Services(config, state_dir, Log(options.verbose), time.time, os.environ)
         lists = {_TITLES[name]: services.names.rows(name) for name in LISTS}
     except (ConfigError, CredentialsError) as error:
-        return common.fail(str(error), common.MISCONFIGURED)
+        return common.fail(str(error), os.EX_CONFIG)
     except ApiError as error:
-        code = common.UNAVAILABLE if error.retry else common.MISCONFIGURED
+        code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
         return common.fail(f"api: {error}", code)
     if given.json:
         common.print_json({title.replace("-", "_"): rows for title, rows in lists.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import List
 
 from brtel_notify.console import common
@@ -34,7 +35,9 @@ def run(arguments: List[str], options: Options) -> int:
         print(f"nothing to deliver: {here.state_dir} is not there yet")
         return 0
     except OSError as error:
-        return common.fail(f"the state folder cannot be used: {because(error, here.state_dir)}", 75)
+        return common.fail(
+            f"the state folder cannot be used: {because(error, here.state_dir)}", os.EX_TEMPFAIL
+        )
     return _report(drain)
 
 
@@ -52,7 +55,7 @@ def _report(drain: Drain) -> int:
         print("what is queued waits for its next try (--force tries now)")
     codes = [EXIT_CODES.get(outcome.status, 0) for outcome in outcomes]
     for code, outcome in zip(codes, outcomes):
-        if code in (70, 78):
+        if code in (os.EX_SOFTWARE, os.EX_CONFIG):
             drain.log.error(outcome.text)
             return code
     return 0

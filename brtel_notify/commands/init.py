@@ -18,9 +18,9 @@ from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
 from brtel_notify.setup.machine import STATE_DIR, below
-from brtel_notify.setup.monitoring import Found
+from brtel_notify.setup.monitoring import Installed
 from brtel_notify.setup.new_config import File
-from brtel_notify.setup.terminal import NOT_WRITTEN, Question, Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: A person left by Ctrl-C, or Ctrl-D.
@@ -72,7 +72,7 @@ examples (without a terminal, what has no default must be given):
 class _Here(NamedTuple):
     """This machine: the monitoring that shall open tickets, and who works with the state folder."""
 
-    systems: List[Found]
+    systems: List[Installed]
     sharing: Optional[Sharing]
 
 
@@ -115,9 +115,9 @@ def run(arguments: List[str], options: Options) -> int:
     try:
         undone = _write(setup, answers, here)
     except unix_users.CannotChange as error:
-        return common.fail(str(error), NOT_WRITTEN)
+        return common.fail(str(error), os.EX_CANTCREAT)
     except OSError as error:
-        return common.fail(because(error, setup.config), NOT_WRITTEN)
+        return common.fail(because(error, setup.config), os.EX_CANTCREAT)
     return _finish(setup, options, here, undone)
 
 
@@ -182,7 +182,7 @@ def _may_write(setup: _Setup) -> bool:
             setup.terminal.say(f"This writes {setup.config}, after the last answer. Ctrl-C leaves.")
         return True
     if not setup.terminal.attended:
-        raise Stop(f"{setup.config}: is there already: --force replaces it", NOT_WRITTEN)
+        raise Stop(f"{setup.config}: is there already: --force replaces it", os.EX_CANTCREAT)
     return setup.terminal.agrees(f"{setup.config} is there already: replace it?", default=False)
 
 
@@ -205,7 +205,7 @@ def _here(setup: _Setup) -> _Here:
     return _Here(systems, sharing if _agreed(setup, sharing) else None)
 
 
-def _systems(setup: _Setup, found: List[Found]) -> List[Found]:
+def _systems(setup: _Setup, found: List[Installed]) -> List[Installed]:
     """Those that open tickets: named, or all of one user, or asked for."""
     named, users = setup.given.system, {system.user for system in found}
     if named == [NONE]:
@@ -218,7 +218,7 @@ def _systems(setup: _Setup, found: List[Found]) -> List[Found]:
         return found
     known = [Choice(n, system.name, system.title) for n, system in enumerate(found, 1)]
 
-    def check(text: str) -> List[Found]:
+    def check(text: str) -> List[Installed]:
         if text == "all":
             return found
         if not known:
@@ -236,7 +236,7 @@ def _systems(setup: _Setup, found: List[Found]) -> List[Found]:
     return setup.terminal.settle(question, ",".join(named) if named else None, check)
 
 
-def _users(setup: _Setup, systems: Sequence[Found]) -> List[str]:
+def _users(setup: _Setup, systems: Sequence[Installed]) -> List[str]:
     """Whom the monitoring runs as; none if that is said later, to install."""
 
     def check(text: str) -> List[str]:

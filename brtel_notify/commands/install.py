@@ -12,8 +12,8 @@ from typing import List, Optional, Tuple
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
-from brtel_notify.local import command_line
-from brtel_notify.local.log import one_line
+from brtel_notify.local import command_line, files
+from brtel_notify.local.cleaning import visible
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.setup import as_user, drop_ins, machine, unix_users
@@ -21,8 +21,6 @@ from brtel_notify.setup.drop_in import Command, DropIn, Job, Location, Unwritabl
 from brtel_notify.setup.machine import STATE_DIR, below
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
-#: sysexits.h: EX_CANTCREAT, a file could not be put.
-NOT_PUT = 73
 #: Lines of a difference that are shown.
 MOST_LINES = 30
 
@@ -59,7 +57,7 @@ example:
 class _Stop(Exception):
     """Nothing can be put; the text says why, the code is the exit code."""
 
-    def __init__(self, text: str, code: int = NOT_PUT) -> None:
+    def __init__(self, text: str, code: int = os.EX_CANTCREAT) -> None:
         super().__init__(text)
         self.code = code
 
@@ -77,11 +75,11 @@ def run(arguments: List[str], options: Options) -> int:
         _put(job, changed, given.dry_run)
         undone = _change(job, given)
     except (_Stop, Unwritable, machine.ForeignLink, unix_users.CannotChange) as error:
-        return common.fail(str(error), getattr(error, "code", NOT_PUT))
+        return common.fail(str(error), getattr(error, "code", os.EX_CANTCREAT))
     except PermissionError as error:
-        return common.fail(f"{because(error, '')}: run it as root, or see --dest", NOT_PUT)
+        return common.fail(f"{because(error, '')}: run it as root, or see --dest", os.EX_CANTCREAT)
     except OSError as error:
-        return common.fail(because(error, ""), NOT_PUT)
+        return common.fail(because(error, ""), os.EX_CANTCREAT)
     return _finish(job, given, undone)
 
 
@@ -174,7 +172,7 @@ def _target(given: argparse.Namespace, job: Job, file: str) -> str:
         return file
     looked = ", ".join(each.folder for each in job.drop_in.locations)
     text = f"no {job.name} found (looked for {looked}): --dest FOLDER says where its file goes"
-    raise _Stop(text, common.UNAVAILABLE)
+    raise _Stop(text, os.EX_UNAVAILABLE)
 
 
 def _running(root: str) -> str:
@@ -281,7 +279,7 @@ def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     )
     shown = list(lines)
     for line in shown[:MOST_LINES]:
-        print(one_line(line))
+        print(visible(line))
     if len(shown) > MOST_LINES:
         print(f"… and {len(shown) - MOST_LINES} lines more")
     raise _Stop(f"{path}: is there, and differs: --force replaces it")
@@ -296,7 +294,7 @@ def _put(job: Job, changed: List[str], dry_run: bool) -> None:
             own = below(job.root, path)
             if job.location is not None:  # a folder that only zabbix_server.conf knows so far
                 os.makedirs(os.path.dirname(own), 0o755, exist_ok=True)
-            machine.put(own, text.encode(), job.mode)
+            files.write_whole(own, text.encode(), mode=job.mode)
         print(f"{'would put' if dry_run else 'put'}: {path} (mode {job.mode:04o})")
 
 

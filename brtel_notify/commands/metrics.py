@@ -16,13 +16,11 @@ from brtel_notify.alert import SEVERITIES
 from brtel_notify.console import common, snapshot
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.local import command_line
-from brtel_notify.local.files import refuse_devices, write_all
+from brtel_notify.local.files import refuse_devices, write_whole
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.tickets.open_tickets import LaterVersion
 
-#: sysexits.h: EX_CANTCREAT.
-NOT_WRITTEN = 73
 #: Whoever collects is another user; nothing in it is secret.
 MODE = 0o644
 
@@ -49,18 +47,22 @@ def run(arguments: List[str], options: Options) -> int:
         os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
         sight = snapshot.look(state_dir, now)
     except LaterVersion as error:
-        return common.fail(str(error), common.MISCONFIGURED)
+        return common.fail(str(error), os.EX_CONFIG)
     except OSError as error:
-        return common.fail(f"{because(error, state_dir)} (--state-dir names another folder)", 75)
+        return common.fail(
+            f"{because(error, state_dir)} (--state-dir names another folder)", os.EX_TEMPFAIL
+        )
     text = exposition(_metrics(sight))
     if given.output is None:
         sys.stdout.write(text)
         return 0
     try:
-        _replace(given.output, text.encode("utf-8"))
+        refuse_devices(given.output)
+        # Its temporary file does not end in .prom, so that nobody collects it.
+        write_whole(given.output, text.encode("utf-8"), durable=False, mode=MODE)
     except OSError as error:
         return common.fail(
-            f"the metrics are not written: {because(error, given.output)}", NOT_WRITTEN
+            f"the metrics are not written: {because(error, given.output)}", os.EX_CANTCREAT
         )
     return 0
 
@@ -130,27 +132,3 @@ def _escaped(text: str) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Replace the file PATH in one step; its collector never sees a part of it. Raises OSError.
-
-    The temporary file does not end in .prom, so that nobody collects it.
-    """
-    refuse_devices(path)
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.tmp")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, MODE)
-        try:
-            os.fchmod(descriptor, MODE)  # whatever the umask
-            write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        error.filename, error.filename2 = path, None
-        raise

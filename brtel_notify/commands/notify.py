@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from brtel_notify.intake.queue import Event
 
-#: sysexits.h: EX_SOFTWARE, EX_TEMPFAIL.
-UNFORESEEN = 70
-NOT_STORED = 75
 
 _GLOBALS = """\
 
@@ -58,7 +55,7 @@ def run(name: str, arguments: List[str], options: Options) -> int:
             f"the event could not be stored in {because(error, state_dir)};"
             " call again once that is mended (--state-dir names another folder)"
         )
-        return NOT_STORED
+        return os.EX_TEMPFAIL
     try:
         if source.may_be_test(capture):
             code = _answer_test(event, queue, options)
@@ -71,7 +68,7 @@ def run(name: str, arguments: List[str], options: Options) -> int:
         complain(
             f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued"
         )
-        return UNFORESEEN
+        return os.EX_SOFTWARE
 
 
 def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
@@ -91,7 +88,7 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
         tell("delivered: the test passed; no ticket was opened")
         return 0
     complain(report.failure)
-    return NOT_STORED if report.code == self_test.UNREACHABLE else report.code
+    return os.EX_TEMPFAIL if report.code == os.EX_UNAVAILABLE else report.code
 
 
 def _deliver(event: Event, state_dir: str, options: Options) -> int:

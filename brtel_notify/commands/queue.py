@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from typing import Any, Dict, List, Optional
@@ -12,7 +13,7 @@ from brtel_notify.console import common, event_text, queue_retry, tables
 from brtel_notify.console.tables import Painted
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
@@ -60,11 +61,11 @@ def run(arguments: List[str], options: Options) -> int:
             return queue_retry.retry(queue, chosen, None if given.later else place)
         return _drop(queue, chosen, given.yes)
     except LookupError as error:
-        return common.fail(str(error.args[0]), common.NOT_UNDERSTOOD)
+        return common.fail(str(error.args[0]), os.EX_DATAERR)
     except BrokenPipeError:  # of stdout: nothing is wrong with the state folder
         raise
     except OSError as error:
-        return common.fail(because(error, queue.state_dir), 75)
+        return common.fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
 
 
 def _list(queue: Queue, as_json: bool) -> int:
@@ -198,7 +199,7 @@ def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
             queue.forget(event_id)
             dropped += 1
         except OSError as error:  # a folder in its place; another user's
-            code = common.fail(because(error, queue.state_dir), 75)
+            code = common.fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
     print(f"{dropped} event{'' if dropped == 1 else 's'} dropped")
     return code
 
@@ -210,7 +211,7 @@ def _agreed(queue: Queue, chosen: List[str]) -> bool:
     dead = set(queue.dead())
     for event_id in chosen[:MOST_NAMED]:
         event = _summary(queue, event_id, dead=event_id in dead)
-        print(one_line(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
+        print(visible(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
     if len(chosen) > MOST_NAMED:
         print(f"  … and {len(chosen) - MOST_NAMED} more")
     these = "it" if len(chosen) == 1 else f"these {len(chosen)} events"

@@ -16,7 +16,7 @@ from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.local import command_line
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.text import times
@@ -58,9 +58,9 @@ def run(arguments: List[str], options: Options) -> int:
     try:
         sight = snapshot.look(here.state_dir, time.time())
     except LaterVersion as error:
-        return common.fail(str(error), common.MISCONFIGURED)
+        return common.fail(str(error), os.EX_CONFIG)
     except OSError as error:
-        return common.fail(because(error, here.state_dir), 75)
+        return common.fail(because(error, here.state_dir), os.EX_TEMPFAIL)
     if sight.damage:
         here.log.error(sight.damage)
     if given.json:
@@ -109,11 +109,11 @@ def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
         sight = snapshot.look(state_dir, time.time())
     except (LaterVersion, OSError) as error:
         text = because(error, state_dir) if isinstance(error, OSError) else str(error)
-        return [json.dumps({"error": text})] if given.json else [one_line(text)]
+        return [json.dumps({"error": text})] if given.json else [visible(text)]
     if given.json:
         return [json.dumps(_as_data(sight, given))]
     head = f"{times.iso(time.time())}, every {given.watch:g} s"
-    damage = [one_line(sight.damage)] if sight.damage else []
+    damage = [visible(sight.damage)] if sight.damage else []
     return [common.paint(head, "grey"), *_lines(sight, given, tables.screen()), *damage]
 
 
@@ -184,7 +184,7 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
         counts += f"; the oldest waits for {times.span(sight.oldest)}"
     lines += [counts, _who_delivers(sight)]
     if sight.breaker.is_open:
-        text = one_line(
+        text = visible(
             f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(sight.breaker, now)}"
         )
         lines.append(common.paint(text if most is None else tables.clip(text, most), "red"))

@@ -50,7 +50,7 @@ def _open(options: Options, account: str, report: self_test.Report) -> None:
     try:
         customer = services.client.customer_by_account(account)
         if customer is None:
-            report.bad(f"no customer has the account {account}", common.MISCONFIGURED)
+            report.bad(f"no customer has the account {account}", os.EX_CONFIG)
             return
         settings = Settings({}, {})
         settings.set({name: getattr(config.ticket, name) for name in LISTS}, "ticket")
@@ -77,5 +77,5 @@ def _open(options: Options, account: str, report: self_test.Report) -> None:
         )
         report.good(f"closed ticket {ticket.number} again")
     except ApiError as error:
-        code = self_test.UNREACHABLE if error.retry else self_test.MISCONFIGURED
+        code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
         report.bad(f"api: {error}", code)

@@ -12,12 +12,12 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from brtel_notify.alert import last_reference, reference
 from brtel_notify.api.client import Client, NotFound, Ticket, parse_date
 from brtel_notify.console import common, connection, map_changes
-from brtel_notify.console.connection import Wrong
+from brtel_notify.console.connection import CannotDo
 from brtel_notify.console.snapshot import is_open
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 from brtel_notify.options import Options
 from brtel_notify.text import markup, times
 from brtel_notify.text.plaintext import as_text
@@ -105,7 +105,7 @@ class Found(NamedTuple):
 
 
 def find(word: str, client: Client, state: State) -> Found:
-    """The ticket that WORD means. Raises Wrong if it means none, or several.
+    """The ticket that WORD means. Raises CannotDo if it means none, or several.
 
     The map is asked first, so that a key and a number cost no search; then the server, which also
     has the tickets of other machines and those whose alert is over.
@@ -118,7 +118,7 @@ def find(word: str, client: Client, state: State) -> Found:
         except NotFound:
             if client.has_ticket(entry.ticket_id, entry.number, entry.reference):
                 raise
-            raise Wrong(f"ticket {entry.number} is not there any more") from None
+            raise CannotDo(f"ticket {entry.number} is not there any more") from None
     else:
         ticket = _on_server(word, client)
     return Found(ticket, [entry for entry in entries if entry.ticket_id == ticket.id])
@@ -158,7 +158,7 @@ def _newest_with(wanted: str, client: Client, none: str) -> Ticket:
     whole = [client.ticket(ticket.id) for ticket in found]
     mine = [ticket for ticket in whole if last_reference(ticket.body) == wanted]
     if not mine:
-        raise Wrong(none)
+        raise CannotDo(none)
     return max(mine, key=lambda ticket: (ticket.open, ticket.id))
 
 
@@ -171,7 +171,7 @@ def _numbered(number: str, client: Client) -> Ticket:
     if len(fitting) != 1:
         ids = ", ".join(str(ticket.id) for ticket in fitting)
         hint = f"several have this number, with the ids {ids}: name one" if ids else "there is none"
-        raise Wrong(f"ticket {number}: {hint}")
+        raise CannotDo(f"ticket {number}: {hint}")
     return client.ticket(fitting[0].id)
 
 
@@ -186,7 +186,7 @@ class Hand:
         self.client = services.client
         self.services = services
         self.given = given
-        self.name = f"ticket {one_line(self.ticket.number) or self.ticket.id}"
+        self.name = f"ticket {visible(self.ticket.number) or self.ticket.id}"
 
     def note(self) -> None:
         """Add a note."""
@@ -223,8 +223,8 @@ class Hand:
         try:
             user = self.client.assign_ticket(self.ticket.id, self.given.user)
         except NotFound:  # the ticket is there: it has just been fetched
-            raise Wrong(f"BlueRockTEL has no user with the id {self.given.user}") from None
-        print(f"assigned to {one_line(user.name) or user.id}: {self.name}")
+            raise CannotDo(f"BlueRockTEL has no user with the id {self.given.user}") from None
+        print(f"assigned to {visible(user.name) or user.id}: {self.name}")
 
     def time(self) -> None:
         """Add to the time spent on it."""
@@ -237,7 +237,7 @@ class Hand:
     def _reply(self, close: bool) -> None:
         body, cut = markup.clean(as_html(self.given.text), BODY_BYTES)
         if cut:
-            raise Wrong(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
+            raise CannotDo(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
         options, visible = self.services.config.replies, self.given.visible
         self.client.create_reply(
             self.ticket.id,
@@ -305,11 +305,11 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         data["alerts"] = {entry.key: entry._asdict() for entry in found.entries}
         common.print_json(data)
         return 0
-    print(common.paint(f"{one_line(ticket.number)}  {one_line(ticket.subject)}", "bold"))
+    print(common.paint(f"{visible(ticket.number)}  {visible(ticket.subject)}", "bold"))
     raw = services.client.request("GET", f"/v1/tickets/{ticket.id}")
     for name, value in _facts(found, services, _object(raw)):
         if value:
-            print(f"  {name + ':':<12}{one_line(value)}")
+            print(f"  {name + ':':<12}{visible(value)}")
     page = ticket_page(services.config.api.ticket_page, ticket.id, ticket.number)
     if page:
         print(f"  {'link:':<12}{page}")
@@ -318,7 +318,7 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         seen = {True: "visible to the customer", False: "internal", None: ""}
         about = (_date(reply.created_at, services), reply.author_name, seen[reply.customer_visible])
         print()
-        print(common.paint(one_line(", ".join(part for part in about if part)), "blue"))
+        print(common.paint(visible(", ".join(part for part in about if part)), "blue"))
         _print_text(reply.body)
     return 0
 
@@ -402,4 +402,4 @@ def _date(text: Optional[str], services: Services) -> str:
 def _print_text(html: str) -> None:
     text = as_text(markup.clean(html, len(html.encode("utf-8", "replace")) + 1000)[0])
     for line in text.split("\n"):
-        print(f"  {one_line(line)}".rstrip())
+        print(f"  {visible(line)}".rstrip())

@@ -21,7 +21,7 @@ ENVIRONMENT_VARIABLE = "BRTEL_NOTIFY_CONFIG"
 SYSTEM_FILE = "/etc/brtel-notify/config.yml"
 
 
-class Option:
+class Key:
     """A key of the file: what it is when absent, how it is read, what it means.
 
     ``description`` is English for people, literal words of the file in backticks; ``choices`` are
@@ -39,14 +39,14 @@ class Option:
         self.choices = choices
 
 
-def option(default: Any, reader: Reader, description: str) -> Any:
-    """An Option, as an attribute of a Section; REQUIRED has no default."""
-    return Option(default, reader, description)
+def key(default: Any, reader: Reader, description: str) -> Any:
+    """An Key, as an attribute of a Section; REQUIRED has no default."""
+    return Key(default, reader, description)
 
 
 def choice(default: str, words: Tuple[str, ...], description: str) -> Any:
-    """An Option whose value is one of WORDS."""
-    return Option(default, values.choice(*words), description, words)
+    """An Key whose value is one of WORDS."""
+    return Key(default, values.choice(*words), description, words)
 
 
 #: The default of a key that must be given.
@@ -54,13 +54,13 @@ REQUIRED: Any = object()
 
 
 class Section:
-    """A part of the file: its keys are the class's Options, their values the instance's.
+    """A part of the file: its keys are the class's Keys, their values the instance's.
 
     A plain class and no dataclass: those cost a delivery tens of milliseconds.
     """
 
     def __init__(self, **values: Any) -> None:
-        for name, item in options_of(type(self)).items():
+        for name, item in keys_of(type(self)).items():
             value = values.pop(name, item.default)
             if value is REQUIRED:
                 raise TypeError(f"{name} is missing")
@@ -80,9 +80,9 @@ class Section:
 Kind = TypeVar("Kind", bound=Section)
 
 
-def options_of(kind: Type[Section]) -> Dict[str, Option]:
+def keys_of(kind: Type[Section]) -> Dict[str, Key]:
     """The keys of a section."""
-    return {name: item for name, item in vars(kind).items() if isinstance(item, Option)}
+    return {name: item for name, item in vars(kind).items() if isinstance(item, Key)}
 
 
 def section(kind: Any) -> Reader:
@@ -98,53 +98,53 @@ def sections(kind: Any) -> Reader:
 class Api(Section):
     """How to reach BlueRockTEL, and as whom: with a token, or an e-mail address and a password."""
 
-    url: str = option(
+    url: str = key(
         REQUIRED,
         values.url,
         "The address of the API, `https://INSTANCE/api`. `http://` only where the host is this"
         " machine itself, as with a sandbox.",
     )
-    token: Optional[str] = option(
+    token: Optional[str] = key(
         None,
         values.secret,
         "The API token itself. Better is `token_file`: this file is then no secret.",
     )
-    token_file: Optional[str] = option(
+    token_file: Optional[str] = key(
         None,
         values.path,
         "A file that holds the API token and nothing else. Without it and `token`, the environment"
         " variable `BRTEL_TOKEN` is used, then `email`.",
     )
-    email: Optional[str] = option(
+    email: Optional[str] = key(
         None,
         values.email,
         "The user to log in as, where there is no token; needs `password_file`.",
     )
-    password_file: Optional[str] = option(
+    password_file: Optional[str] = key(
         None, values.path, "A file that holds that user's password and nothing else."
     )
-    timeout: float = option(
+    timeout: float = key(
         10.0, values.seconds, "How long one call may take, connecting included; more than 0."
     )
-    ca_file: Optional[str] = option(
+    ca_file: Optional[str] = key(
         None,
         values.path,
         "A file (PEM) or folder of the certificate authorities to trust, instead of the usual.",
     )
-    proxy: Optional[str] = option(
+    proxy: Optional[str] = key(
         None,
         values.proxy,
         "The HTTP proxy to go through, `http://proxy.example.net:3128`. Proxy variables of the"
         " environment are not used; an API on this machine is called directly.",
     )
-    ticket_page: Optional[str] = option(
+    ticket_page: Optional[str] = key(
         None,
         values.ticket_page,
         "Where your BlueRockTEL shows a ticket, as your browser has it, with `{id}` or `{number}`"
         " in the ticket's place: `https://acme.bluerocktel.net/tickets/{id}`. `status` and `ticket`"
         " then show the link. `null`: no link.",
     )
-    requests_per_minute: Optional[int] = option(
+    requests_per_minute: Optional[int] = key(
         None,
         values.number_or_null,
         "The most calls that one process makes in any minute; what is over waits its turn, or stays"
@@ -155,10 +155,10 @@ class Api(Section):
         return f"Api(url={self.url!r})"
 
 
-class CustomerOptions(Section):
+class CustomerSection(Section):
     """Who owns the host of an alert, and so gets the ticket."""
 
-    lookup: List[Tuple[str, str]] = option(
+    lookup: List[Tuple[str, str]] = key(
         [
             ("hosts", ""),
             ("account", "{{ vars.CUSTOMER_ACCOUNT }}"),
@@ -172,16 +172,16 @@ class CustomerOptions(Section):
         " only when it is unambiguous. The values of the last three are Jinja; an empty one is"
         " passed over.",
     )
-    hosts: Dict[str, str] = option(
+    hosts: Dict[str, str] = key(
         {}, values.accounts, "Customer accounts by host name; capitals do not matter in the names."
     )
-    fallback: Optional[str] = option(
+    fallback: Optional[str] = key(
         None,
         values.account,
         "The account that gets the ticket when no lookup gives a customer. `null`: such an alert"
         " goes to `dead/`.",
     )
-    cache: float = option(
+    cache: float = key(
         86400.0,
         values.duration,
         "How long an answer about customers, their contacts and the names of priorities,"
@@ -189,27 +189,25 @@ class CustomerOptions(Section):
     )
 
 
-class TicketOptions(Section):
+class TicketSection(Section):
     """What a ticket is opened with, unless `severities`, the alert itself or `rules` say otherwise.
 
     Names are compared without regard to capitals; `brtel-notify discover` lists them.
     """
 
-    priority: Any = option(REQUIRED, values.name_or_id, "The priority.")
-    category: Any = option(REQUIRED, values.name_or_id, "The category.")
-    sub_category: Any = option(
+    priority: Any = key(REQUIRED, values.name_or_id, "The priority.")
+    category: Any = key(REQUIRED, values.name_or_id, "The category.")
+    sub_category: Any = key(
         REQUIRED, values.name_or_id, "The sub-category; one that belongs to `category`."
     )
-    team: Any = option(
+    team: Any = key(
         None, values.name_or_id_or_null, "The support team. `null`: left to BlueRockTEL."
     )
-    status: Any = option(
-        None, values.name_or_id_or_null, "The status. `null`: left to BlueRockTEL."
-    )
-    tags: List[str] = option(
+    status: Any = key(None, values.name_or_id_or_null, "The status. `null`: left to BlueRockTEL.")
+    tags: List[str] = key(
         ["monitoring", "auto"], values.or_none(values.texts), "The tags; `[]` for none."
     )
-    resolve_within: Optional[float] = option(
+    resolve_within: Optional[float] = key(
         14400.0,
         values.duration_or_null,
         "The estimated resolution date, counted from the alert. `null`: left to BlueRockTEL.",
@@ -232,7 +230,7 @@ class TicketOptions(Section):
 #: What severities and rules can set: the keys of ``ticket`` that differ from alert to alert.
 SETTABLE: Dict[str, Reader] = {
     name: item.reader
-    for name, item in options_of(TicketOptions).items()
+    for name, item in keys_of(TicketSection).items()
     if name not in ("group_by", "adopt")
 }
 
@@ -240,15 +238,15 @@ SETTABLE: Dict[str, Reader] = {
 class Rule(Section):
     """One rule. All rules whose conditions hold apply, the later over the earlier."""
 
-    when: str = option(
+    when: str = key(
         REQUIRED,
         values.text,
         "The condition: a Jinja expression, without braces, over the fields of the alert.",
     )
-    set: Dict[str, Any] = option(
+    set: Dict[str, Any] = key(
         {}, values.settings(SETTABLE), "What the ticket gets then, as in `ticket`."
     )
-    ignore: Optional[bool] = option(
+    ignore: Optional[bool] = key(
         None,
         values.boolean,
         "`true`: such an alert opens no ticket, nor joins one; one that has a ticket already is"
@@ -256,10 +254,10 @@ class Rule(Section):
     )
 
 
-class ContactOptions(Section):
+class ContactSection(Section):
     """Who of the customer is attached to a new ticket."""
 
-    role: Optional[str] = option(
+    role: Optional[str] = key(
         "technical|technique",
         values.regex_or_null,
         "Attaches contacts in whose role this is found; capitals do not matter. `null`: attach"
@@ -270,19 +268,19 @@ class ContactOptions(Section):
     )
 
 
-class ReplyOptions(Section):
+class ReplySection(Section):
     """The notes that brtel-notify adds to a ticket."""
 
-    details: bool = option(
+    details: bool = key(
         True, values.boolean, "Whether a new ticket gets a note with the alert's details."
     )
-    customer_visible: bool = option(
+    customer_visible: bool = key(
         False, values.boolean, "Whether customers see the notes; else they are internal."
     )
-    send_to_assignee: bool = option(
+    send_to_assignee: bool = key(
         True, values.boolean, "Whether BlueRockTEL sends them to the ticket's assignee."
     )
-    send_to_contacts: bool = option(
+    send_to_contacts: bool = key(
         False, values.boolean, "Whether BlueRockTEL sends them to the ticket's contacts."
     )
 
@@ -317,7 +315,7 @@ class Lifecycle(Section):
     on_flapping: str = choice(
         "note", _NOTE, "The state begins or ends to flap: `note` or `ignore`, as above."
     )
-    reopen_within: float = option(
+    reopen_within: float = key(
         3600.0,
         values.duration,
         "A problem that returns within this time of its ticket's closing reopens that ticket,"
@@ -342,63 +340,63 @@ class Sources(Section):
     """The monitoring systems that alerts come from, so that tickets link to their pages."""
 
     def of(self, name: str) -> Dict[str, str]:
-        """The options of the source NAME that are set; none of one that has no pages."""
+        """The keys of the source NAME that are set; none of one that has no pages."""
         pages = getattr(self, name, None)
         return {key: value for key, value in vars(pages).items() if value} if pages else {}
 
 
-def _section_of(source: Source) -> Option:
+def _section_of(source: Source) -> Key:
     """The keys that SOURCE has for its pages, as a Section of its own."""
     keys = {
         name: choice(str(item.default), item.choices, item.description)
         if item.choices
-        else option(item.default, values.page, item.description)
-        for name, item in source.page_options.items()
+        else key(item.default, values.page, item.description)
+        for name, item in source.page_keys.items()
     }
     kind = type(source.product, (Section,), {"__doc__": type(source).__doc__, **keys})
-    return Option(kind(), section(kind), source.products)
+    return Key(kind(), section(kind), source.products)
 
 
 for _source in registry.sources():
-    if _source.page_options:
+    if _source.page_keys:
         setattr(Sources, _source.name, _section_of(_source))
 
 
 class Config(Section):
     """The whole file. ``places`` says on which line each key stands, for messages."""
 
-    api: Api = option(REQUIRED, section(Api), "")
-    ticket: TicketOptions = option(REQUIRED, section(TicketOptions), "")
-    customer: CustomerOptions = option(CustomerOptions(), section(CustomerOptions), "")
-    severities: Dict[str, Dict[str, Any]] = option(
+    api: Api = key(REQUIRED, section(Api), "")
+    ticket: TicketSection = key(REQUIRED, section(TicketSection), "")
+    customer: CustomerSection = key(CustomerSection(), section(CustomerSection), "")
+    severities: Dict[str, Dict[str, Any]] = key(
         {},
         values.severities(SETTABLE),
         "Keys of `ticket` that are others at some severity. The name is a severity (`critical`,"
         " `warning`, `unknown`, `info`) or the source's own word for the state (`DOWN`,"
         " `Disaster`), which wins; capitals do not matter.",
     )
-    rules: List[Rule] = option(
+    rules: List[Rule] = key(
         [], sections(Rule), "Keys of `ticket` that are others where a condition holds."
     )
-    contact: ContactOptions = option(ContactOptions(), section(ContactOptions), "")
-    replies: ReplyOptions = option(ReplyOptions(), section(ReplyOptions), "")
-    lifecycle: Lifecycle = option(Lifecycle(), section(Lifecycle), "")
-    sources: Sources = option(Sources(), section(Sources), "")
+    contact: ContactSection = key(ContactSection(), section(ContactSection), "")
+    replies: ReplySection = key(ReplySection(), section(ReplySection), "")
+    lifecycle: Lifecycle = key(Lifecycle(), section(Lifecycle), "")
+    sources: Sources = key(Sources(), section(Sources), "")
     language: str = choice(
         "en", ("en", "fr"), "The language of the built-in templates: `en` English, `fr` French."
     )
-    templates: Optional[str] = option(
+    templates: Optional[str] = key(
         None,
         values.path,
         "A folder of your own templates; each of its files stands for the built-in one of the same"
         " name. `null`: none.",
     )
-    timezone: tzinfo = option(
+    timezone: tzinfo = key(
         timezone.utc,
         values.zone,
         "The time zone of the dates shown in tickets, by its IANA name: `Europe/Paris`.",
     )
-    log: str = option(
+    log: str = key(
         "stderr",
         values.log,
         "Where the log goes: `stderr`, `syslog` (facility daemon), or the path of a file.",
@@ -466,7 +464,7 @@ def _check_credential(config: Config, environ: Mapping[str, str]) -> None:
 
 def read_section(kind: Type[Kind], tree: Tree) -> Kind:
     """One section of the file as the class KIND that describes it. Raises ConfigError."""
-    known = options_of(kind)
+    known = keys_of(kind)
     values = {name: known[name].reader(branch) for name, branch in tree.branches(known).items()}
     for name, item in known.items():
         if item.default is REQUIRED and name not in values:

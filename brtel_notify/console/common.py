@@ -15,13 +15,8 @@ from brtel_notify.options import Options
 
 __all__ = ["place"]
 
-#: Exit codes that commands for people give, from sysexits.h: EX_DATAERR, EX_UNAVAILABLE,
-#: EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG.
+#: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.
 USAGE = 2
-NOT_UNDERSTOOD = 65
-UNAVAILABLE = 69
-UNFORESEEN = 70
-MISCONFIGURED = 78
 
 
 def load_config(options: Options) -> Config:

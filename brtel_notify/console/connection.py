@@ -19,7 +19,7 @@ from brtel_notify.options import Options
 from brtel_notify.tickets.open_tickets import LaterVersion
 
 
-class Wrong(Exception):
+class CannotDo(Exception):
     """What the operator asked for cannot be done; the text says why, and what to do."""
 
 
@@ -34,18 +34,18 @@ def answered(work: Callable[[], int]) -> int:
     """The exit code of WORK, or what went wrong in one line and the code for that (sysexits.h)."""
     try:
         return work()
-    except Wrong as error:
-        return common.fail(str(error), common.NOT_UNDERSTOOD)
+    except CannotDo as error:
+        return common.fail(str(error), os.EX_DATAERR)
     except (ConfigError, CredentialsError, LaterVersion) as error:
-        return common.fail(str(error), common.MISCONFIGURED)
+        return common.fail(str(error), os.EX_CONFIG)
     except ApiError as error:
         return refused(error)
     except OutOfTime as error:
-        return common.fail(f"api: {error}", common.UNAVAILABLE)
+        return common.fail(f"api: {error}", os.EX_UNAVAILABLE)
     except BrokenPipeError:  # | head
         raise
     except OSError as error:
-        return common.fail(because(error, ""), common.UNFORESEEN)
+        return common.fail(because(error, ""), os.EX_SOFTWARE)
 
 
 def refused(error: ApiError) -> int:
@@ -58,21 +58,21 @@ def refused(error: ApiError) -> int:
 def code_of(error: ApiError) -> int:
     """65 where the call is wrong, 69 where BlueRockTEL is out of reach, 78 where a setting is."""
     if error.retry:
-        return common.UNAVAILABLE
+        return os.EX_UNAVAILABLE
     if isinstance(error, (NotFound, Refused)):
-        return common.NOT_UNDERSTOOD
-    return common.MISCONFIGURED
+        return os.EX_DATAERR
+    return os.EX_CONFIG
 
 
 def text_from(word: str) -> str:
     """WORD, or all of stdin where it is ``-``: lines end in \\n, none of them at the end.
 
-    Raises Wrong when there is nothing in it.
+    Raises CannotDo when there is nothing in it.
     """
     if word == "-":
         data = sys.stdin.buffer.read()
         word = data.decode("utf-8", "replace")
     text = word.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if not text.strip():
-        raise Wrong("there is no text to send")
+        raise CannotDo("there is no text to send")
     return text

@@ -18,7 +18,8 @@ from brtel_notify.delivery.delivery import NoOwner
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local.log import Log, one_line
+from brtel_notify.local.cleaning import visible
+from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
 from brtel_notify.text import plaintext
@@ -74,10 +75,10 @@ def look(capture: Capture, options: Options) -> Look:
 def explained(error: Exception) -> Tuple[str, int]:
     """One of ERRORS as one line, and the exit code that goes with it."""
     if isinstance(error, (Unintelligible, NoOwner)):
-        return str(error), common.NOT_UNDERSTOOD
+        return str(error), os.EX_DATAERR
     if isinstance(error, ApiError):
-        return f"api: {error}", common.UNAVAILABLE
-    return str(error), common.MISCONFIGURED
+        return f"api: {error}", os.EX_UNAVAILABLE
+    return str(error), os.EX_CONFIG
 
 
 def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options, log: Log) -> Shown:
@@ -143,7 +144,7 @@ def _print(data: Dict[str, Any]) -> None:
     _line("steps", ", ".join(data["steps"]) or "none")
     _line("calls", str(len(data["calls"])))
     for call in data["calls"]:
-        print(f"  {call['method']:<4} {common.paint(one_line(call['path']), 'grey')}")
+        print(f"  {call['method']:<4} {common.paint(visible(call['path']), 'grey')}")
 
 
 def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:

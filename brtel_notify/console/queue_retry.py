@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any, List, Optional, Set
@@ -10,15 +11,14 @@ from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
-from brtel_notify.local.log import INFO, Log, one_line, tell
+from brtel_notify.local.cleaning import visible
+from brtel_notify.local.log import INFO, Log, tell
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.streams import patient
 from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.
 MOST_NAMED = 10
-#: sysexits.h: EX_TEMPFAIL.
-NOT_PUT_BACK = 75
 
 
 def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
@@ -37,7 +37,7 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
             continue
         except OSError as error:
             text = f"{event_id} cannot be put back: {because(error, queue.dead_folder)}"
-            code = common.fail(text, NOT_PUT_BACK)
+            code = common.fail(text, os.EX_TEMPFAIL)
     back.sort()
     _say_what_is_back(queue, back)
     if place is None or not (back or waiting):
@@ -51,11 +51,11 @@ def _say_what_is_back(queue: Queue, back: List[str]) -> None:
     for event_id in back[:MOST_NAMED]:
         try:
             age = times.span(time.time() - queue.load(event_id).capture.time)
-            print(one_line(f"put back: {event_id}, captured {age} ago"))
+            print(visible(f"put back: {event_id}, captured {age} ago"))
         except FileNotFoundError:  # delivered already
             continue
         except (Damaged, OSError):  # the drain will say what is wrong with it
-            print(one_line(f"put back: {event_id}"))
+            print(visible(f"put back: {event_id}"))
     # Nothing is left to be printed while we hold the lock: whoever reads it may take his time.
     print(f"{len(back)} put back", flush=True)
 

@@ -19,12 +19,6 @@ from brtel_notify.options import Options
 if TYPE_CHECKING:
     from brtel_notify.delivery.services import Services
 
-#: Exit codes: the configuration is wrong; BlueRockTEL cannot be reached (try again); no event could
-#: be stored.
-MISCONFIGURED = 78
-UNREACHABLE = 69
-UNSTORED = 75
-
 
 @dataclass
 class Report:
@@ -61,7 +55,7 @@ def prove(
     try:
         config = configuration.load(path, environ)
     except ConfigError as error:
-        report.bad(str(error), MISCONFIGURED)
+        report.bad(str(error), os.EX_CONFIG)
         return report
     report.good(f"configuration: {path}")
     _prove_state_folder(state_dir, report)
@@ -87,11 +81,11 @@ def _prove_paths(config: Config, report: Report) -> None:
         there = log if os.path.exists(log) else os.path.dirname(log) or "."
         if os.path.isdir(log) or not os.path.exists(there) or not os.access(there, os.W_OK):
             text = f"log: {log} cannot be written by this user"
-            report.bad(f"{config.place('log')}: {text}", MISCONFIGURED)
+            report.bad(f"{config.place('log')}: {text}", os.EX_CONFIG)
     for key, path in paths.items():
         if path and not os.path.isabs(path):
             text = f"{key}: {path}: must begin with /: commands run in folders of their own"
-            report.bad(f"{config.place(key)}: {text}", MISCONFIGURED)
+            report.bad(f"{config.place(key)}: {text}", os.EX_CONFIG)
 
 
 def _prove_state_folder(state_dir: str, report: Report) -> None:
@@ -100,7 +94,7 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
     try:
         Queue(state_dir).prove()
     except OSError as error:
-        report.bad(f"state folder: {because(error, state_dir)}", UNSTORED)
+        report.bad(f"state folder: {because(error, state_dir)}", os.EX_TEMPFAIL)
     else:
         report.good(f"state folder: {state_dir}")
 
@@ -129,14 +123,14 @@ def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
             unknown = sorted(check() - known)
             if unknown:
                 text = f"an alert has no '{unknown[0]}'{nearest(unknown[0], sorted(known))}"
-                report.bad(f"{config.place(key)}: {key}: {text}", MISCONFIGURED)
+                report.bad(f"{config.place(key)}: {key}: {text}", os.EX_CONFIG)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
-            report.bad(f"{config.place(key)}: {key}: {describe(error)}", MISCONFIGURED)
+            report.bad(f"{config.place(key)}: {key}: {describe(error)}", os.EX_CONFIG)
     if config.templates is not None and not os.path.isdir(config.templates):
         text = f"templates: there is no folder {config.templates}"
-        report.bad(f"{config.place('templates')}: {text}", MISCONFIGURED)
+        report.bad(f"{config.place('templates')}: {text}", os.EX_CONFIG)
     for name, problem in renderer.check_templates():
-        report.bad(f"template {name}: {problem}", MISCONFIGURED)
+        report.bad(f"template {name}: {problem}", os.EX_CONFIG)
     if not report.code:
         report.good("rules, lookups and templates")
 
@@ -171,9 +165,9 @@ def _prove_api(
         _prove_accounts(config, services, report)
         _prove_variables(variables, services, report)
     except (ConfigError, CredentialsError) as error:
-        report.bad(str(error), MISCONFIGURED)
+        report.bad(str(error), os.EX_CONFIG)
     except ApiError as error:
-        report.bad(f"api: {error}", UNREACHABLE if error.retry else MISCONFIGURED)
+        report.bad(f"api: {error}", os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG)
     finally:
         services.close()
 
@@ -188,7 +182,7 @@ def _prove_names(config: Config, services: Services, report: Report) -> None:
     places += [(f"rules[{n}].set", rule.set) for n, rule in enumerate(config.rules)]
     for key, values in places:
         for problem in services.names.problems(key, values):
-            report.bad(problem, MISCONFIGURED)
+            report.bad(problem, os.EX_CONFIG)
     if len(report.lines) == before:
         report.good("names: priority, category, sub-category and all others are known")
 
@@ -198,7 +192,7 @@ def _prove_accounts(config: Config, services: Services, report: Report) -> None:
         if services.client.customer_by_account(owner) is None:
             key = f"customer.hosts.{host}"
             text = f"{config.place(key)}: {key}: no customer has the account {owner}"
-            report.bad(text, MISCONFIGURED)
+            report.bad(text, os.EX_CONFIG)
     account = config.customer.fallback
     if account is None:
         report.note("customer.fallback is not set: an alert that nobody owns goes to dead/")
@@ -207,7 +201,7 @@ def _prove_accounts(config: Config, services: Services, report: Report) -> None:
     if customer is None:
         place = config.place("customer.fallback")
         text = f"{place}: customer.fallback: no customer has the account {account}"
-        report.bad(text, MISCONFIGURED)
+        report.bad(text, os.EX_CONFIG)
     else:
         report.good(f"fallback customer: {customer.name} ({account})")
 
@@ -221,10 +215,10 @@ def _prove_variables(variables: Mapping[str, str], services: Services, report: R
     if "priority" in settings.values:
         priority = {"priority": settings.values["priority"]}
         for problem in services.names.problems("vars", priority):
-            report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), MISCONFIGURED)
+            report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), os.EX_CONFIG)
     account = variables.get("CUSTOMER_ACCOUNT", "").strip()
     if account and services.client.customer_by_account(account) is None:
-        report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", MISCONFIGURED)
+        report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", os.EX_CONFIG)
 
 
 def show(report: Report) -> None:

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
 from brtel_notify.console.common import paint
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 
 #: What is between two columns.
 GAP = "  "
@@ -84,7 +84,7 @@ def table(
 
 def _cell(value: Any) -> Painted:
     text, colour = value if isinstance(value, Painted) else (value, "")
-    return Painted("" if text is None else one_line(str(text)), colour)
+    return Painted("" if text is None else visible(str(text)), colour)
 
 
 def _shrink(widths: List[int], flexible: List[int], columns: int) -> None:

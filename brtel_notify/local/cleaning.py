@@ -2,14 +2,14 @@
 
 Everything here takes any string at all (5 MB, NULs, lone surrogates, broken HTML) and runs in time
 linear in its length. Nothing here escapes for HTML: that is for whoever writes HTML. How HTML that
-comes in is read: html_text.py.
+comes in is read: sources/html_text.py. Every alert imports this module: nothing heavy.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Dict, Optional
-from urllib.parse import urlsplit
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
 
 URL_LENGTH = 2000
 
@@ -44,6 +44,11 @@ def one_line(text: str, limit: int) -> str:
     return _cut(" ".join(safe(text[: limit * _RAW_PER_CHARACTER]).split()), limit)
 
 
+def visible(text: str) -> str:
+    """TEXT as a line that shows all of itself: each character that does not show is a blank."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def printable(text: str, limit: int) -> str:
     """TEXT for an error message: one line, nothing in it that does not show."""
     return "".join(char if char.isprintable() else "\ufffd" for char in one_line(text, limit))
@@ -66,6 +71,8 @@ def web_url(*candidates: str) -> str:
 def _is_web_url(url: str) -> bool:
     if not url.isprintable() or any(char.isspace() or char in '<>"\\' for char in url):
         return False
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -80,6 +87,8 @@ def safe(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
+        import re
+
         text = re.sub(_NO_ESCAPED_BYTE, "\ufffd", text)
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OBEYED)

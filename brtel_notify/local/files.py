@@ -179,8 +179,12 @@ def create_at_once(path: PathLike, flags: int) -> int:
     return descriptor
 
 
-def write_whole(path: PathLike, data: bytes, *, durable: bool = True) -> None:
+def write_whole(
+    path: PathLike, data: bytes, *, durable: bool = True, mode: int | None = None
+) -> None:
     """Replace the file PATH by DATA in one step, so that no reader ever sees a part of it.
+
+    Its owner is its folder's where root writes it, and so is its mode where MODE does not say.
 
     Durable: when this returns, the file survives a power cut (fsync of the file and its folder).
     A link in the file's place is replaced, not followed. Raises OSError that names PATH; then the
@@ -191,6 +195,8 @@ def write_whole(path: PathLike, data: bytes, *, durable: bool = True) -> None:
         descriptor = create(temporary, os.O_WRONLY)
         try:
             try:
+                if mode is not None:
+                    os.fchmod(descriptor, mode)  # whatever the umask
                 write_all(descriptor, data)
                 if durable:
                     os.fsync(descriptor)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+from brtel_notify.local.cleaning import visible
 from brtel_notify.local.streams import patient, sink_of
 
 TYPE_CHECKING = False
@@ -62,7 +63,7 @@ class Log:
         LEVEL is INFO, WARNING or ERROR; FIELDS are what a program wants to know of it. Text shows
         of them only ``duration`` (seconds).
         """
-        self._write(one_line(text), level, fields)
+        self._write(visible(text), level, fields)
 
     def detail(self, text: str) -> None:
         """One line that only ``-v`` shows."""
@@ -71,8 +72,8 @@ class Log:
 
     def error(self, text: str) -> None:
         """One line on stderr, wherever the log goes: the last one, and there once."""
-        if self.shown[-1:] != [one_line(text)]:
-            self._show(one_line(text), ERROR, {})
+        if self.shown[-1:] != [visible(text)]:
+            self._show(visible(text), ERROR, {})
 
     def trace(self) -> None:
         """The traceback of the exception that is being handled; only ``-v`` shows it."""
@@ -119,11 +120,6 @@ def _dropped(lines: int) -> str:
     return f"{lines} line{'' if lines == 1 else 's'} before this one could not be written here"
 
 
-def one_line(text: str) -> str:
-    """TEXT without line breaks, control characters and half characters."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def _json_line(text: str, level: str, fields: Dict[str, Any]) -> str:
     import json
 
@@ -168,7 +164,7 @@ def _journal_reads_stderr() -> bool:
 
 def complain(text: str) -> None:
     """One line on stderr, before there is a log. Where nobody reads it, the exit code tells."""
-    _to_stderr(f"{PROGRAM}: {one_line(text)}")
+    _to_stderr(f"{PROGRAM}: {visible(text)}")
 
 
 def trace(say: Callable[[str], None]) -> None:
@@ -181,7 +177,7 @@ def trace(say: Callable[[str], None]) -> None:
 
 def tell(text: str, stream: Optional[TextIO] = None) -> None:
     """One line on stdout, of a delivery, which does not wait for anybody to read it."""
-    _said(stream or patient(sys.stdout), one_line(text))
+    _said(stream or patient(sys.stdout), visible(text))
 
 
 def _to_stderr(line: str) -> bool:

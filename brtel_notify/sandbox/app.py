@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from .control import control
 from .directory import Directory
-from .errors import Refused, not_found
+from .errors import Rejected, not_found
 from .faults import Faults
 from .gate import Gate
 from .journal import Journal
@@ -51,7 +51,7 @@ def create_app(
     app.register_blueprint(api)
     app.register_blueprint(control)
     app.register_blueprint(web)
-    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(Rejected, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.add_url_rule("/login", "login_page", _login_page)
     app.wsgi_app = Gate(app.wsgi_app, faults, journal)  # type: ignore[method-assign]
@@ -184,7 +184,7 @@ def _page_url(page: int) -> str:
     return f"{request.base_url}?{urlencode([*query, ('page', str(page))])}"
 
 
-def _refused(error: Refused) -> AnyResponse:
+def _refused(error: Rejected) -> AnyResponse:
     if _wants_json() or request.path.startswith("/__sandbox__"):
         return _answer(error.answer(), error.status)
     if error.status == 422:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from . import origin
-from .errors import Refused
+from .errors import Rejected
 from .faults import Faults
 from .journal import Journal
 from .store import Store
@@ -40,7 +40,7 @@ def _journal() -> Journal:
 def _posted() -> Any:
     data = request.get_json(force=True, silent=True) if request.get_data() else {}
     if data is None:
-        raise Refused(400, "The body is not JSON.")
+        raise Rejected(400, "The body is not JSON.")
     return data
 
 
@@ -48,7 +48,7 @@ def _posted() -> Any:
 def _refuse_other_sites() -> Optional[Response]:
     # A page of another site, open in the same browser as the sandbox's, has no business here.
     if request.method not in ("GET", "HEAD") and origin.is_foreign(request):
-        raise Refused(403, "This came from another web site.")
+        raise Rejected(403, "This came from another web site.")
     return None
 
 
@@ -64,7 +64,7 @@ def set_faults() -> Response:
     try:
         _faults().set(_posted())
     except ValueError as error:
-        raise Refused(422, str(error)) from error
+        raise Rejected(422, str(error)) from error
     return show_faults()
 
 
@@ -100,7 +100,7 @@ def merge_data() -> Response:
     try:
         return jsonify(_store().merge(_posted(), request.args.get("replace") in ("1", "true")))
     except ValueError as error:
-        raise Refused(422, str(error)) from error
+        raise Rejected(422, str(error)) from error
 
 
 @control.delete("/data")

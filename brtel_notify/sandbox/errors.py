@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A call is answered with an HTTP error.
 
     `status` is the HTTP status, `message` the text, `errors` the complaints by field (422 only).
@@ -26,24 +26,24 @@ class Refused(Exception):
         return {"message": self.message, "errors": self.errors}
 
 
-def bad_request(message: str) -> Refused:
+def bad_request(message: str) -> Rejected:
     """Return a 400."""
-    return Refused(400, message)
+    return Rejected(400, message)
 
 
-def not_found(model: str, wanted: object) -> Refused:
+def not_found(model: str, wanted: object) -> Rejected:
     """Return the 404 of Laravel's ``findOrFail`` for the class name `model`."""
-    return Refused(404, f"No query results for model [App\\{model}] {wanted}")
+    return Rejected(404, f"No query results for model [App\\{model}] {wanted}")
 
 
-def invalid(errors: Mapping[str, List[str]]) -> Refused:
+def invalid(errors: Mapping[str, List[str]]) -> Rejected:
     """Return a 422 for complaints by field; its message is the first one and a count."""
     texts = [text for complaints in errors.values() for text in complaints]
     more = len(texts) - 1
     tail = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
-    return Refused(422, texts[0] + tail, errors)
+    return Rejected(422, texts[0] + tail, errors)
 
 
-def server_error() -> Refused:
+def server_error() -> Rejected:
     """Return the 500 of a Laravel in production, which says nothing."""
-    return Refused(500, "Server Error")
+    return Rejected(500, "Server Error")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Request, request
 
-from .errors import Refused
+from .errors import Rejected
 
 
 def is_foreign(request: Request) -> bool:
@@ -38,4 +38,4 @@ def refuse_other_names() -> None:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        raise Refused(403, "Call this by localhost, or by its address.") from None
+        raise Rejected(403, "Call this by localhost, or by its address.") from None

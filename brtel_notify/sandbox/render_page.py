@@ -7,7 +7,6 @@ page stands alone in one file, fetches nothing and runs no script.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
 import sys
@@ -23,7 +22,7 @@ from brtel_notify.console import common
 from brtel_notify.console.preview import ERRORS, explained, look
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
 from brtel_notify.sandbox.shown import safe_html
@@ -60,7 +59,7 @@ def run(capture: Capture, options: Options, path: Optional[str], opens: bool, wa
             stamps = watched.wait(stamps)
             preview.write(True)
             clock = time.strftime("%H:%M:%S")
-            print(f"{clock} {one_line(preview.title)}", flush=True)
+            print(f"{clock} {visible(preview.title)}", flush=True)
     except KeyboardInterrupt:
         preview.write(False)  # nobody follows any more: the page need not either
         return 0
@@ -105,7 +104,8 @@ class Preview:
             style=style,
             policy=f"default-src 'none'; style-src '{_digest(style)}'",
         )
-        _replace(self.path, page)
+        files.refuse_devices(self.path)
+        files.write_whole(self.path, page.encode("utf-8"), durable=False)
         return code
 
 
@@ -149,20 +149,6 @@ class Watched:
 def _digest(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file whole: a page that is just being reloaded must not be half of one."""
-    files.refuse_devices(path)
-    handle, temporary = tempfile.mkstemp(dir=str(path.absolute().parent), prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # Ctrl-C may come when it has its name already
-            os.unlink(temporary)
-        raise
 
 
 # --- the ticket as the page's templates take it ---------------------------------------------------

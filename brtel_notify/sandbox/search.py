@@ -35,7 +35,7 @@ Query = Iterable[Tuple[str, str]]
 def search(tickets: Tickets, user: Record, query: Query) -> List[Record]:
     """Return the tickets that all filters of the query string let through, by id.
 
-    `query` is the decoded pairs of the query string. Raises Refused (400).
+    `query` is the decoded pairs of the query string. Raises Rejected (400).
     """
     filters, includes = _read(query)
     with tickets.store.reading() as tables:

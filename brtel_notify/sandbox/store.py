@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import secrets
-import tempfile
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+from brtel_notify.local import files
 
 from .errors import not_found
 from .history import History
@@ -145,7 +145,7 @@ class Store:
     # -- records ---------------------------------------------------------------------------
 
     def find(self, table: str, model: str, number: int) -> Record:
-        """Return a record; raises Refused (404) as Laravel's `findOrFail` for the class `model`."""
+        """Return a record; raises Rejected (404) as Laravel's `findOrFail` for the class `model`."""
         record = self.tables[table].get(number)
         if record is None:
             raise not_found(model, number)
@@ -268,14 +268,7 @@ class Store:
         if self.path is None:
             return
         text = json.dumps(self.dump(), indent=1, ensure_ascii=False)
-        handle, temporary = tempfile.mkstemp(dir=str(self.path.parent), prefix=".sandbox-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text + "\n")
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        files.write_whole(self.path, f"{text}\n".encode(), durable=False)
 
 
 def read_file(path: Path) -> Collections:

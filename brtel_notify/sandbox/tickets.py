@@ -1,6 +1,6 @@
 """The rules of tickets and replies, as BlueRockTEL's Tickets page gives them.
 
-Each method carries out one call, returns the JSON of its answer and raises Refused. Where the page
+Each method carries out one call, returns the JSON of its answer and raises Rejected. Where the page
 says nothing, a comment tells what was assumed.
 """
 
@@ -321,7 +321,7 @@ class Tickets:
     # -- shared with the search ------------------------------------------------------------
 
     def find(self, number: int) -> Record:
-        """Return the ticket itself; raises Refused (404)."""
+        """Return the ticket itself; raises Rejected (404)."""
         return self.store.find("tickets", "Ticket", number)
 
     def columns(self, ticket: Record) -> Record:

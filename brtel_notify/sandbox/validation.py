@@ -43,7 +43,7 @@ def clean_input(value: Any) -> Any:
 def check(data: Mapping[str, Any], fields: Mapping[str, Field]) -> Dict[str, Any]:
     """Return those of `fields` that `data` holds, each converted to its type.
 
-    Raises Refused (422) with a complaint for every field that is missing or of a wrong type.
+    Raises Rejected (422) with a complaint for every field that is missing or of a wrong type.
     """
     values: Dict[str, Any] = {}
     errors: Dict[str, List[str]] = {}

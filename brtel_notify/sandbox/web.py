@@ -15,7 +15,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from . import origin, pages, switches
-from .errors import Refused
+from .errors import Rejected
 from .faults import Faults
 from .journal import Journal
 from .seed import TOKEN
@@ -121,8 +121,8 @@ def _error(error: HTTPException) -> AnyResponse:
     return _page("message.html.j2", error.code or 500, message="not_there")
 
 
-@web.errorhandler(Refused)
-def _refused(error: Refused) -> AnyResponse:
+@web.errorhandler(Rejected)
+def _refused(error: Rejected) -> AnyResponse:
     return _page("message.html.j2", error.status, message="not_there")
 
 

@@ -42,7 +42,7 @@ class Filed(NamedTuple):
         return cls(name, name)
 
 
-class Owner(NamedTuple):
+class Fallback(NamedTuple):
     """The customer who gets the tickets of hosts that nobody owns."""
 
     account: str
@@ -60,5 +60,5 @@ class Answers(NamedTuple):
     category: Filed
     sub_category: Filed
     team: Optional[Filed]
-    fallback: Optional[Owner]
+    fallback: Optional[Fallback]
     language: str

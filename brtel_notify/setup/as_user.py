@@ -13,9 +13,6 @@ from brtel_notify.console import common
 from brtel_notify.setup import machine
 from brtel_notify.setup.unix_users import Action, UnixUsers
 
-#: sysexits.h: EX_CANTCREAT.
-_CANNOT_RUN = 73
-
 
 def running(root: str = "/") -> Optional[str]:
     """The path of the brtel-notify command that is running; None where it is called otherwise."""
@@ -76,4 +73,4 @@ def prove(known: UnixUsers, test: List[str], user: str) -> int:
             extra_groups=groups,
         ).returncode
     except OSError as error:
-        return common.fail(f"{user} cannot run {test[0]}: {error.strerror}", _CANNOT_RUN)
+        return common.fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)

@@ -3,6 +3,7 @@ it has to choose from, and in words for a person what is wrong with an address o
 
 from __future__ import annotations
 
+import os
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from brtel_notify.api.client import (
     checked_url,
 )
 from brtel_notify.config.values import is_loopback
-from brtel_notify.setup.terminal import MISCONFIGURED, UNREACHABLE, Stop, Wrong
+from brtel_notify.setup.terminal import Stop, Wrong
 
 #: Paths that are tried at most to find the API.
 MOST_PATHS = 5
@@ -62,7 +63,7 @@ class Way(NamedTuple):
         try:
             return Client(url, credentials, ca_file=self.ca_file, proxy=self.proxy)
         except ValueError as error:  # the url has been checked
-            raise Stop(_in_flags(str(error)), MISCONFIGURED) from None
+            raise Stop(_in_flags(str(error)), os.EX_CONFIG) from None
 
 
 def find(text: str, way: Way) -> Tuple[str, Version]:
@@ -85,7 +86,7 @@ def find(text: str, way: Way) -> Tuple[str, Version]:
             return url, version
     said = f" ({first.status} {first.message})" if first and first.status else ""
     said = said.replace("is api.url right?", "").replace(": )", ")")
-    raise Wrong(f"no BlueRockTEL answers at {urls[0]}{said}", MISCONFIGURED)
+    raise Wrong(f"no BlueRockTEL answers at {urls[0]}{said}", os.EX_CONFIG)
 
 
 def addresses(text: str) -> List[str]:
@@ -137,19 +138,19 @@ def explained(error: Exception, url: str) -> Wrong:
     """What went wrong with a call that had a credential."""
     if isinstance(error, Unauthorized):
         if error.path == "/login":
-            return Wrong("BlueRockTEL refuses this e-mail address or password", MISCONFIGURED)
-        return Wrong("BlueRockTEL refuses this token (401)", MISCONFIGURED)
+            return Wrong("BlueRockTEL refuses this e-mail address or password", os.EX_CONFIG)
+        return Wrong("BlueRockTEL refuses this token (401)", os.EX_CONFIG)
     if isinstance(error, Forbidden):
         text = f"BlueRockTEL knows this user, who may not do {error.method} {error.path}"
-        return Wrong(f"{text}: {error.message}", MISCONFIGURED)
+        return Wrong(f"{text}: {error.message}", os.EX_CONFIG)
     if isinstance(error, ApiError):
         return _no_way(error, url)
-    return Wrong(str(error), MISCONFIGURED)
+    return Wrong(str(error), os.EX_CONFIG)
 
 
 def _no_way(error: ApiError, url: str) -> Wrong:
     """There is no answer, or none that helps."""
-    code = UNREACHABLE if error.retry else MISCONFIGURED
+    code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
     if isinstance(error, (Unreachable, TlsError)):
         host = urlsplit(url).hostname or ""
         hint = ""

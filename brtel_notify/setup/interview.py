@@ -8,11 +8,11 @@ from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
 from brtel_notify.setup import choices, instance
-from brtel_notify.setup.answers import Answers, Filed, Owner
+from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice
 from brtel_notify.setup.instance import Lists, Way
 from brtel_notify.setup.sign_in import SignIn
-from brtel_notify.setup.terminal import MISCONFIGURED, Question, Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
 
 LANGUAGES = ("en", "fr")
 NONE = "none"
@@ -80,7 +80,7 @@ class Interview:
     def _choice(self, title: str, flag: str, given: Optional[str], known: List[Choice]) -> Choice:
         if not known:
             text = f"BlueRockTEL has nothing to choose from for {flag}: make it there first"
-            raise Stop(text, MISCONFIGURED)
+            raise Stop(text, os.EX_CONFIG)
         question = Question(f"{title} (number or name)", flag, lines=choices.shown(known))
         chosen = self.terminal.settle(question, given, lambda text: choices.pick(text, known))
         self._confirm(chosen.name)
@@ -124,7 +124,7 @@ class Interview:
 
     # -- customer and language
 
-    def _fallback(self, client: Client) -> Optional[Owner]:
+    def _fallback(self, client: Client) -> Optional[Fallback]:
         question = Question(
             f"Fallback customer (account, or a part of the name; or {NONE})",
             "--fallback",
@@ -139,7 +139,7 @@ class Interview:
         self._confirm(f"{owner.name} ({owner.account})" if owner else NONE)
         return owner
 
-    def _owner(self, text: str, client: Client) -> Optional[Owner]:
+    def _owner(self, text: str, client: Client) -> Optional[Fallback]:
         """The customer that TEXT means. Raises Wrong: none, or several to choose from."""
         if not text:
             raise Wrong(f"an answer is needed: a search, or {NONE}")
@@ -147,7 +147,7 @@ class Interview:
             return None
         hit = _hit(text, self._hits)
         if hit is not None:
-            return Owner(hit.other_name, hit.name)
+            return Fallback(hit.other_name, hit.name)
         try:
             customer = client.customer_by_account(text)
             found = [customer] if customer else client.search_customers(text)
@@ -155,7 +155,7 @@ class Interview:
             raise instance.explained(error, client.url) from None
         return self._chosen(text, found, is_exact=customer is not None)
 
-    def _chosen(self, text: str, found: Sequence[Customer], is_exact: bool) -> Owner:
+    def _chosen(self, text: str, found: Sequence[Customer], is_exact: bool) -> Fallback:
         usable = [each for each in found if each.account.strip() and each.account.isprintable()]
         self._hits = [
             Choice(number, each.name, each.account) for number, each in enumerate(usable, 1)
@@ -170,7 +170,7 @@ class Interview:
             sure = is_exact or bool(same) or not self.terminal.attended
             if not sure and not self.terminal.agrees(label, default=True):
                 raise Wrong("then search for another")
-            return Owner(one.account, one.name)
+            return Fallback(one.account, one.name)
         if not self.terminal.attended:
             named = [f"{choice.name} ({choice.other_name})" for choice in self._hits]
             raise Wrong(f"'{text}' matches several: {', '.join(named)}: give the account")

@@ -27,7 +27,7 @@ def text_in(path: str) -> str:
         return ""
 
 
-def settings(path: str) -> Dict[str, List[str]]:
+def directives(path: str) -> Dict[str, List[str]]:
     """The lines ``name=value`` of a configuration file by name; nothing where it cannot be read."""
     found: Dict[str, List[str]] = {}
     for line in text_in(path).splitlines():
@@ -70,25 +70,3 @@ def read(path: str) -> Optional[bytes]:
         return files.read_whole(path)
     except FileNotFoundError:
         return None
-
-
-def put(path: str, data: bytes, mode: int) -> None:
-    """Write the file PATH in one step, with MODE; written by root, it is its folder's owner's.
-
-    So a file in LibreNMS's or Icinga's own folder is theirs like all others there. Raises OSError.
-    """
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(4).hex()}.tmp")
-    descriptor = files.create(temporary, os.O_WRONLY)
-    try:
-        try:
-            files.write_all(descriptor, data)
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        files.remove_quietly(temporary)
-        raise
-    files.sync_folder(folder)

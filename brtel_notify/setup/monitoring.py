@@ -10,7 +10,7 @@ from brtel_notify.setup.machine import below
 from brtel_notify.setup.unix_users import UnixUsers
 
 
-class Found(NamedTuple):
+class Installed(NamedTuple):
     """A monitoring system on this machine; ``user`` is empty where none of its usual ones is."""
 
     name: str
@@ -21,7 +21,7 @@ class Found(NamedTuple):
         return f"{self.title} (runs as {self.user})" if self.user else self.title
 
 
-def systems(machine_users: UnixUsers) -> List[Found]:
+def systems(machine_users: UnixUsers) -> List[Installed]:
     """The monitoring systems that are installed."""
     found = []
     for name, drop_in in drop_ins.monitoring().items():
@@ -29,7 +29,7 @@ def systems(machine_users: UnixUsers) -> List[Found]:
         if location is not None:
             shown = "Naemon" if location.service == "naemon" else drop_in.title
             user = next((user for user in location.users if machine_users.user(user)), "")
-            found.append(Found(name, shown, user))
+            found.append(Installed(name, shown, user))
     return found
 
 

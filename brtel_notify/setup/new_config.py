@@ -10,11 +10,12 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 
 import yaml
 
-from brtel_notify.local.log import one_line
+from brtel_notify.local import files
+from brtel_notify.local.cleaning import visible
 from brtel_notify.local.os_errors import because
 from brtel_notify.setup import machine
 from brtel_notify.setup.answers import Answers, Filed
-from brtel_notify.setup.terminal import NOT_WRITTEN, Stop
+from brtel_notify.setup.terminal import Stop
 
 #: The configuration is for its group too: :mod:`brtel_notify.setup.unix_users` says which that is.
 CONFIG_MODE = 0o640
@@ -126,7 +127,7 @@ def _rest(answers: Answers) -> List[str]:
 def _line(key: str, value: Any, comment: str, indent: int = 2, off: bool = False) -> str:
     """A key, its value and a comment; OFF: commented out."""
     start = f"{' ' * indent}{'# ' if off else ''}{key}: {scalar(value)}"
-    return f"{start:<{_COLUMN - 1}} # {one_line(comment)}" if comment else start
+    return f"{start:<{_COLUMN - 1}} # {visible(comment)}" if comment else start
 
 
 def _optional(key: str, value: Optional[str], example: str, comment: str) -> str:
@@ -153,31 +154,31 @@ def prove_writable(path: str) -> None:
     """Raise Stop if PATH cannot be written: better now than after the last answer."""
     for link in machine.links_to(path):
         if link == os.path.abspath(path):
-            raise Stop(f"{path}: is a symbolic link: name the file itself", NOT_WRITTEN)
+            raise Stop(f"{path}: is a symbolic link: name the file itself", os.EX_CANTCREAT)
         if os.lstat(link).st_uid not in (0, os.geteuid()):
-            raise Stop(f"{link}: is a symbolic link that belongs to somebody else", NOT_WRITTEN)
+            raise Stop(f"{link}: is a symbolic link that belongs to somebody else", os.EX_CANTCREAT)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise Stop(f"{path}: is there, and is no file", NOT_WRITTEN)
+        raise Stop(f"{path}: is there, and is no file", os.EX_CANTCREAT)
     folder = os.path.dirname(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise Stop(f"{folder}: is no folder", NOT_WRITTEN)
+        raise Stop(f"{folder}: is no folder", os.EX_CANTCREAT)
     if not os.access(folder, os.W_OK | os.X_OK):
         error = PermissionError(13, os.strerror(13), folder)
         text = f"{because(error, folder)}: run it as root, or name a file of yours: --config FILE"
-        raise Stop(text, NOT_WRITTEN)
+        raise Stop(text, os.EX_CANTCREAT)
 
 
-def write(files: Sequence[File], done: Callable[[File], None]) -> None:
-    """Write FILES, each in one step, and tell DONE of it. A Ctrl-C leaves none out.
+def write(wanted: Sequence[File], done: Callable[[File], None]) -> None:
+    """Write the WANTED files, each in one step, and tell DONE of it. A Ctrl-C leaves none out.
 
     Raises OSError.
     """
     with _undisturbed():
-        for file in files:
+        for file in wanted:
             _make_folders(os.path.dirname(file.path))
-            machine.put(file.path, file.text.encode("utf-8"), file.mode)
+            files.write_whole(file.path, file.text.encode("utf-8"), mode=file.mode)
             done(file)
 
 

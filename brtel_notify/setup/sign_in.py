@@ -14,14 +14,7 @@ from brtel_notify.setup import instance, new_config
 from brtel_notify.setup.answers import Secret
 from brtel_notify.setup.instance import Lists, TypedLogin
 from brtel_notify.setup.machine import below
-from brtel_notify.setup.terminal import (
-    MISCONFIGURED,
-    NOT_WRITTEN,
-    UNREACHABLE,
-    Stop,
-    Terminal,
-    Wrong,
-)
+from brtel_notify.setup.terminal import Stop, Terminal, Wrong
 
 #: The name of a file that stands for stdin.
 STDIN = "-"
@@ -69,7 +62,7 @@ class SignIn:
                 found = found or self._typed()
                 client, lists = self._proved(way.client(url, found.credentials))
             except (Wrong, CredentialsError) as error:
-                wrong = error if isinstance(error, Wrong) else Wrong(str(error), MISCONFIGURED)
+                wrong = error if isinstance(error, Wrong) else Wrong(str(error), os.EX_CONFIG)
                 self.terminal.refuse(origin, wrong)
                 ask = _nothing
                 continue
@@ -83,7 +76,7 @@ class SignIn:
             try:
                 return client, instance.lists(client)
             except Wrong as wrong:
-                if wrong.code != UNREACHABLE or not self.terminal.attended:
+                if wrong.code != os.EX_UNAVAILABLE or not self.terminal.attended:
                     client.close()
                     raise
                 self.terminal.say(f"  {wrong}")
@@ -191,7 +184,7 @@ class SignIn:
             return
         if not (self.terminal.attended and self.terminal.agrees(f"Replace {file}?", default=False)):
             text = f"{file}: is there already, and holds another secret: --force replaces it"
-            raise Stop(text, NOT_WRITTEN)
+            raise Stop(text, os.EX_CANTCREAT)
 
 
 def _nothing() -> Optional[Credential]:

@@ -9,14 +9,10 @@ import sys
 import termios
 from typing import Callable, NamedTuple, Optional, Sequence, TypeVar
 
-from brtel_notify.local.log import one_line
+from brtel_notify.local.cleaning import visible
 
-#: The exit codes that Wrong and Stop carry: a wrong or missing answer; and of sysexits.h
-#: EX_UNAVAILABLE (it may answer later), EX_CANTCREAT and EX_CONFIG.
+#: The exit code of a wrong or missing answer.
 USAGE = 2
-UNREACHABLE = 69
-NOT_WRITTEN = 73
-MISCONFIGURED = 78
 
 Answer = TypeVar("Answer")
 
@@ -63,7 +59,7 @@ class Terminal:
 
     def say(self, text: str = "") -> None:
         """One line, whatever TEXT holds."""
-        print(one_line(text), flush=True)
+        print(visible(text), flush=True)
 
     def settle(
         self, question: Question, given: Optional[str], check: Callable[[str], Answer]
@@ -112,7 +108,7 @@ class Terminal:
 
     def line(self, prompt: str) -> str:
         """A line that is typed. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
-        print(one_line(prompt), end="", flush=True)
+        print(visible(prompt), end="", flush=True)
         # No input(): with readline loaded it keeps what was typed, and edits it in its own way.
         while b"\n" not in self._ahead:
             self._ahead += self._read()

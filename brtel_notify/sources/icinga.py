@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brtel_notify.sources.nagios import MACROS_HELP
-from brtel_notify.sources.source import PageOption, Source, query
+from brtel_notify.sources.source import PageKey, Source, query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Icinga(Source):
         hint="Icinga 2 sets the rest from the NotificationCommand's env.",
     )
     prefixes = ("ICINGA_",)
-    page_options: Mapping[str, PageOption] = {
-        "url": PageOption("The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."),
-        "module": PageOption(
+    page_keys: Mapping[str, PageKey] = {
+        "url": PageKey("The address of Icinga Web, `https://…/icingaweb2`. `null`: no link."),
+        "module": PageKey(
             "The module of Icinga Web that shows hosts and services. `icingadb`: Icinga DB Web;"
             " `monitoring`: the older one.",
             "icingadb",

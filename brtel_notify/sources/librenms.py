@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from brtel_notify.alert import Alert
     from brtel_notify.intake.capture import Capture
     from brtel_notify.options import Options
-    from brtel_notify.sources.source import PageOption
+    from brtel_notify.sources.source import PageKey
 
 #: Levels of lists in ``faults`` and ``diff``; it has three.
 _DEPTH = 8
@@ -36,7 +36,7 @@ passes it.
 example:
   brtel-notify librenms < alert.json
 """
-    page_options: Mapping[str, PageOption] = {"url": WEB_PAGES}
+    page_keys: Mapping[str, PageKey] = {"url": WEB_PAGES}
 
     def take(self, words: List[str], options: Options) -> Tuple[List[str], str]:
         """Flags, and the JSON on stdin."""

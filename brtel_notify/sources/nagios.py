@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from brtel_notify.alert import Alert
     from brtel_notify.intake.capture import Capture
-    from brtel_notify.sources.source import PageOption
+    from brtel_notify.sources.source import PageKey
 
 MACROS_HELP = """\
 usage: brtel-notify {source} [--var NAME=VALUE]... [--dry-run]
@@ -42,7 +42,7 @@ class Nagios(Source):
         hint="Nagios sets the rest when enable_environment_macros=1.",
     )
     prefixes = ("NAGIOS_", "ICINGA_")
-    page_options: Mapping[str, PageOption] = {"url": WEB_PAGES}
+    page_keys: Mapping[str, PageKey] = {"url": WEB_PAGES}
 
     def parse(self, capture: Capture) -> Alert:
         """See macros.py."""

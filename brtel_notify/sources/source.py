@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONGEST_INPUT = 64 * 1024 * 1024
 
 
-class PageOption:
+class PageKey:
     """A key of ``sources.NAME`` in the configuration, from which links are made.
 
     ``choices`` are the words that it is one of; without them it is the address of a web page.
@@ -39,7 +39,7 @@ class PageOption:
         self.choices = choices
 
 
-WEB_PAGES = PageOption(
+WEB_PAGES = PageKey(
     "The address of its web pages, as a browser has it before the path of any one page. `null`: no"
     " link."
 )
@@ -65,7 +65,7 @@ class Source:
     #: How the names of its environment variables begin; nothing else of the environment is kept.
     prefixes: Tuple[str, ...] = ()
     #: The keys of ``sources.NAME``; without any its alerts have no link.
-    page_options: Mapping[str, PageOption] = {}
+    page_keys: Mapping[str, PageKey] = {}
     #: Whether there is a drop-in of it (setup/systems/NAME.py).
     has_drop_in = True
 
@@ -116,7 +116,7 @@ class Source:
     def page(self, options: Mapping[str, str], alert: Alert) -> str:
         """The address of the page of ALERT's host or service; empty if it does not say enough.
 
-        OPTIONS are those of ``page_options``, ``url`` among them and not empty.
+        OPTIONS are those of ``page_keys``, ``url`` among them and not empty.
         """
         raise NotImplementedError
 

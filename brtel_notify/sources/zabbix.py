@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from brtel_notify.alert import Alert
     from brtel_notify.intake.capture import Capture
     from brtel_notify.options import Options
-    from brtel_notify.sources.source import PageOption
+    from brtel_notify.sources.source import PageKey
 
 
 class Zabbix(Source):
@@ -37,7 +37,7 @@ example:
   brtel-notify zabbix CL2385 problem "$(printf '%s\\n' 'EVENT.VALUE: 1' \\
       'HOST.HOST: acme.3cx.fr' 'TRIGGER.ID: 7' 'EVENT.NAME: SIP trunk down')"
 """
-    page_options: Mapping[str, PageOption] = {"url": WEB_PAGES}
+    page_keys: Mapping[str, PageKey] = {"url": WEB_PAGES}
 
     def asks_for_help(self, arguments: List[str]) -> bool:
         """What Zabbix passes are its user's words, whatever they look like: only the first asks."""

@@ -21,7 +21,7 @@ from blocks import Block, blocks
 from brtel_notify.alert import Alert
 from brtel_notify.cli import COMMANDS
 from brtel_notify.config import schema as configuration
-from brtel_notify.config.schema import Config, Section, load, options_of
+from brtel_notify.config.schema import Config, Section, keys_of, load
 from brtel_notify.delivery.rehearsal import RehearsalServices, rehearse
 from brtel_notify.local.log import Log
 from brtel_notify.sources.registry import parse
@@ -66,9 +66,9 @@ def test_every_key_of_the_code_is_in_the_reference() -> None:
 
 def _keys_of(kind: Any, prefix: str) -> List[str]:
     """The keys as the loader sees them: by the defaults, and not by the annotations."""
-    inner = {"api": configuration.Api, "ticket": configuration.TicketOptions}
+    inner = {"api": configuration.Api, "ticket": configuration.TicketSection}
     found = []
-    for name, item in options_of(kind).items():
+    for name, item in keys_of(kind).items():
         nested = type(item.default) if isinstance(item.default, Section) else inner.get(name)
         found += _keys_of(nested, f"{prefix}{name}.") if nested else [prefix + name]
     return found
@@ -95,12 +95,12 @@ def test_the_whole_file_has_the_defaults_of_the_code(tmp_path: Path) -> None:
 
     keys = [key for part in reference.parts() for key in part.keys]
     assert {key.name for key in keys if key.default is None} == {*required, "rules[].when"}
-    for name, item in options_of(Config).items():
+    for name, item in keys_of(Config).items():
         value = getattr(config, name)
         if not isinstance(value, Section):
             assert value == item.default, name
             continue
-        for key, option in options_of(type(value)).items():
+        for key, option in keys_of(type(value)).items():
             if f"{name}.{key}" not in given:
                 assert getattr(value, key) == option.default, f"{name}.{key}"
 
@@ -285,10 +285,9 @@ def test_every_command_has_its_part(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_exit_code_of_a_notification_is_told() -> None:
-    from brtel_notify.commands import notify
     from brtel_notify.delivery.outcome import EXIT_CODES
 
-    codes = {0, 2, notify.NOT_STORED, notify.UNFORESEEN, *EXIT_CODES.values()}
+    codes = {0, 2, os.EX_TEMPFAIL, os.EX_SOFTWARE, *EXIT_CODES.values()}
     assert set(reference.EXIT_CODES) == codes
 
 

@@ -33,7 +33,7 @@ from brtel_notify.config.schema import Config
 from brtel_notify.sandbox.seed import EMAIL, PASSWORD
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.setup import instance, new_config
-from brtel_notify.setup.answers import Answers, Filed, Owner, Secret
+from brtel_notify.setup.answers import Answers, Fallback, Filed, Secret
 from brtel_notify.setup.choices import Choice, pick, shown
 from brtel_notify.setup.terminal import Wrong
 
@@ -836,7 +836,7 @@ AWKWARD = [
 def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
     file = tmp_path / "config.yml"
     filed = Filed.under(Choice(4, name), [Choice(4, name)])
-    given = answers(priority=filed, team=filed, fallback=Owner(name, name))
+    given = answers(priority=filed, team=filed, fallback=Fallback(name, name))
     file.write_text(new_config.text(given._replace(secret=Secret(f"/{name}", None))), "utf-8")
     found = configuration.load(str(file), {})
     assert (found.ticket.priority, found.ticket.team) == (name, name)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from brtel_notify.config import schema as configuration
-from brtel_notify.config.schema import Config, Rule, Section, find, load, options_of
+from brtel_notify.config.schema import Config, Rule, Section, find, keys_of, load
 from brtel_notify.config.yaml_nodes import ConfigError
 
 DESIGN = Path(__file__).parents[1] / "data" / "design-config.yml"
@@ -126,7 +126,7 @@ NOT_DEFAULTS = {
 
 
 def _values(section: Any, prefix: str = "") -> Iterator[Tuple[str, Any]]:
-    for name in options_of(type(section)):
+    for name in keys_of(type(section)):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from _values(value, f"{prefix}{name}.")
@@ -629,7 +629,7 @@ _YAML = st.recursive(
     ),
     max_leaves=6,
 )
-_KEYS = sorted({*options_of(Config), "places", "é"})
+_KEYS = sorted({*keys_of(Config), "places", "é"})
 
 
 @given(value=_YAML, key=st.sampled_from(_KEYS))

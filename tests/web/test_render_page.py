@@ -14,7 +14,7 @@ from browser import Browser
 from servers import wait_for
 from support import CAPTURES, Site
 
-from brtel_notify.sandbox import render_page
+from brtel_notify.local import files
 
 EVENT = ("event", "--host", "acme.3cx.fr", "--service", "SIP trunk", "--state", "CRITICAL")
 NO_DISPLAY = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
@@ -74,15 +74,15 @@ def test_html_is_written_where_one_says(site: Site, tmp_path: Path) -> None:
 def test_ctrl_c_behind_the_last_step_of_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace = os.replace
+    rename = os.rename
 
-    def replace_and_stop(source: str, target: Path) -> None:
-        replace(source, target)
+    def rename_and_stop(source: str, target: Path) -> None:
+        rename(source, target)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", replace_and_stop)
+    monkeypatch.setattr(os, "rename", rename_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        render_page._replace(tmp_path / "page.html", "whole")
+        files.write_whole(tmp_path / "page.html", b"whole", durable=False)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
 

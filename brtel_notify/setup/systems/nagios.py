@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import below, settings
+from brtel_notify.setup.machine import below, directives
 
 
 class Nagios(DropIn):
@@ -63,7 +63,7 @@ class Nagios(DropIn):
                 "restart Nagios",
             ]
         main = location.main
-        macros = settings(below(job.root, main)).get("enable_environment_macros", [])
+        macros = directives(below(job.root, main)).get("enable_environment_macros", [])
         if naemon:
             pass
         elif not macros:
@@ -81,7 +81,7 @@ class Nagios(DropIn):
 
 def _includes(main: str, target: str, root: str) -> bool:
     """Whether the Nagios configuration MAIN reads the file TARGET: cfg_dir is recursive."""
-    found = settings(below(root, main))
+    found = directives(below(root, main))
     folders = [folder.rstrip("/") + "/" for folder in found.get("cfg_dir", [])]
     return target in found.get("cfg_file", []) or target.startswith(tuple(folders))
 

@@ -6,7 +6,7 @@ import os
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import below, settings
+from brtel_notify.setup.machine import below, directives
 
 
 class Zabbix(DropIn):
@@ -39,7 +39,7 @@ class Zabbix(DropIn):
 
     def settled(self, location: Location, root: str) -> Location:
         """The folder is what the server's configuration says, if it says one."""
-        named = settings(below(root, location.main)).get("AlertScriptsPath", [""])
+        named = directives(below(root, location.main)).get("AlertScriptsPath", [""])
         folder = named[-1].rstrip("/")
         return location._replace(folder=folder) if folder.startswith("/") else location
 
