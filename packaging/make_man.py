@@ -15,7 +15,7 @@ from typing import Iterable, List, Mapping, Tuple
 
 import reference
 from make_reference import whole_file
-from reference import CHECKOUT, Command, Key, Part
+from reference import CHECKOUT, Command, KeyEntry, Part
 
 from brtel_notify import __version__
 from brtel_notify.config import schema
@@ -326,7 +326,7 @@ def _part(page: Page, part: Part) -> None:
         page.item(usage(key.name), f"{key.text} Value: {key.takes}{_default(key)}.")
 
 
-def _default(key: Key) -> str:
+def _default(key: KeyEntry) -> str:
     if key.default is None:
         return "; required"
     return f"; default: `{key.default}`" if key.default else ""

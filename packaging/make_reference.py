@@ -11,7 +11,7 @@ import sys
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence
 
 import reference
-from reference import CHECKOUT, Command, Key, Part, Word
+from reference import CHECKOUT, Command, KeyEntry, Part, Word
 from samples import rendered
 
 DOCS = CHECKOUT / "docs"
@@ -89,7 +89,7 @@ def _keys(part: Part) -> str:
     return f"{part.text}\n\n{table}" if part.text else table
 
 
-def _default(key: Key) -> str:
+def _default(key: KeyEntry) -> str:
     if key.default is None:
         return "required"
     return _code(key.default) if key.default else ""
@@ -112,7 +112,7 @@ def whole_file() -> str:
     return "\n".join(lines)
 
 
-def _entry(key: Key, name: str, indent: str) -> List[str]:
+def _entry(key: KeyEntry, name: str, indent: str) -> List[str]:
     value = _EXAMPLES.get(key.name, key.default)
     if name == "lookup":
         items = re.findall(r'\w+: ".*?"|\w+', str(value))

@@ -35,7 +35,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 
 from brtel_notify import cli  # noqa: E402
 from brtel_notify.config import schema, values  # noqa: E402
-from brtel_notify.config.schema import Config, Key, Section, keys_of  # noqa: E402
+from brtel_notify.config.schema import Config, Section, keys_of  # noqa: E402
 from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
 from brtel_notify.local import command_line  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
@@ -44,7 +44,7 @@ from brtel_notify.sources import registry  # noqa: E402
 # --- the configuration ----------------------------------------------------------------------------
 
 
-class Key(NamedTuple):
+class KeyEntry(NamedTuple):
     """A key of the configuration file. ``name`` is in full (``ticket.group_by``), ``takes`` says
     what may stand there, ``default`` is as YAML has it: None when the key must be given, empty
     when leaving it out means what no value does.
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
     name: str
     text: str
-    keys: List[Key]
+    keys: List[KeyEntry]
 
 
 #: What may stand for a value, by what reads it.
@@ -119,7 +119,7 @@ def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
-def _keys(kind: Type[Section], name: str) -> Iterator[Key]:
+def _keys(kind: Type[Section], name: str) -> Iterator[KeyEntry]:
     """The keys of a section and of those within it."""
     for key, item in keys_of(kind).items():
         inner = hints_of(kind)[key]
@@ -129,21 +129,21 @@ def _keys(kind: Type[Section], name: str) -> Iterator[Key]:
             yield _key(f"{name}.{key}", item)
 
 
-def _key(name: str, item: Key) -> Key:
+def _key(name: str, item: schema.Key) -> KeyEntry:
     takes = _TAKES_BY_NAME.get(name) or _choices(item) or _TAKES[item.reader]
     takes_null = _takes_null(item)
     default = None if item.default is schema.REQUIRED else _as_yaml(item)
     if item.default is None and not takes_null:
         default = ""
-    return Key(name, takes + (", or `null`" if takes_null else ""), default, item.description)
+    return KeyEntry(name, takes + (", or `null`" if takes_null else ""), default, item.description)
 
 
-def _choices(item: Key) -> str:
+def _choices(item: schema.Key) -> str:
     words = [f"`{word}`" for word in item.choices]
     return " or ".join([", ".join(words[:-1]), words[-1]]) if words else ""
 
 
-def _takes_null(item: Key) -> bool:
+def _takes_null(item: schema.Key) -> bool:
     """Whether ``null`` means something of its own; for lists and tables it is an empty one."""
     nothing = values.Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
     try:
@@ -152,7 +152,7 @@ def _takes_null(item: Key) -> bool:
         return False
 
 
-def _as_yaml(item: Key) -> str:
+def _as_yaml(item: schema.Key) -> str:
     """The default as one would write it."""
     value = item.default
     if item.reader is values.lookup:

@@ -41,7 +41,7 @@ sudo brtel-notify init
   brtel-notify init --url acme.bluerocktel.net --token-file - --priority High \\
     --category Infrastructure --sub-category "PBX / 3CX" --fallback CL000001 < token"""
 
-_SCREEN = """\
+_SCREEN = f"""\
 usage: brtel-notify init [OPTION]...
 
 Asks what brtel-notify needs, proves each answer, writes configuration and token
@@ -54,7 +54,7 @@ file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
   --category NAME, --sub-category NAME, --team NAME
   --fallback CL...   who gets the tickets of hosts that nobody owns, or none
   --language WORD    of the tickets: en or fr (en)
-  --system NAME      what opens tickets: librenms, nagios, icinga, zabbix, none
+  --system NAME      what opens tickets: {", ".join(drop_ins.monitoring())}, none
   --user NAME        whom it runs as, not who was found; both may be repeated
   --group NAME       the group that shares the state folder
   --force            replace files that are there

@@ -30,13 +30,14 @@ folder, configuration and token (several users share the group brtel-notify), ru
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
 unless --force says otherwise. With --dest only the file is put, unless --user says for whom.
 """
-_SCREEN = """\
+_SYSTEMS = ", ".join(drop_ins.everything())
+_SCREEN = f"""\
 usage: brtel-notify install [OPTION]... SYSTEM
 
-Puts the drop-in of SYSTEM (librenms, nagios, icinga, zabbix, systemd) where it
-is read, lets the system's user work with state folder, configuration and token
-(several users share the group brtel-notify), runs `brtel-notify test` as that
-user, and says what is left to do. Run it as root.
+Puts the drop-in of SYSTEM where it is read, lets the system's user work with
+state folder, configuration and token (several users share the group
+brtel-notify), runs `brtel-notify test` as that user, and says what is left to
+do. Run it as root. SYSTEM: {_SYSTEMS}
 
   --print            print the file and change nothing
   --dest PATH        put it there (folder or file), and no more without --user
@@ -86,8 +87,9 @@ def run(arguments: List[str], options: Options) -> int:
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = command_line.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
-    systems = list(drop_ins.everything())
-    made.add_argument("system", choices=systems, help=", ".join(systems), metavar="SYSTEM")
+    made.add_argument(
+        "system", choices=list(drop_ins.everything()), help=_SYSTEMS, metavar="SYSTEM"
+    )
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")
     made.add_argument("--file", metavar="NAME", help="another of the system's files, for --print")

@@ -12,14 +12,14 @@ from brtel_notify.intake.capture import Capture
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
 
-HELP = """\
+HELP = f"""\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]
        brtel-notify render [OPTION]... --capture FILE
 
 Shows the ticket that an input would give: subject, body as text and as HTML,
-the steps and the calls. SOURCE is nagios, icinga, zabbix, librenms or event,
+the steps and the calls. SOURCE is {", ".join(registry.NAMES)},
 with that command's arguments, variables and input. A capture is a JSON object
-{"source": …, "env": …, "argv": …, "stdin": …}, as `queue show --json` has it.
+{{"source": …, "env": …, "argv": …, "stdin": …}}, as `queue show --json` has it.
 
 Nothing is called: what only BlueRockTEL knows is made up, or comes from the
 cache. With -v, calls that only read are made, to show the true customer.

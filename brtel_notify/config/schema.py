@@ -353,13 +353,15 @@ def _section_of(source: Source) -> Key:
         else key(item.default, values.page, item.description)
         for name, item in source.page_keys.items()
     }
-    kind = type(source.product, (Section,), {"__doc__": type(source).__doc__, **keys})
+    about = {"__doc__": type(source).__doc__, "__annotations__": dict.fromkeys(keys, Optional[str])}
+    kind = type(source.product, (Section,), {**about, **keys})
     return Key(kind(), section(kind), source.products)
 
 
 for _source in registry.sources():
     if _source.page_keys:
         setattr(Sources, _source.name, _section_of(_source))
+        Sources.__annotations__[_source.name] = type(getattr(Sources, _source.name).default)
 
 
 class Config(Section):

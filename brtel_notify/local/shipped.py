@@ -6,7 +6,7 @@ import os
 
 
 def folder(name: str) -> str:
-    """The folder NAME (templates, librenms, nagios, zabbix).
+    """The folder NAME: ``templates``, or that of a drop-in.
 
     Installed from a wheel it lies inside the package; in a checkout, and installed editable, beside
     it. Raises FileNotFoundError when the installation is incomplete.

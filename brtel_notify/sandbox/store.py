@@ -145,7 +145,7 @@ class Store:
     # -- records ---------------------------------------------------------------------------
 
     def find(self, table: str, model: str, number: int) -> Record:
-        """Return a record; raises Rejected (404) as Laravel's `findOrFail` for the class `model`."""
+        """Return a record; raises Rejected (404) as Laravel's `findOrFail` of the class `model`."""
         record = self.tables[table].get(number)
         if record is None:
             raise not_found(model, number)

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 import pytest
 
 from brtel_notify.alert import Alert
-from brtel_notify.config.schema import Lifecycle, options_of
+from brtel_notify.config.schema import Lifecycle, keys_of
 from brtel_notify.delivery.plan import CHECK_EVERY, SAME_NOTE_WITHIN, Plan, Policy, Situation, plan
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
@@ -75,7 +75,7 @@ def closed(seconds_ago: float, **more: Any) -> Entry:
 def situation(
     event: Alert, known: Optional[Entry] = None, facts: Any = (), **more: Any
 ) -> Situation:
-    lifecycle = Lifecycle(**{k: v for k, v in more.items() if k in options_of(Lifecycle)})
+    lifecycle = Lifecycle(**{k: v for k, v in more.items() if k in keys_of(Lifecycle)})
     policy = {k: v for k, v in more.items() if k in ("group_by", "details", "attach")}
     return Situation(
         alert=event,
