@@ -36,6 +36,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 from brtel_notify import cli  # noqa: E402
 from brtel_notify.config import schema, values  # noqa: E402
 from brtel_notify.config.schema import Config, Section, keys_of  # noqa: E402
+from brtel_notify.config.tree import Tree  # noqa: E402
 from brtel_notify.config.yaml_nodes import SCALAR, ConfigError, Node  # noqa: E402
 from brtel_notify.local import command_line  # noqa: E402
 from brtel_notify.options import Options  # noqa: E402
@@ -145,7 +146,7 @@ def _choices(item: schema.Key) -> str:
 
 def _takes_null(item: schema.Key) -> bool:
     """Whether ``null`` means something of its own; for lists and tables it is an empty one."""
-    nothing = values.Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
+    nothing = Tree(Node(SCALAR, 1, "", is_null=True), "", "", {})
     try:
         return item.reader(nothing) is None
     except ConfigError:

@@ -24,7 +24,7 @@ from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local import command_line, files
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import LaterVersion, State
@@ -281,4 +281,4 @@ def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
 
 def _plain(text: str) -> str:
     """One line without the bar that begins performance data."""
-    return visible(text).replace("|", "/")
+    return line_of(text).replace("|", "/")

@@ -13,7 +13,7 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
 from brtel_notify.local import command_line, files
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.setup import as_user, drop_ins, machine, unix_users
@@ -281,7 +281,7 @@ def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     )
     shown = list(lines)
     for line in shown[:MOST_LINES]:
-        print(visible(line))
+        print(line_of(line))
     if len(shown) > MOST_LINES:
         print(f"… and {len(shown) - MOST_LINES} lines more")
     raise _Stop(f"{path}: is there, and differs: --force replaces it")

@@ -13,7 +13,7 @@ from brtel_notify.console import common, event_text, queue_retry, tables
 from brtel_notify.console.tables import Painted
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
@@ -211,7 +211,7 @@ def _agreed(queue: Queue, chosen: List[str]) -> bool:
     dead = set(queue.dead())
     for event_id in chosen[:MOST_NAMED]:
         event = _summary(queue, event_id, dead=event_id in dead)
-        print(visible(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
+        print(line_of(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
     if len(chosen) > MOST_NAMED:
         print(f"  … and {len(chosen) - MOST_NAMED} more")
     these = "it" if len(chosen) == 1 else f"these {len(chosen)} events"

@@ -16,7 +16,7 @@ from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.local import command_line
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.text import times
@@ -109,11 +109,11 @@ def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
         sight = snapshot.look(state_dir, time.time())
     except (LaterVersion, OSError) as error:
         text = because(error, state_dir) if isinstance(error, OSError) else str(error)
-        return [json.dumps({"error": text})] if given.json else [visible(text)]
+        return [json.dumps({"error": text})] if given.json else [line_of(text)]
     if given.json:
         return [json.dumps(_as_data(sight, given))]
     head = f"{times.iso(time.time())}, every {given.watch:g} s"
-    damage = [visible(sight.damage)] if sight.damage else []
+    damage = [line_of(sight.damage)] if sight.damage else []
     return [common.paint(head, "grey"), *_lines(sight, given, tables.screen()), *damage]
 
 
@@ -184,7 +184,7 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
         counts += f"; the oldest waits for {times.span(sight.oldest)}"
     lines += [counts, _who_delivers(sight)]
     if sight.breaker.is_open:
-        text = visible(
+        text = line_of(
             f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(sight.breaker, now)}"
         )
         lines.append(common.paint(text if most is None else tables.clip(text, most), "red"))

@@ -7,17 +7,17 @@ import math
 import os
 import re
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from brtel_notify.alert import last_reference, reference
-from brtel_notify.api.client import Client, NotFound, Ticket, parse_date
+from brtel_notify.alert import last_reference
+from brtel_notify.api.client import NotFound, parse_date
 from brtel_notify.console import common, connection, map_changes
 from brtel_notify.console.connection import CannotDo
-from brtel_notify.console.snapshot import is_open
+from brtel_notify.console.find_ticket import Found, find
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.text import markup, times
 from brtel_notify.text.plaintext import as_text
@@ -94,87 +94,6 @@ def _user(made: argparse.ArgumentParser, word: str) -> Optional[int]:
     return int(word)
 
 
-# --- which ticket ---------------------------------------------------------------------------------
-
-
-class Found(NamedTuple):
-    """A ticket as BlueRockTEL has it, and what the map knows of it."""
-
-    ticket: Ticket
-    entries: List[Entry]
-
-
-def find(word: str, client: Client, state: State) -> Found:
-    """The ticket that WORD means. Raises CannotDo if it means none, or several.
-
-    The map is asked first, so that a key and a number cost no search; then the server, which also
-    has the tickets of other machines and those whose alert is over.
-    """
-    entries = state.entries()
-    entry = _in_map(word, entries)
-    if entry is not None:
-        try:
-            ticket = client.ticket(entry.ticket_id)
-        except NotFound:
-            if client.has_ticket(entry.ticket_id, entry.number, entry.reference):
-                raise
-            raise CannotDo(f"ticket {entry.number} is not there any more") from None
-    else:
-        ticket = _on_server(word, client)
-    return Found(ticket, [entry for entry in entries if entry.ticket_id == ticket.id])
-
-
-def _in_map(word: str, entries: List[Entry]) -> Optional[Entry]:
-    number = word.lstrip("#").casefold()
-    tests: Tuple[Callable[[Entry], bool], ...] = (
-        lambda entry: word in (entry.key, entry.reference),
-        lambda entry: word in entry.members,
-        lambda entry: entry.number.casefold() == number,
-    )
-    for test in tests:
-        fitting = [entry for entry in entries if test(entry)]
-        if fitting:
-            return max(fitting, key=lambda entry: (is_open(entry), entry.ticket_id))
-    return None
-
-
-def _on_server(word: str, client: Client) -> Ticket:
-    if re.fullmatch(r"BN-[0-9a-f]{12}", word):
-        return _newest_with(word, client, f"no ticket has the reference {word}")
-    if ":" in word:
-        text = f"no ticket was opened for {word} (brtel-notify status shows the keys)"
-        return _newest_with(reference(word), client, text)
-    if word.isascii() and word.isdigit():
-        try:
-            return client.ticket(int(word))
-        except NotFound:
-            pass  # a number may be all digits
-    return _numbered(word.lstrip("#"), client)
-
-
-def _newest_with(wanted: str, client: Client, none: str) -> Ticket:
-    """The newest ticket with a reference of ours, rather an open one."""
-    found = client.search_tickets(body=wanted)
-    whole = [client.ticket(ticket.id) for ticket in found]
-    mine = [ticket for ticket in whole if last_reference(ticket.body) == wanted]
-    if not mine:
-        raise CannotDo(none)
-    return max(mine, key=lambda ticket: (ticket.open, ticket.id))
-
-
-def _numbered(number: str, client: Client) -> Ticket:
-    try:
-        found = client.search_tickets(number=number) if number else []
-    except ValueError:  # a comma
-        found = []
-    fitting = [ticket for ticket in found if ticket.number.casefold() == number.casefold()]
-    if len(fitting) != 1:
-        ids = ", ".join(str(ticket.id) for ticket in fitting)
-        hint = f"several have this number, with the ids {ids}: name one" if ids else "there is none"
-        raise CannotDo(f"ticket {number}: {hint}")
-    return client.ticket(fitting[0].id)
-
-
 # --- what is done ---------------------------------------------------------------------------------
 
 
@@ -186,7 +105,7 @@ class Hand:
         self.client = services.client
         self.services = services
         self.given = given
-        self.name = f"ticket {visible(self.ticket.number) or self.ticket.id}"
+        self.name = f"ticket {line_of(self.ticket.number) or self.ticket.id}"
 
     def note(self) -> None:
         """Add a note."""
@@ -224,7 +143,7 @@ class Hand:
             user = self.client.assign_ticket(self.ticket.id, self.given.user)
         except NotFound:  # the ticket is there: it has just been fetched
             raise CannotDo(f"BlueRockTEL has no user with the id {self.given.user}") from None
-        print(f"assigned to {visible(user.name) or user.id}: {self.name}")
+        print(f"assigned to {line_of(user.name) or user.id}: {self.name}")
 
     def time(self) -> None:
         """Add to the time spent on it."""
@@ -305,11 +224,11 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         data["alerts"] = {entry.key: entry._asdict() for entry in found.entries}
         common.print_json(data)
         return 0
-    print(common.paint(f"{visible(ticket.number)}  {visible(ticket.subject)}", "bold"))
+    print(common.paint(f"{line_of(ticket.number)}  {line_of(ticket.subject)}", "bold"))
     raw = services.client.request("GET", f"/v1/tickets/{ticket.id}")
     for name, value in _facts(found, services, _object(raw)):
         if value:
-            print(f"  {name + ':':<12}{visible(value)}")
+            print(f"  {name + ':':<12}{line_of(value)}")
     page = ticket_page(services.config.api.ticket_page, ticket.id, ticket.number)
     if page:
         print(f"  {'link:':<12}{page}")
@@ -318,7 +237,7 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         seen = {True: "visible to the customer", False: "internal", None: ""}
         about = (_date(reply.created_at, services), reply.author_name, seen[reply.customer_visible])
         print()
-        print(common.paint(visible(", ".join(part for part in about if part)), "blue"))
+        print(common.paint(line_of(", ".join(part for part in about if part)), "blue"))
         _print_text(reply.body)
     return 0
 
@@ -402,4 +321,4 @@ def _date(text: Optional[str], services: Services) -> str:
 def _print_text(html: str) -> None:
     text = as_text(markup.clean(html, len(html.encode("utf-8", "replace")) + 1000)[0])
     for line in text.split("\n"):
-        print(f"  {visible(line)}".rstrip())
+        print(f"  {line_of(line)}".rstrip())

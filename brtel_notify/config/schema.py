@@ -2,6 +2,8 @@
 
 The classes below are the one description of the file: the loader walks them, and so does whoever
 writes its reference. A value that is wrong is reported with the file and the line it stands on.
+
+One module, though long: whoever looks for a key finds it here.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from datetime import timezone, tzinfo
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
 from brtel_notify.config import values
-from brtel_notify.config.values import Reader, Tree
+from brtel_notify.config.tree import Tree
+from brtel_notify.config.values import Reader
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.sources import registry

@@ -11,7 +11,7 @@ import re
 from typing import Any, List, Optional
 
 from brtel_notify import __version__
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.saved_work import PrivateFolder
 
 SCALAR, LIST, MAPPING = "single value", "list", "mapping"
@@ -37,7 +37,7 @@ class ConfigError(Exception):
     """The configuration is wrong; the text is one line: where, what, and what to do."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(" ".join(visible(text).split()))
+        super().__init__(" ".join(line_of(text).split()))
 
 
 class Node:

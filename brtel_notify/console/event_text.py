@@ -10,7 +10,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.console.common import paint
 from brtel_notify.console.tables import width
 from brtel_notify.intake.queue import Event
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.text import times
 
 #: Fields of an alert that are points in time, seconds since the epoch.
@@ -22,18 +22,18 @@ def lines(event: Event, alert: Optional[Alert], where: str) -> List[str]:
     captured = event.capture.time
     age = times.span(time.time() - captured)
     found = [
-        f"{paint(visible(event.id), 'bold')}  {where}",
+        f"{paint(line_of(event.id), 'bold')}  {where}",
         f"  captured {times.iso(captured)}, {age} ago, from {event.capture.source}",
     ]
     if event.error:
-        found.append("  " + paint(f"error: {visible(event.error)}", "red"))
+        found.append("  " + paint(f"error: {line_of(event.error)}", "red"))
     if event.waits(time.time()):
         wait = times.span(event.retry_at - time.time())
         found.append(f"  next try {times.iso(event.retry_at)}, in {wait}")
     found += ["", paint("alert", "bold")]
     found += _alert(alert) if alert else ["  not understood"]
     found += ["", paint("journal", "bold")]
-    found += [f"  {visible(text)}" for text in map(_entry, event.journal)] or ["  nothing yet"]
+    found += [f"  {line_of(text)}" for text in map(_entry, event.journal)] or ["  nothing yet"]
     found += ["", paint("capture", "bold"), *_capture(event)]
     return found
 
@@ -54,7 +54,7 @@ def _capture(event: Event) -> List[str]:
     for number, word in enumerate(capture.argv, 1):
         found += _pairs({f"argument {number}": word}, ": ")
     if capture.stdin:
-        found += ["  stdin:", *(f"    {visible(line)}" for line in _stdin(capture.stdin))]
+        found += ["  stdin:", *(f"    {line_of(line)}" for line in _stdin(capture.stdin))]
     return found or ["  nothing"]
 
 
@@ -71,8 +71,8 @@ def _pairs(texts: Dict[str, str], between: str) -> Iterator[str]:
     for name, text in texts.items():
         first, *more = text.rstrip("\n").split("\n")
         if text:
-            yield f"  {visible(name)}{between}{visible(first)}"
-        yield from (" " * (width(name) + len(between) + 2) + visible(line) for line in more)
+            yield f"  {line_of(name)}{between}{line_of(first)}"
+        yield from (" " * (width(name) + len(between) + 2) + line_of(line) for line in more)
 
 
 # --- the journal ----------------------------------------------------------------------------------

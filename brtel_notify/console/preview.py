@@ -18,7 +18,7 @@ from brtel_notify.delivery.delivery import NoOwner
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
@@ -144,7 +144,7 @@ def _print(data: Dict[str, Any]) -> None:
     _line("steps", ", ".join(data["steps"]) or "none")
     _line("calls", str(len(data["calls"])))
     for call in data["calls"]:
-        print(f"  {call['method']:<4} {common.paint(visible(call['path']), 'grey')}")
+        print(f"  {call['method']:<4} {common.paint(line_of(call['path']), 'grey')}")
 
 
 def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from brtel_notify.console import common
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import INFO, Log, tell
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.streams import patient
@@ -51,11 +51,11 @@ def _say_what_is_back(queue: Queue, back: List[str]) -> None:
     for event_id in back[:MOST_NAMED]:
         try:
             age = times.span(time.time() - queue.load(event_id).capture.time)
-            print(visible(f"put back: {event_id}, captured {age} ago"))
+            print(line_of(f"put back: {event_id}, captured {age} ago"))
         except FileNotFoundError:  # delivered already
             continue
         except (Damaged, OSError):  # the drain will say what is wrong with it
-            print(visible(f"put back: {event_id}"))
+            print(line_of(f"put back: {event_id}"))
     # Nothing is left to be printed while we hold the lock: whoever reads it may take his time.
     print(f"{len(back)} put back", flush=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, T
 
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import SETTABLE, Config
-from brtel_notify.config.values import nearest
+from brtel_notify.config.tree import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
 from brtel_notify.local.os_errors import because

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
 from brtel_notify.console.common import paint
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 
 #: What is between two columns.
 GAP = "  "
@@ -84,7 +84,7 @@ def table(
 
 def _cell(value: Any) -> Painted:
     text, colour = value if isinstance(value, Painted) else (value, "")
-    return Painted("" if text is None else visible(str(text)), colour)
+    return Painted("" if text is None else line_of(str(text)), colour)
 
 
 def _shrink(widths: List[int], flexible: List[int], columns: int) -> None:

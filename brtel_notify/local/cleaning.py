@@ -44,7 +44,7 @@ def one_line(text: str, limit: int) -> str:
     return _cut(" ".join(safe(text[: limit * _RAW_PER_CHARACTER]).split()), limit)
 
 
-def visible(text: str) -> str:
+def line_of(text: str) -> str:
     """TEXT as a line that shows all of itself: each character that does not show is a blank."""
     return "".join(char if char.isprintable() else " " for char in text)
 

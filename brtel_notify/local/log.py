@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.streams import patient, sink_of
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ class Log:
         LEVEL is INFO, WARNING or ERROR; FIELDS are what a program wants to know of it. Text shows
         of them only ``duration`` (seconds).
         """
-        self._write(visible(text), level, fields)
+        self._write(line_of(text), level, fields)
 
     def detail(self, text: str) -> None:
         """One line that only ``-v`` shows."""
@@ -72,8 +72,8 @@ class Log:
 
     def error(self, text: str) -> None:
         """One line on stderr, wherever the log goes: the last one, and there once."""
-        if self.shown[-1:] != [visible(text)]:
-            self._show(visible(text), ERROR, {})
+        if self.shown[-1:] != [line_of(text)]:
+            self._show(line_of(text), ERROR, {})
 
     def trace(self) -> None:
         """The traceback of the exception that is being handled; only ``-v`` shows it."""
@@ -164,7 +164,7 @@ def _journal_reads_stderr() -> bool:
 
 def complain(text: str) -> None:
     """One line on stderr, before there is a log. Where nobody reads it, the exit code tells."""
-    _to_stderr(f"{PROGRAM}: {visible(text)}")
+    _to_stderr(f"{PROGRAM}: {line_of(text)}")
 
 
 def trace(say: Callable[[str], None]) -> None:
@@ -177,7 +177,7 @@ def trace(say: Callable[[str], None]) -> None:
 
 def tell(text: str, stream: Optional[TextIO] = None) -> None:
     """One line on stdout, of a delivery, which does not wait for anybody to read it."""
-    _said(stream or patient(sys.stdout), visible(text))
+    _said(stream or patient(sys.stdout), line_of(text))
 
 
 def _to_stderr(line: str) -> bool:

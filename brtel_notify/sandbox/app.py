@@ -1,6 +1,8 @@
 """The documented API as a Flask application: addresses, the token, and the form of the answers.
 
 The web page (web.py) and the handles for tests (control.py) are part of the same application.
+
+One module, though long: each address of the API's page has its few lines here.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from brtel_notify.console import common
 from brtel_notify.console.preview import ERRORS, explained, look
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
 from brtel_notify.sandbox.shown import safe_html
@@ -59,7 +59,7 @@ def run(capture: Capture, options: Options, path: Optional[str], opens: bool, wa
             stamps = watched.wait(stamps)
             preview.write(True)
             clock = time.strftime("%H:%M:%S")
-            print(f"{clock} {visible(preview.title)}", flush=True)
+            print(f"{clock} {line_of(preview.title)}", flush=True)
     except KeyboardInterrupt:
         preview.write(False)  # nobody follows any more: the page need not either
         return 0

@@ -2,6 +2,8 @@
 
 Each method carries out one call, returns the JSON of its answer and raises Rejected. Where the page
 says nothing, a comment tells what was assumed.
+
+One module, though long: the page that it follows is one.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Sequence
 
-from brtel_notify.config.values import nearest
-from brtel_notify.local.cleaning import visible
+from brtel_notify.config.tree import nearest
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.setup.terminal import Wrong
 
 #: How many names a message repeats.
@@ -47,7 +47,7 @@ def pick(text: str, choices: Sequence[Choice]) -> Choice:
         return found[0]
     if same:
         numbers = " or ".join(str(choice.number) for choice in same)
-        raise Wrong(f"several are called {visible(text.strip())}: give the number ({numbers})")
+        raise Wrong(f"several are called {line_of(text.strip())}: give the number ({numbers})")
     if found:
         raise Wrong(f"'{text.strip()}' could be {_listed(found)}")
     hint = nearest(text.strip(), [choice.name for choice in choices])

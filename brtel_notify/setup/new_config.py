@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 import yaml
 
 from brtel_notify.local import files
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.setup import machine
 from brtel_notify.setup.answers import Answers, Filed
@@ -127,7 +127,7 @@ def _rest(answers: Answers) -> List[str]:
 def _line(key: str, value: Any, comment: str, indent: int = 2, off: bool = False) -> str:
     """A key, its value and a comment; OFF: commented out."""
     start = f"{' ' * indent}{'# ' if off else ''}{key}: {scalar(value)}"
-    return f"{start:<{_COLUMN - 1}} # {visible(comment)}" if comment else start
+    return f"{start:<{_COLUMN - 1}} # {line_of(comment)}" if comment else start
 
 
 def _optional(key: str, value: Optional[str], example: str, comment: str) -> str:

@@ -9,7 +9,7 @@ import sys
 import termios
 from typing import Callable, NamedTuple, Optional, Sequence, TypeVar
 
-from brtel_notify.local.cleaning import visible
+from brtel_notify.local.cleaning import line_of
 
 #: The exit code of a wrong or missing answer.
 USAGE = 2
@@ -59,7 +59,7 @@ class Terminal:
 
     def say(self, text: str = "") -> None:
         """One line, whatever TEXT holds."""
-        print(visible(text), flush=True)
+        print(line_of(text), flush=True)
 
     def settle(
         self, question: Question, given: Optional[str], check: Callable[[str], Answer]
@@ -108,7 +108,7 @@ class Terminal:
 
     def line(self, prompt: str) -> str:
         """A line that is typed. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
-        print(visible(prompt), end="", flush=True)
+        print(line_of(prompt), end="", flush=True)
         # No input(): with readline loaded it keeps what was typed, and edits it in its own way.
         while b"\n" not in self._ahead:
             self._ahead += self._read()

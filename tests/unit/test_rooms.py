@@ -96,3 +96,10 @@ def test_the_door_of_a_room_holds_only_what_the_room_is_for(name: str) -> None:
     assert isinstance(body[0], ast.Expr)
     if name:  # the package itself has its version
         assert len(body) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name])
+def test_a_long_module_says_why_it_is_one(name: str) -> None:
+    text = MODULES[name].read_text(encoding="utf-8")
+    if len(text.splitlines()) > LONGEST:
+        assert "One module, though long: " in (ast.get_docstring(ast.parse(text)) or "")
