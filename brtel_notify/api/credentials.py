@@ -14,14 +14,12 @@ import tempfile
 import threading
 from typing import Callable, Iterator, Optional, Tuple
 
+from brtel_notify.api.errors import CredentialsError
+
 log = logging.getLogger(__name__)
 
 #: A token or password file longer than this (bytes) is not one.
 LONGEST_SECRET = 64 * 1024
-
-
-class CredentialsError(Exception):
-    """No usable credential: says which setting or file, and the cure; never quotes a secret."""
 
 
 class Credentials:

@@ -1,5 +1,7 @@
 """What can go wrong with a call: one family of errors, and what makes a status and a body into one.
 
+Importing it costs next to nothing, so that whoever makes no call can still name these errors.
+
 A :class:`Call` is what an error is about. It knows the call's secrets, so that whatever is said of
 it, in the server's words or in ours, is said without them. Sources of the facts: BlueRockTEL's
 "Tickets" page, and how Laravel is known to answer.
@@ -7,8 +9,6 @@ it, in the server's words or in ours, is said without them. Sources of the facts
 
 from __future__ import annotations
 
-import email.utils
-import http.client
 import json
 import re
 import time
@@ -18,6 +18,10 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Type
 LONGEST_MESSAGE = 500
 #: The longest Retry-After (seconds) that is believed.
 LONGEST_RETRY_AFTER = 86400.0
+
+
+class CredentialsError(Exception):
+    """No usable credential: says which setting or file, and the cure; never quotes a secret."""
 
 
 class OutOfTime(Exception):
@@ -181,7 +185,7 @@ def refusal(
         text = f"redirected to {target}: is api.url right?"
         return call.error(BadAnswer, status, text, maybe_done=True, api_wide=True)
     kind = _error_class(status)
-    words = _server_words(content) or http.client.responses.get(status, "an unknown status")
+    words = _server_words(content) or _standard_words(status)
     if _is_not_the_apis(kind, content):
         text = f"not JSON ({words}): is api.url right, or does a firewall answer?"
         # What answers in the API's stead may have let the call through before.
@@ -251,6 +255,12 @@ def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def _standard_words(status: int) -> str:
+    import http.client
+
+    return http.client.responses.get(status, "an unknown status")
+
+
 def _server_words(content: bytes) -> str:
     """What the server says in the body of an error: Laravel's message and errors, or a title."""
     answer = _decoded(content)
@@ -293,6 +303,8 @@ def _retry_after(value: Optional[str], now: float) -> Optional[float]:
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
         return min(float(text), LONGEST_RETRY_AFTER)
+    import email.utils
+
     try:
         seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
     except (TypeError, ValueError, IndexError, OverflowError):

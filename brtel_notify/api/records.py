@@ -1,137 +1,19 @@
-"""What the API answers, as typed records; and the two forms of its dates.
+"""What the API answers, as typed records.
 
 Unknown fields are ignored, missing and null ones take a default, ids are integers, dates stay as
-the server wrote them (see :func:`parse_date`). A value of an impossible type is a WrongShape, which
-the client makes a BadAnswer. Sources of the facts: BlueRockTEL's "Tickets" page, and what Laravel,
-PHP and MySQL are known to make of booleans, lists and pages.
+the server wrote them (see :func:`fields.parse_date`). Each ``parse`` raises WrongShape.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    List,
-    NamedTuple,
-    NoReturn,
-    Optional,
-    Sequence,
-    Tuple,
-    TypeVar,
-)
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from brtel_notify.api.fields import Fields, plain_list
 
 #: The only kind of thing that tickets and contacts hang on.
 CUSTOMER_TYPE = "App\\Customer"
-
-Record = TypeVar("Record")
-
-
-class WrongShape(Exception):
-    """A part of an answer has an impossible type: names the field, does not quote the value."""
-
-
-class _Fields:
-    """One JSON object of an answer, read field by field."""
-
-    def __init__(self, data: Any, what: str) -> None:
-        if not isinstance(data, dict):
-            raise WrongShape(f"{_kind(data)} where {what} was due")
-        self.data: Dict[str, Any] = data
-        self.what = what
-
-    def wrong(self, name: str, due: str) -> NoReturn:
-        found = _kind(self.data.get(name))
-        raise WrongShape(f"{self.what}: field {name!r} is {found} where {due} was due")
-
-    def id(self) -> int:
-        """The record's own id; required."""
-        value = self.optional_id("id")
-        if value is None:
-            self.wrong("id", "an id")
-        return value
-
-    def optional_id(self, name: str) -> Optional[int]:
-        value = self.data.get(name)
-        if value is None or value == "":
-            return None
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
-            return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.wrong(name, "an id")
-        return value
-
-    def related_id(self, names: Sequence[str], objects: Sequence[str]) -> Optional[int]:
-        """Another record's id: the first of the fields NAMES that has one, or in an object."""
-        found = [self.optional_id(name) for name in names]
-        found += [_Fields(self.object(name), name).optional_id("id") for name in objects]
-        return next((value for value in found if value is not None), None)
-
-    def optional_text(self, name: str) -> Optional[str]:
-        value = self.data.get(name)
-        if value is None or value == "":
-            return None
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            self.wrong(name, "text")
-        return str(value)
-
-    def text(self, name: str) -> str:
-        return self.optional_text(name) or ""
-
-    def optional_flag(self, name: str) -> Optional[bool]:
-        value = self.data.get(name)
-        if value is None or value == "":
-            return None
-        flag = flag_of(value)
-        if flag is None:
-            self.wrong(name, "true or false")
-        return flag
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.optional_flag(name)
-        return default if value is None else value
-
-    def records(self, name: str) -> Optional[List[Any]]:
-        """A list of further records, None if the answer does not have it."""
-        value = self.data.get(name)
-        if value is None:
-            return None
-        items = _plain_list(value)
-        if items is None:
-            self.wrong(name, "a list")
-        return items
-
-    def object(self, name: str) -> Dict[str, Any]:
-        """A record inside this one; empty if there is none."""
-        value = self.data.get(name)
-        return value if isinstance(value, dict) else {}
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "a boolean"}
-    return kinds.get(type(value), "a number")
-
-
-def flag_of(value: Any) -> Optional[bool]:
-    """A boolean as JSON has it, or as MySQL and PHP do: 0, 1, "0", "1"."""
-    if isinstance(value, bool):
-        return value
-    words = {"0": False, "1": True, "false": False, "true": True}
-    return words.get(str(value).lower()) if isinstance(value, (int, str)) else None
-
-
-def _plain_list(value: Any) -> Optional[List[Any]]:
-    """VALUE as a list: bare, or wrapped in `data`, or what PHP makes of a list with gaps."""
-    if isinstance(value, dict) and isinstance(value.get("data"), (list, dict)):
-        value = value["data"]
-    if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
-        return list(value.values())
-    return value if isinstance(value, list) else None
 
 
 class Named(NamedTuple):
@@ -143,7 +25,7 @@ class Named(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Named:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a record with an id and a name")
+        fields = Fields(data, "a record with an id and a name")
         return cls(fields.id(), fields.text("name"))
 
 
@@ -157,7 +39,7 @@ class SubCategory(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> SubCategory:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a sub-category")
+        fields = Fields(data, "a sub-category")
         category_id = fields.related_id(
             ("ticket_category_id", "category_id"), ("category", "ticket_category")
         )
@@ -192,7 +74,7 @@ class Customer(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Customer:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a customer")
+        fields = Fields(data, "a customer")
         extra = {
             name: value
             for name, value in fields.data.items()
@@ -217,7 +99,7 @@ class PbxHost(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> PbxHost:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a PBX host")
+        fields = Fields(data, "a PBX host")
         customers = tuple(Customer.parse(item) for item in fields.records("customers") or ())
         active = fields.flag("active", default=True)
         return cls(fields.id(), fields.text("host_name"), active, customers)
@@ -235,7 +117,7 @@ class Contact(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Contact:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a contact")
+        fields = Fields(data, "a contact")
         return cls(
             fields.id(),
             fields.text("first_name"),
@@ -258,8 +140,8 @@ class Reply(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Reply:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a reply")
-        author = _Fields(fields.object("author"), "an author")
+        fields = Fields(data, "a reply")
+        author = Fields(fields.object("author"), "an author")
         full_name = f"{author.text('first_name')} {author.text('last_name')}".strip()
         return cls(
             fields.id(),
@@ -294,7 +176,7 @@ class Ticket(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Ticket:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a ticket")
+        fields = Fields(data, "a ticket")
         replies = fields.records("replies")
         contacts = fields.records("contacts")
         closed_at = fields.optional_text("closed_at")
@@ -318,13 +200,13 @@ class Ticket(NamedTuple):
         )
 
 
-def _customer_of(fields: _Fields) -> Optional[int]:
+def _customer_of(fields: Fields) -> Optional[int]:
     if fields.data.get("ticketable_type") not in (None, CUSTOMER_TYPE):
         return None
     return fields.related_id(("ticketable_id",), ("ticketable", "customer"))
 
 
-def _tags(fields: _Fields) -> Tuple[str, ...]:
+def _tags(fields: Fields) -> Tuple[str, ...]:
     """Tags come as a list inside a string of JSON; a list, null and a bare word are understood."""
     value = fields.data.get("tags")
     if isinstance(value, str):
@@ -334,7 +216,7 @@ def _tags(fields: _Fields) -> Tuple[str, ...]:
             pass  # a bare word
     if value is None or value == "":
         return ()
-    items = [value] if isinstance(value, (str, int, float)) else _plain_list(value)
+    items = [value] if isinstance(value, (str, int, float)) else plain_list(value)
     if items is None:
         fields.wrong("tags", "a list")
     return tuple(str(item) for item in items if isinstance(item, (str, int, float)))
@@ -349,7 +231,7 @@ class Login(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Login:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a login")
+        fields = Fields(data, "a login")
         user = fields.object("user")
         teams = fields.records("support_teams") or ()
         named = Named.parse(user) if user else None
@@ -366,85 +248,15 @@ class Version(NamedTuple):
     @classmethod
     def parse(cls, data: Any) -> Version:
         """Of the API's JSON object."""
-        fields = _Fields(data, "a version")
+        fields = Fields(data, "a version")
         return cls(fields.text("version"), fields.text("status"), fields.text("vendor"))
-
-
-def unwrapped(answer: Any) -> Any:
-    """The record of an answer that may be wrapped in `data` (or `ticket`)."""
-    for name in ("data", "ticket"):
-        if isinstance(answer, dict) and "id" not in answer and name in answer:
-            answer = answer[name]
-    return answer
-
-
-def parse_list(parse: Callable[[Any], Record], answer: Any) -> List[Record]:
-    """The records of a list's page, in whichever wrapping it comes."""
-    items = _plain_list(answer)
-    if items is None:
-        items = _plain_list(unwrapped(answer))  # a paginator inside `data`
-    if items is None:
-        raise WrongShape(f"{_kind(answer)} where a list was due")
-    return [parse(item) for item in items]
-
-
-def next_page(answer: Any, page: int) -> Optional[int]:
-    """The number of the page after PAGE, None after the last.
-
-    Only a number is ever taken from the links: the call goes to the same path as before.
-    """
-    if not isinstance(answer, dict):
-        return None
-    if isinstance(answer.get("data"), dict):
-        answer = answer["data"]
-    meta = answer.get("meta") if isinstance(answer.get("meta"), dict) else {}
-    last = meta.get("last_page", answer.get("last_page"))
-    if isinstance(last, (int, str)) and str(last).isdigit():
-        return page + 1 if page < int(last) else None
-    links = answer.get("links") if isinstance(answer.get("links"), dict) else {}
-    link = links.get("next") or answer.get("next_page_url")
-    if not isinstance(link, str) or not link:
-        return None
-    number = re.search(r"[?&]page(?:\[number\]|%5Bnumber%5D)?=(\d{1,9})(?:&|#|$)", link)
-    following = int(number.group(1)) if number else page + 1
-    return following if following > page else None
 
 
 def parse_counts(answer: Any) -> Dict[str, int]:
     """A table of counts by name; whatever is no number is left out."""
-    fields = _Fields(answer, "a table of counts")
+    fields = Fields(answer, "a table of counts")
     counts = {}
     for name, value in fields.data.items():
         if isinstance(value, (int, str)) and str(value).isdigit():
             counts[str(name)] = int(value)
     return counts
-
-
-# Compiled when the first date is read: a new ticket needs none.
-_DATE = r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?)?\s*(Z|[+-]\d\d:?\d\d)?"
-
-
-def parse_date(text: Optional[str]) -> Optional[float]:
-    """Seconds since the epoch of one of the API's dates, None if TEXT is not one.
-
-    Both of its forms are read, ``2026-07-02 08:15:00`` (which carries no zone and means UTC) and
-    ``2026-07-02T08:15:00.000000Z``; an offset such as +02:00 too.
-    """
-    match = re.fullmatch(_DATE, (text or "").strip())
-    if not match:
-        return None
-    *parts, fraction, zone = match.groups()
-    numbers = [int(part or 0) for part in parts]
-    try:
-        moment = datetime.datetime(*numbers, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
-    except ValueError:
-        return None
-    return moment.timestamp() + float(fraction or 0) - _offset(zone)
-
-
-def _offset(zone: Optional[str]) -> int:
-    if zone is None or zone == "Z":
-        return 0
-    digits = zone[1:].replace(":", "")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
-    return -seconds if zone[0] == "-" else seconds

@@ -9,8 +9,9 @@ import re
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from brtel_notify.api.client import Client, RawAnswer
-from brtel_notify.api.records import WrongShape, next_page, parse_list
+from brtel_notify.api.caller import RawAnswer
+from brtel_notify.api.client import Client
+from brtel_notify.api.fields import WrongShape, next_page, parse_list
 from brtel_notify.console import common, connection
 from brtel_notify.console.connection import CannotDo
 from brtel_notify.local import command_line

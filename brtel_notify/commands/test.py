@@ -34,7 +34,7 @@ def run(arguments: List[str], options: Options) -> int:
 
 
 def _open(options: Options, account: str, report: self_test.Report) -> None:
-    from brtel_notify.api.client import ApiError
+    from brtel_notify.api.errors import ApiError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
     from brtel_notify.tickets.names import LISTS

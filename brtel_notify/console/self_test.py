@@ -146,7 +146,7 @@ def _prove_api(
     import time
 
     from brtel_notify.api.client import ApiError, NotFound
-    from brtel_notify.api.credentials import CredentialsError
+    from brtel_notify.api.errors import CredentialsError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 

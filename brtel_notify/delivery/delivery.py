@@ -6,7 +6,7 @@ import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.api.client import ApiError, BadAnswer, NotFound, Refused
+from brtel_notify.api.errors import ApiError, BadAnswer, NotFound, Refused
 from brtel_notify.delivery import plan as steps
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Outcome
 from brtel_notify.delivery.plan import Plan, Policy, Situation, plan

@@ -313,8 +313,7 @@ class Drain:
         return alert.host if config.ticket.group_by == "host" else alert.key
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
-        from brtel_notify.api.client import ApiError, OutOfTime
-        from brtel_notify.api.credentials import CredentialsError
+        from brtel_notify.api.errors import ApiError, CredentialsError, OutOfTime
         from brtel_notify.delivery.retry import is_outage
 
         assert self._services is not None  # noqa: S101 - _ready() made it

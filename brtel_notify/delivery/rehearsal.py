@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import Alert
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.client import Client, Sender
+from brtel_notify.api.caller import Sender
+from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.errors import Call
 from brtel_notify.config.schema import Config

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import random
 from typing import Optional
 
 from brtel_notify.alert import Unintelligible
-from brtel_notify.api.client import ApiError, Forbidden, OutOfTime
-from brtel_notify.api.credentials import CredentialsError
+from brtel_notify.api.errors import ApiError, CredentialsError, Forbidden, OutOfTime
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery.delivery import Delivery, NoOwner
 from brtel_notify.delivery.outcome import (
@@ -165,4 +163,6 @@ def pause(
 
 def jitter() -> float:
     """A factor of about 1."""
+    import random
+
     return random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it

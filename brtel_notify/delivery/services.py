@@ -16,7 +16,8 @@ from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
-    from brtel_notify.api.client import Client, Contact, Sender
+    from brtel_notify.api.caller import Sender
+    from brtel_notify.api.client import Client, Contact
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
     from brtel_notify.tickets.names import Names
@@ -144,7 +145,8 @@ class Services:
         def make() -> Owners:
             from brtel_notify.tickets.customer import Owners
 
-            return Owners(self.config, self.client, self.cache, self.log.say)
+            directory: Any = _WhenAsked(lambda: self.client)  # the cache may know all
+            return Owners(self.config, directory, self.cache, self.log.say)
 
         return self._once("owners", make)  # type: ignore[no-any-return]
 
@@ -270,3 +272,13 @@ class Services:
             self.cache.put("contacts", str(customer_id), rows)
         fitting = [row[0] for row in rows if re.search(role, row[1] or "", re.IGNORECASE)]
         return fitting if self.config.contact.attach == "all" else fitting[:1]
+
+
+class _WhenAsked:
+    """What MAKE makes, but made when something is first asked of it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)

@@ -6,10 +6,10 @@ server before it does anything that must not happen twice.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
-from brtel_notify.api.client import ApiError, NotFound, Refused, Ticket, parse_date
+from brtel_notify.api.errors import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery import plan
 from brtel_notify.delivery.plan import Plan, Situation
@@ -18,6 +18,9 @@ from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
 from brtel_notify.tickets.customer import CustomerRecord, Owner
 from brtel_notify.tickets.settings import Settings
+
+if TYPE_CHECKING:
+    from brtel_notify.api.records import Ticket
 
 Facts = Dict[str, Any]
 Ids = Dict[str, Optional[int]]
@@ -142,6 +145,8 @@ class Steps:
         return [ticket for ticket in whole if last_reference(ticket.body) == wanted]
 
     def _closed_recently(self, ticket: Ticket, s: Situation) -> bool:
+        from brtel_notify.api.fields import parse_date
+
         closed_at = parse_date(ticket.closed_at) if ticket.closed_at else None
         within = self.services.config.lifecycle.reopen_within
         return closed_at is not None and within > 0 and s.now - closed_at <= within

@@ -12,12 +12,25 @@ D, the hosts of a customer, confirms one of a few candidates that a search gave.
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+)
 
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.client import Customer, NotFound, PbxHost, Refused
+from brtel_notify.api.errors import NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
+
+if TYPE_CHECKING:
+    from brtel_notify.api.records import Customer, PbxHost
 
 #: A search with more candidates than this is not worth a call for each of them.
 CONFIRM_AT_MOST = 5

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from support import Site
 
-from brtel_notify.api.client import _without_token
+from brtel_notify.api.caller import _without_token
 from brtel_notify.commands.api import nested
 from brtel_notify.console.connection import CannotDo
 

@@ -10,11 +10,11 @@ from typing import Any, List, NamedTuple, Optional, cast
 import pytest
 
 from brtel_notify.alert import Alert
-from brtel_notify.api.credentials import CredentialsError
 from brtel_notify.api.errors import (
     ApiError,
     BadAnswer,
     Call,
+    CredentialsError,
     Forbidden,
     NotFound,
     OutOfTime,

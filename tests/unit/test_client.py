@@ -25,9 +25,10 @@ import responses
 
 from brtel_notify import __version__
 from brtel_notify.api import client as api
-from brtel_notify.api import transport
+from brtel_notify.api import connections, transport
 from brtel_notify.api.client import ApiError, Client
-from brtel_notify.api.credentials import Credentials, CredentialsError, TokenCache, Tokens
+from brtel_notify.api.credentials import Credentials, TokenCache, Tokens
+from brtel_notify.api.errors import CredentialsError
 
 URL = "https://acme.bluerocktel.net/api"
 TOKEN = "eyJTOKEN.s3cr3t-recognisable"
@@ -1105,8 +1106,8 @@ def test_reads_wait_only_for_what_is_left_of_the_time() -> None:
             buffer[:1] = b"x"
             return 1
 
-    reader = transport._Reader(FakeSocket(), OneByteAMinute())
-    with transport._TimeLimit(clock, 10.0).in_force(), pytest.raises(socket.timeout):
+    reader = connections._Reader(FakeSocket(), OneByteAMinute())
+    with connections.TimeLimit(clock, 10.0).in_force(), pytest.raises(socket.timeout):
         reader.readall()
     assert waits == [10.0, 6.0, 2.0]
 

@@ -1,0 +1,75 @@
+"""Where the API is: whether ``api.url``, ``api.proxy`` and ``api.ca_file`` can be used.
+
+Nothing here makes a call, and so nothing that calls need is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+
+
+def is_loopback(url: str) -> bool:
+    """Whether URL leads to this machine itself."""
+    import ipaddress
+
+    host = urllib.parse.urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_url(url: str) -> str:
+    """URL without its trailing slash, or a ValueError that says what is wrong with api.url.
+
+    https only, since the token travels in every call; plain http if it stays on this machine.
+    """
+    if not url or re.search(r"[\s\\\x00-\x1f\x7f]", url):
+        raise ValueError("api.url is not a URL: empty, or with spaces or backslashes in it")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("api.url is not a URL: wrong host or port") from None
+    if "@" in parts.netloc:
+        raise ValueError("api.url must not hold a user name or password")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"api.url must look like https://acme.bluerocktel.net/api, not {url}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"api.url must end with the path, without ? or #: {url}")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise ValueError(f"api.url must be https (plain http only to this machine itself): {url}")
+    return url.rstrip("/")
+
+
+def checked_proxy(proxy: str) -> str:
+    """Host and port of the proxy, for messages; ValueError if PROXY is not an http(s) URL."""
+    try:
+        parts = urllib.parse.urlsplit(proxy)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https") or re.search(r"\s", proxy):
+        # Not quoted: it may hold a password.
+        raise ValueError("api.proxy must look like http://proxy.example.net:3128")
+    return f"{host}:{port}" if port else host
+
+
+def check_ca_file(ca_file: str) -> None:
+    """ValueError if CA_FILE (or folder) holds no usable certificates."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if os.path.isdir(ca_file):
+            context.load_verify_locations(capath=ca_file)
+        else:
+            context.load_verify_locations(cafile=ca_file)
+    except ssl.SSLError:
+        raise ValueError(f"api.ca_file: {ca_file}: holds no certificate in PEM form") from None
+    except OSError as error:
+        raise ValueError(f"api.ca_file: {ca_file}: {error.strerror}") from None
