@@ -210,6 +210,27 @@ class Bench:
             [spent.cpu for spent in theirs],
         )
 
+    def repeat(self) -> Figure:
+        """CPU of a repeated problem without a worker: it makes no call, the script all of them."""
+        with SandboxProcess() as sandbox:
+            site = self._site(sandbox)
+            run(site.command("nagios"), PROBLEM)
+            sandbox.clear_requests()
+            command = site.command("nagios")
+            run(command, PROBLEM)
+            if sandbox.requests():
+                raise Failed(f"a repeated problem made calls: {sandbox.requests()}")
+            ours, theirs = self._pairs(
+                lambda: run(command, PROBLEM), lambda: run(site.naive(), PROBLEM), HAND_OFFS
+            )
+        return _ratio(
+            "repeat",
+            "a repeated problem without a worker, CPU, against the naive script",
+            0.5,
+            [spent.cpu for spent in ours],
+            [spent.cpu for spent in theirs],
+        )
+
     def https_delivery(self) -> Figure:
         """The same through a network, by the clock."""
         with SandboxProcess() as sandbox, self._network(sandbox) as (url, ca_file):
@@ -518,6 +539,7 @@ def main() -> int:
         known: Dict[str, Callable[[], Figure]] = {
             "handoff": bench.hand_off,
             "cold": bench.cold_delivery,
+            "repeat": bench.repeat,
             "https": bench.https_delivery,
             "storm": bench.throughput,
             "worker-cpu": bench.worker_cpu,

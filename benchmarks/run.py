@@ -21,7 +21,7 @@ CHECKOUT = HERE.parent
 #: Below the checkout, and no part of a wheel.
 _LEFT_OUT = (".*", "build", "dist", "*.egg-info", "__pycache__", "tests")
 #: The figures, as figures.py names them.
-_NAMES = "handoff, cold, https, storm, worker-cpu, map, memory, calls"
+_NAMES = "handoff, cold, repeat, https, storm, worker-cpu, map, memory, calls"
 
 
 def main() -> int:

@@ -1,0 +1,68 @@
+"""How little a notification does: what it imports, and how often it does the same thing."""
+
+from __future__ import annotations
+
+import fcntl
+from typing import Set
+
+import pytest
+from observed import observe
+from support import Site
+
+from brtel_notify.delivery.lock import NAME as LOCK
+
+PROBLEM = "nagios4-host-problem"
+#: What only a call needs, by the first words of its name.
+HEAVY = ("requests", "urllib3", "http.client", "http.cookiejar", "email", "random", "ssl")
+
+
+def heavy(imported: Set[str]) -> Set[str]:
+    """Of the modules IMPORTED those that only a call needs."""
+    return {name for name in imported for word in HEAVY if (name + ".").startswith(word + ".")}
+
+
+def test_a_delivery_shows_that_heavy_modules_would_be_seen(site: Site) -> None:
+    seen = observe(site, PROBLEM)
+    assert seen.said.startswith("delivered: ")
+    assert {"requests", "urllib3", "http.client", "email", "ssl"} <= heavy(seen.imported)
+
+
+@pytest.mark.parametrize("group_by", ["alert", "host", "customer"])
+def test_a_repeated_problem_imports_nothing_that_only_a_call_needs(
+    site: Site, group_by: str
+) -> None:
+    site.put_configuration(
+        site.config_file.read_text().replace("ticket:", f"ticket:\n  group_by: {group_by}")
+    )
+    site.notify(PROBLEM)
+    seen = observe(site, PROBLEM)
+    assert "the same problem again" in seen.said
+    assert seen.said.endswith(" 0 calls")
+    assert heavy(seen.imported) == set()
+
+
+def test_an_ignored_alert_imports_nothing_that_only_a_call_needs(site: Site) -> None:
+    site.configure("rules:\n  - when: \"state == 'DOWN'\"\n    ignore: true\n")
+    seen = observe(site, PROBLEM)
+    assert seen.said.startswith("ignored: ")
+    assert heavy(seen.imported) <= {"random"}  # Jinja, which reads the rule, imports that one
+
+
+def test_an_alert_queued_in_an_outage_imports_nothing_that_only_a_call_needs(site: Site) -> None:
+    site.sandbox.faults(fail={"status": 503})
+    site.notify(PROBLEM)
+    site.next_probe_in(60)
+    seen = observe(site, PROBLEM)
+    assert seen.said.startswith("queued: BlueRockTEL is out of reach")
+    assert heavy(seen.imported) == set()
+
+
+def test_an_alert_queued_behind_another_process_imports_nothing_that_only_a_call_needs(
+    site: Site,
+) -> None:
+    site.state_dir.mkdir(mode=0o700)
+    with open(site.state_dir / LOCK, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        seen = observe(site, PROBLEM)
+    assert seen.said == "queued: another brtel-notify is delivering"
+    assert heavy(seen.imported) == set()
