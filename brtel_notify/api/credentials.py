@@ -5,18 +5,15 @@ Nothing here speaks to the network: :class:`Tokens` is handed a function that lo
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import os
 import stat
-import tempfile
 import threading
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 from brtel_notify.api.errors import CredentialsError
-
-log = logging.getLogger(__name__)
+from brtel_notify.local import files
+from brtel_notify.local.log import warn
 
 #: A token or password file longer than this (bytes) is not one.
 LONGEST_SECRET = 64 * 1024
@@ -161,28 +158,11 @@ class TokenCache:
 
     def write(self, token: str) -> None:
         """Replace the cached token, atomically: mode 0600, or 0660 in a group-writable folder."""
-        folder, name = os.path.split(os.path.abspath(self.path))
+        record = json.dumps({**self._owner, "token": token})
         try:
-            shared = os.stat(folder).st_mode & stat.S_IWGRP
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            with _removed_on_error(temporary), open(handle, "w", encoding="utf-8") as file:
-                os.fchmod(handle, 0o660 if shared else 0o600)  # whatever the umask is
-                json.dump({**self._owner, "token": token}, file)
-                file.flush()
-                os.fsync(handle)
-                os.replace(temporary, self.path)
+            files.write_whole(self.path, record.encode("ascii"))
         except OSError as error:
-            log.warning("the login token is not cached: %s: %s", self.path, error.strerror)
-
-
-@contextlib.contextmanager
-def _removed_on_error(path: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
+            warn(f"the login token is not cached: {self.path}: {error.strerror}")
 
 
 class Tokens:

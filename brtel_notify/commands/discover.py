@@ -6,8 +6,7 @@ import os
 import time
 from typing import Any, Dict, List
 
-from brtel_notify.api.errors import ApiError
-from brtel_notify.api.errors import CredentialsError
+from brtel_notify.api.errors import ApiError, CredentialsError
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common, tables
 from brtel_notify.delivery.services import Services

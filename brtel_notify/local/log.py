@@ -32,6 +32,10 @@ FORMATS = ("text", "json")
 FORMAT_VARIABLE = "BRTEL_NOTIFY_LOG_FORMAT"
 
 
+#: The log that was last told where its lines go.
+_of_process: List[Log] = []
+
+
 class Log:
     """Says lines. Until the configuration is read they go to stderr.
 
@@ -55,7 +59,7 @@ class Log:
 
             there = self._targets.setdefault(target, named(target, PROGRAM))
             self._write = lambda text, level, fields: self._to(there, text, level, fields)
-        _take_warnings(self)
+        _of_process[:] = [self]
 
     def say(self, text: str, level: str = INFO, **fields: Any) -> None:
         """One line, whatever TEXT holds.
@@ -135,17 +139,6 @@ def _json_line(text: str, level: str, fields: Dict[str, Any]) -> str:
     return json.dumps(record)  # ASCII: whatever an alert says, a line stays a line
 
 
-def _take_warnings(log: Log) -> None:
-    """What a module warns of by way of ``logging`` goes where the log goes."""
-    import logging
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            log.say(record.getMessage(), WARNING)
-
-    logging.getLogger("brtel_notify").handlers = [Handler(logging.WARNING)]
-
-
 def _journal_reads_stderr() -> bool:
     """Whether stderr is systemd's journal, as $JOURNAL_STREAM (device:inode) says.
 
@@ -160,6 +153,12 @@ def _journal_reads_stderr() -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return named == f"{status.st_dev}:{status.st_ino}"
+
+
+def warn(text: str) -> None:
+    """What a module warns of that was handed no log: one line, where this process's log goes."""
+    log = _of_process[0] if _of_process else Log()
+    log.say(text, WARNING)
 
 
 def complain(text: str) -> None:

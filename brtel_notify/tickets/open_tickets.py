@@ -8,13 +8,13 @@ for it, and written back as the text that it was when nobody did.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
+from brtel_notify.local.log import warn
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import state_file
@@ -22,7 +22,6 @@ from brtel_notify.tickets.state_file import LaterVersion, Texts
 
 __all__ = ["Entry", "LaterVersion", "State"]
 
-log = logging.getLogger(__name__)
 
 #: No id is greater than this; one that is, is a slip.
 _LAST_ID = 2**63
@@ -133,11 +132,9 @@ class State:
             self._damaged[key] = text
             self._texts.drop(key)
             problem = " ".join(str(error).split())
-            log.warning(
-                "%s: the entry %s makes no sense (%s): it is left out, and set aside",
-                self.path,
-                json.dumps(key),
-                problem,
+            warn(
+                f"{self.path}: the entry {json.dumps(key)} makes no sense ({problem}): it is left"
+                " out, and set aside"
             )
             return None
 

@@ -1550,14 +1550,15 @@ def test_a_cache_that_cannot_be_written_only_costs_a_line_in_the_log(
     server: responses.RequestsMock,
     login: Credentials,
     tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     answer_login(server, "one")
     refuses(server)
     caller = client(credentials=login, token_cache=str(tmp_path / "missing" / "cache"))
     caller.request("GET", "/v1/x")
-    assert "the login token is not cached" in caplog.text
-    assert "one" not in caplog.text
+    said = capsys.readouterr().err
+    assert "the login token is not cached" in said
+    assert "one" not in said
 
 
 # -- secrets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import stat
 import time
@@ -414,19 +413,24 @@ def write(path: Path, data: Any, indent: Optional[int]) -> None:
 @pytest.mark.parametrize("indent", [2, None], ids=["ours", "compact"])
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_entry_that_makes_no_sense_is_reported_and_set_aside(
-    path: Path, caplog: pytest.LogCaptureFixture, wrong: Dict[str, Any], indent: Optional[int]
+    path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: Dict[str, Any],
+    indent: Optional[int],
 ) -> None:
+    monkeypatch.setenv("BRTEL_NOTIFY_LOG_FORMAT", "json")
     data = as_json([entry("nagios:a", 1), entry("nagios:b", 2), entry("nagios:c", 3)])
     data["tickets"]["nagios:b"].update(wrong)
     write(path, data, indent)
     state = loaded(path)
     assert state.get("nagios:b") is None
     assert state.get("nagios:b") is None
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
+    (line,) = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert record["level"] == "warning"
     for part in (str(path), '"nagios:b"', next(iter(wrong)), "set aside"):
-        assert part in record.getMessage()
-    assert "\n" not in record.getMessage()
+        assert part in record["message"]
     assert [each.key for each in state.entries()] == ["nagios:a", "nagios:c"]
     state.save()
     assert [each.key for each in loaded(path).entries()] == ["nagios:a", "nagios:c"]
@@ -451,11 +455,11 @@ def test_entry_that_makes_no_sense_stands_in_nobodys_way(path: Path, wrong: Dict
 
 @pytest.mark.parametrize("value", [None, [], "text", 5, {}])
 def test_entry_that_is_nothing_is_reported(
-    path: Path, caplog: pytest.LogCaptureFixture, value: Any
+    path: Path, capsys: pytest.CaptureFixture[str], value: Any
 ) -> None:
     write(path, {"version": 1, "tickets": {"nagios:b": value}}, 2)
     assert loaded(path).entries() == []
-    assert len(caplog.records) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("depth", [300, 900, 5000])
@@ -465,14 +469,14 @@ def test_what_is_nested_without_end_is_damaged(path: Path, depth: int) -> None:
     assert State.peek(str(path))[0].entries() == []
 
 
-def test_hole_in_the_file_costs_one_entry(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_hole_in_the_file_costs_one_entry(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A block of zeros, or an editor's slip, inside a file whose ends are right."""
     data = saved(path, entry("nagios:a", 1), entry("nagios:b", 2), entry("nagios:c", 3))
     place = data.index(b'"ticket_id": 2')
     path.write_bytes(data[:place] + b"\0" * 14 + data[place + 14 :])
     state = loaded(path)
     assert [each.key for each in state.entries()] == ["nagios:a", "nagios:c"]
-    assert "nagios:b" in caplog.text
+    assert "nagios:b" in capsys.readouterr().err
     state.put(entry("nagios:b", 2))  # found again on the server
     state.save()
     assert [each.ticket_id for each in loaded(path).entries()] == [1, 3, 2]
