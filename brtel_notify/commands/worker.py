@@ -6,6 +6,7 @@ import signal
 from typing import Any, List
 
 from brtel_notify.console import common
+from brtel_notify.delivery import preload
 from brtel_notify.delivery.drain import THREADS
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.local import command_line
@@ -26,6 +27,7 @@ def run(arguments: List[str], options: Options) -> int:
     given = command_line.parse(made, arguments, options)
     if given.threads < 1:
         made.error("--threads must be at least 1")
+    preload.load()
     worker = Worker(common.place(options), given.threads)
 
     def stop(signum: int, frame: Any) -> None:
