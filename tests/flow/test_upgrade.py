@@ -45,7 +45,7 @@ def command(library: Path, site: Site, *words: str) -> List[str]:
 
 
 def test_a_running_worker_delivers_when_all_its_modules_have_moved(site: Site) -> None:
-    """Opening, notes, a look-up by rule, an outage and the closing: none is loaded only then."""
+    """Opening, notes, a rule, a call that is put off, and the closing: none is loaded only then."""
     site.configure(
         "rules:\n  - when: customer.vip\n    set: {tags: [vip]}\nlifecycle: {on_repeat: note}\n"
     )
@@ -67,7 +67,7 @@ def test_a_running_worker_delivers_when_all_its_modules_have_moved(site: Site) -
         until(lambda: site.tickets and site.queued() == [])
         site.notify(BEFORE, "SERVICEOUTPUT=still down")
         until(lambda: site.queued() == [] and len(site.the_ticket()["replies"]) == 2)
-        site.sandbox.faults(fail={"status": 503, "next": 1, "method": "POST,PUT"})
+        site.sandbox.faults(fail={"status": 429, "retry_after": 1, "next": 1})
         site.notify(AFTER)
         until(lambda: not site.the_ticket()["open"] and site.queued() == [])
     finally:
