@@ -16,8 +16,6 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Type
 
 #: Characters of the server's own words that an error repeats.
 LONGEST_MESSAGE = 500
-#: The longest Retry-After (seconds) that is believed.
-LONGEST_RETRY_AFTER = 86400.0
 
 
 class CredentialsError(Exception):
@@ -33,7 +31,7 @@ class ApiError(Exception):
 
     ``path``: without its query. ``status``: of the answer, None if there was none.
     ``retry``: whether the same call may succeed later although nobody changes anything here.
-    ``retry_after``: seconds, if the server said so.
+    ``retry_after``: seconds, if the server said so, however many.
     ``maybe_done``: whether the call may have taken effect all the same; always False for calls
     that change nothing (GET, HEAD and the login).
     ``api_wide``: whether other calls have to expect the same failure.
@@ -302,14 +300,14 @@ def _retry_after(value: Optional[str], now: float) -> Optional[float]:
     """Seconds to wait, of a Retry-After header (a number or an HTTP date); NOW is the epoch."""
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
-        return min(float(text), LONGEST_RETRY_AFTER)
+        return float(text)
     import email.utils
 
     try:
         seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return max(seconds, 0.0)
 
 
 def _shown_url(url: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.console import common, event_text, queue_retry, tables
 from brtel_notify.console.tables import Painted
+from brtel_notify.delivery import retry
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
@@ -113,12 +114,12 @@ def _summary(queue: Queue, event_id: str, dead: bool) -> Dict[str, Any]:
         event = queue.load(event_id, dead=dead)
     except (Damaged, OSError) as error:
         return {**row, "error": str(error)}
-    alert = _alert(event)
+    alert, due_at = _alert(event), retry.due_at(event)
     row |= {
         "time": event.capture.time,
         "source": event.capture.source,
         "attempts": event.attempts,
-        "retry_at": times.iso(event.retry_at) if event.retry_at else None,
+        "retry_at": times.iso(due_at) if due_at else None,
         "error": event.error,
     }
     if alert is not None:

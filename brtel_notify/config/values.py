@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from brtel_notify.config.tree import Tree, nearest
 from brtel_notify.config.yaml_nodes import SCALAR
+from brtel_notify.local.numbers import LAST_ID
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
 #: Words that monitoring systems use for states and severities (monitoring.md), lower case.
@@ -25,8 +26,6 @@ _DURATION = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)?"
 _UNITS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 #: No length of time in a configuration means more than this; dates beyond it do not work.
 LONGEST = 36_500 * 86_400.0
-#: The largest id that a database gives.
-LARGEST_ID = 2**63 - 1
 
 
 Reader = Callable[[Tree], Any]
@@ -175,7 +174,7 @@ def name_or_id(tree: Tree) -> Any:
     if isinstance(value, bool) or not isinstance(value, int):
         return _text(tree).strip()
     # The digits as they were typed: YAML reads 012 as ten and 1:30 as ninety.
-    if re.fullmatch("[0-9]+", tree.written) is None or not 0 < int(tree.written) <= LARGEST_ID:
+    if re.fullmatch("[0-9]+", tree.written) is None or not 0 < int(tree.written) < LAST_ID:
         raise tree.error("must be a name, or an id above 0")
     return int(tree.written)
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from brtel_notify.alert import Alert
 from brtel_notify.console.common import paint
 from brtel_notify.console.tables import width
+from brtel_notify.delivery import retry
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.text import times
@@ -27,9 +28,9 @@ def lines(event: Event, alert: Optional[Alert], where: str) -> List[str]:
     ]
     if event.error:
         found.append("  " + paint(f"error: {line_of(event.error)}", "red"))
-    if event.waits(time.time()):
-        wait = times.span(event.retry_at - time.time())
-        found.append(f"  next try {times.iso(event.retry_at)}, in {wait}")
+    if retry.waits(event, time.time()):
+        due_at = retry.due_at(event)
+        found.append(f"  next try {times.iso(due_at)}, in {times.span(due_at - time.time())}")
     found += ["", paint("alert", "bold")]
     found += _alert(alert) if alert else ["  not understood"]
     found += ["", paint("journal", "bold")]

@@ -13,8 +13,8 @@ from brtel_notify.api.transport import Transport
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
-from brtel_notify.delivery.delivery import NoOwner
 from brtel_notify.delivery.drain import STATE_FILE
+from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local.cleaning import line_of

@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import os
 
+from brtel_notify.delivery import retry
 from brtel_notify.local import files
+from brtel_notify.local.numbers import is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 NAME = "breaker.json"
-#: Seconds from the first failure to the first probe; doubled with each failed one.
-FIRST_PAUSE = 5.0
-LONGEST_PAUSE = 300.0
-_LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
 _MOST_FAILURES = 10**9
 
 
@@ -44,7 +42,7 @@ class Breaker:
             data = json.loads(files.read_whole(self.path))
             failures, since = int(data["failures"]), float(data["since"])
             retry_at, error = float(data["retry_at"]), str(data["error"])
-            if not 0.0 <= since < _LAST_TIME or not 0.0 <= retry_at < _LAST_TIME:
+            if not is_time(since) or not is_time(retry_at):
                 raise ValueError("an impossible time")
             if not 0 <= failures < _MOST_FAILURES:
                 raise ValueError("an impossible number")
@@ -59,8 +57,7 @@ class Breaker:
 
     def holds(self, now: float) -> bool:
         """Whether a call would be in vain: it is open, and its next probe is not due."""
-        # A clock that was set back must not keep it open for longer than its longest pause.
-        return self.is_open and now < self.retry_at <= now + 2 * LONGEST_PAUSE
+        return self.is_open and retry.probe_waits(self.retry_at, now)
 
     def trip(self, now: float, error: str, jitter: float, retry_after: Optional[float]) -> None:
         """A call failed: open it, for longer at each failed probe.
@@ -68,10 +65,9 @@ class Breaker:
         JITTER, about 1, keeps several machines from probing at one moment; RETRY_AFTER, in
         seconds, is the server's own wish.
         """
-        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures, 10), LONGEST_PAUSE) * jitter
+        self.retry_at = now + retry.probe_pause(self.failures, jitter, retry_after)
         self.failures += 1
         self.since = self.since or now
-        self.retry_at = now + max(pause, min(retry_after or 0.0, LONGEST_PAUSE))
         self.error = error
         self._write()
 

@@ -6,23 +6,21 @@ import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.api.errors import ApiError, BadAnswer, NotFound, Refused
-from brtel_notify.delivery import plan as steps
-from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Outcome
-from brtel_notify.delivery.plan import Plan, Policy, Situation, plan
+from brtel_notify.api.errors import ApiError
+from brtel_notify.delivery import retry
+from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
+from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
-from brtel_notify.delivery.steps import NoOwner, Steps
+from brtel_notify.delivery.situation import Plan, Policy, Situation
+from brtel_notify.delivery.steps import Steps
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, State
 from brtel_notify.tickets.settings import Settings
 
-__all__ = ["Delivery", "NoOwner"]
-
 #: An event that waits behind another one for the same ticket, and what it says.
 Follower = Tuple[Event, Alert]
-#: So many refusals of one step, each of which may pass, are taken for one that stays.
-FEW_REFUSALS = 3
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
 
@@ -103,20 +101,15 @@ class Delivery:
         status = DELIVERED if plan(done).steps else IGNORED
         return Outcome(status, self._summary(situation, done, self.services.calls - calls))
 
-    def failed(
-        self, text: str, maybe_done: bool, retry_at: float = 0.0, widely: bool = False
-    ) -> None:
-        """Journal that this attempt ended without delivering. Raises OSError.
-
-        WIDELY: for a reason that has nothing to do with this event.
-        """
+    def failed(self, failure: Failure) -> None:
+        """Journal that this attempt ended without delivering. Raises OSError."""
         self.event.enter(
-            failed=text,
+            failed=failure.text,
             of=self.steps.begun,
             turned_down=self.turned_down,
-            maybe_done=maybe_done,
-            retry_at=retry_at,
-            widely=widely,
+            maybe_done=failure.maybe_done,
+            retry_at=failure.retry_at,
+            widely=failure.widely,
         )
 
     # --- before the first step --------------------------------------------------------------------
@@ -283,69 +276,49 @@ class Delivery:
     def _take(self, step: str, situation: Situation, story: Plan) -> Mapping[str, Any]:
         """Take one step and journal what it found."""
         try:
-            result = self.steps.take(step, situation, story)
-        except NotFound as error:
-            step, result = self._not_there(step, situation, error)
+            result: Any = self.steps.take(step, situation, story)
         except ApiError as error:
-            result = self._refused(step, situation, error)
+            step, result = self._went_wrong(step, situation, error)
         self.event.enter(step=step, result=result)
         return {step: result}
 
-    def _not_there(self, step: str, situation: Situation, error: NotFound) -> Tuple[str, Any]:
-        """What a 404 in STEP means, as a step and its result: only BlueRockTEL's own is believed.
+    def _went_wrong(self, step: str, situation: Situation, error: ApiError) -> Tuple[str, Any]:
+        """On after a refused STEP: what the journal gets in place of its result, by which name.
 
-        Raises an ApiError where that is to be tried again, or is the end; _CustomerGone.
+        Raises ApiError where that is the end of this attempt; _CustomerGone.
         """
-        if step == steps.FIND:
-            error.retry = True  # a search finds nothing, but it is there
-            raise error
-        if step == steps.CREATE:
-            self.services.client.prove_itself(error)
-            if situation.facts.get("looked_again") is None:
-                raise _CustomerGone from error
-            error.retry = not self._stays_refused(step)
-            raise error
-        ticket, number = situation.ticket
-        if ticket == situation.facts.get("gone"):
-            return step, self._left_out(step, error)
-        if not self.services.client.has_ticket(ticket, number, situation.reference):
-            self.services.log.say(f"{self.alert.key}: ticket {ticket} is not there any more")
+        refusals = self.event.turned_down(step)
+        how = retry.after_refusal(step, error, situation, refusals)
+        if how in (retry.PROVE, retry.LOOK):
+            proof = self._proof(how, situation, error)
+            how = retry.after_refusal(step, error, situation, refusals, proof)
+        if how == retry.CUSTOMER_GONE:
+            raise _CustomerGone from error
+        say, key = self.services.log.say, self.alert.key
+        if how == retry.GONE:
+            ticket, _ = situation.ticket
+            say(f"{key}: ticket {ticket} is not there any more")
             return "gone", ticket
-        # Of the contact it is true; of the ticket it is not, and may be over soon.
-        error.retry = step != steps.ATTACH and not self._stays_refused(step)
-        return step, self._refused(step, situation, error)
-
-    def _refused(self, step: str, situation: Situation, error: ApiError) -> Dict[str, Any]:
-        """The result of STEP where another way goes on without it; else raises an ApiError."""
-        firewall = isinstance(error, BadAnswer) and 400 <= (error.status or 0) < 500
-        if error.status == 401 or (
-            error.retry and not (step == steps.REOPEN and firewall and self._stays_refused(step))
-        ):
-            raise error
-        if isinstance(error, Refused):  # a gateway may speak JSON, too
-            self.services.client.prove_itself(error)
-        if step == steps.REOPEN and not error.api_wide:
+        if how == retry.NEW_TICKET:
             ticket, number = situation.ticket
             name = number or str(ticket)
-            self.services.log.say(f"{self.alert.key}: ticket {name} cannot be reopened: {error}")
-            return {"refused_for": name, "why": str(error)}
-        if _may_be_left_out(step, situation, error):
-            return self._left_out(step, error)
-        if step == steps.CLOSE and isinstance(error, Refused):  # no other way is left
-            error.retry = not self._stays_refused(step)
+            say(f"{key}: ticket {name} cannot be reopened: {error}")
+            return step, {"refused_for": name, "why": str(error)}
+        if how == retry.LEFT_OUT:
+            say(f"{key}: {step} left out: {error}")
+            return step, {"left_out": str(error)}
+        if how == retry.A_FEW_TIMES:
+            self.turned_down = step
+        error.retry = how != retry.ENDS
         raise error
 
-    def _stays_refused(self, step: str) -> bool:
-        """Whether STEP has been refused so often, in a way that may pass, that it will not.
-
-        An outage in between does not count.
-        """
-        self.turned_down = step
-        return self.event.turned_down(step) + 1 >= FEW_REFUSALS
-
-    def _left_out(self, step: str, error: ApiError) -> Dict[str, Any]:
-        self.services.log.say(f"{self.alert.key}: {step} left out: {error}")
-        return {"left_out": str(error)}
+    def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
+        """What the server shows of itself, or of the ticket. Raises ApiError."""
+        if wanted == retry.PROVE:
+            self.services.client.prove_itself(error)
+            return retry.ITSELF
+        there = self.services.client.has_ticket(*situation.ticket, situation.reference)
+        return retry.THERE if there else retry.MISSING
 
     def _look_again(self) -> Situation:
         """Find the customer, and with it the ticket, anew."""
@@ -398,13 +371,3 @@ def _changed_something(name: str, fact: Any) -> bool:
     if name == steps.REOPEN:
         return "refused_for" not in fact
     return name not in (*_SEEN, "gone", "looked_again")
-
-
-def _may_be_left_out(step: str, situation: Situation, error: ApiError) -> bool:
-    """Whether an event is worth recording without STEP, which the server refuses for good."""
-    if step == steps.RESOLVE:  # the ticket is closed without its note, then
-        return isinstance(error, (NotFound, Refused))
-    if step == steps.NOTE:  # what was changed before it must not be forgotten for want of a note
-        changed = any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
-        return changed or situation.alert.kind in (PROBLEM, RECOVERY)
-    return step in steps.REFUSABLE

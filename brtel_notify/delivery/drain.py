@@ -25,21 +25,21 @@ from typing import (
 
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.delivery import retry
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import (
     API,
-    FAILED,
     IGNORED,
     QUEUED,
-    REFUSED,
     TIME,
     Outcome,
     Verdict,
+    waiting,
 )
 from brtel_notify.intake.queue import Damaged, Event, Queue
-from brtel_notify.local.log import ERROR, WARNING, Log
+from brtel_notify.local.log import ERROR, Log
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import LaterVersion, State
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
 BUDGET = 20.0
 #: Tickets worked on at the same time.
 THREADS = 4
-#: After so many attempts an event waits out its own pause, even if BlueRockTEL is well again: it
-#: may be this very event that it chokes on.
-LIGHT_ATTEMPTS = 3
 #: Seconds that a drainer with busy threads waits before it looks for newcomers.
 LOOK_EVERY = 0.25
 
@@ -130,7 +127,7 @@ class Drain:
     def is_over(self) -> bool:
         """Whether nothing more is to be tried."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.halt = self.halt or _waits(TIME, "out of time; the next drain goes on with it")
+            self.halt = self.halt or waiting("out of time; the next drain goes on with it", TIME)
         return self.halt is not None
 
     def _work(self) -> None:
@@ -153,7 +150,7 @@ class Drain:
         self.breaker.read()
         now = self.place.clock()
         if self.breaker.holds(now) and not self.force:
-            self.halt = _waits(API, f"BlueRockTEL is out of reach: {self.breaker.error}")
+            self.halt = waiting(f"BlueRockTEL is out of reach: {self.breaker.error}", API)
 
     def step(self) -> bool:
         """Look for newcomers, deliver what can be; False when there is nothing to do just now."""
@@ -244,61 +241,42 @@ class Drain:
         What is wrong with it stops no other. Raises OSError for what is wrong with all.
         """
         try:
-            found = self._judged(event_id)
-            if found is not None:
-                self._admit_alert(*found)
+            event, alert = self._read(event_id)
+            if alert.kind == TEST:
+                self.queue.remove(event)  # answered by the command that was given it
+                self.outcomes[event_id] = Outcome(IGNORED, "a test")
+                return
+        except FileNotFoundError:  # dropped by an operator
+            return
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
+            self._settle(event_id, error)
+            return
+        try:
+            self._admit_alert(event, alert)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
-            self.log.trace()
-            text = f"unforeseen {type(error).__name__}: {error}; the event is queued"
-            self._leave(event_id, Outcome(FAILED, text), ERROR)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._settle(event_id, error)
 
-    def _judged(self, event_id: str) -> Optional[Tuple[Event, Alert]]:
-        """A newcomer, as it was read; None if that settled it."""
-        try:
-            event = self.queue.load(event_id)
-            try:
-                alert = registry.parse(event.capture)
-            except Unintelligible as error:
-                raise Damaged(f"{event.capture.source}: {error}") from error
-            if alert.kind != TEST:
-                return event, alert
-            self.queue.remove(event)  # answered by the command that was given it
-            self.outcomes[event_id] = Outcome(IGNORED, "a test")
-        except Damaged as error:
-            self._bury(event_id, str(error))
-        except FileNotFoundError:  # dropped by an operator
-            pass
-        except OSError as error:
-            text = f"{event_id} cannot be used: {error.strerror}; it stays queued"
-            self._leave(event_id, Outcome(QUEUED, text), WARNING)
-        return None
+    def _settle(self, event_id: str, error: Exception) -> None:
+        """A newcomer cannot be used, as ERROR shows."""
+        from brtel_notify.delivery.attempt import unusable
+        from brtel_notify.delivery.log_fields import LEVELS
 
-    def _leave(self, event_id: str, outcome: Outcome, level: str) -> None:
+        outcome = unusable(self.queue, event_id, self.log, self.place.clock(), error).outcome
         self.outcomes[event_id] = outcome
-        self.log.say(outcome.text, level, event=event_id, outcome=outcome.status)
+        status, text = outcome
+        self.log.say(text, LEVELS[status], event=event_id, outcome=status)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
         lane = self._lane(alert)
         if lane is None:
             return
-        until = event.retry_at if event.waits(self.place.clock()) and not self.force else 0.0
-        lightly = event.failed_widely and event.attempts <= LIGHT_ATTEMPTS
         self._newest = event, alert
         self.lanes.add(event.id, lane)
-        if until:
-            self.lanes.sleep(lane, until, lightly)
-
-    def _bury(self, event_id: str, reason: str) -> None:
-        try:
-            self.queue.bury(event_id, reason)
-        except OSError as error:
-            text = f"{reason}; it cannot be moved to dead/: {error.strerror}"
-            self._leave(event_id, Outcome(QUEUED, text), ERROR)
-            return
-        text = f"{reason}; kept in dead/ as {event_id}"
-        self._leave(event_id, Outcome(REFUSED, text), ERROR)
+        if not self.force and retry.waits(event, self.place.clock()):
+            lightly = retry.may_be_woken(event.failed_widely, event.attempts)
+            self.lanes.sleep(lane, retry.due_at(event), lightly)
 
     def _lane(self, alert: Alert) -> Optional[str]:
         """What keeps events in order: at least those of one ticket share a lane.
@@ -314,21 +292,20 @@ class Drain:
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
         from brtel_notify.api.errors import ApiError, CredentialsError, OutOfTime
-        from brtel_notify.delivery.retry import is_outage
+        from brtel_notify.delivery.outcome import Tried
 
         assert self._services is not None  # noqa: S101 - _ready() made it
         try:
             owner = self._services.owner(alert)
-        except ApiError as error:
-            if is_outage(error):  # every event's look-up would fail
-                text = f"{alert.key}: {error}; it will be tried again"
-                self.halt = _waits(API, text, retry_after=error.retry_after)
-                self.log.say(text)
-                self._mind_the_breaker(self.halt)
-                return None
-            return alert.key  # it will come up again at the delivery, and be judged there
-        except (OutOfTime, ConfigError, CredentialsError):
-            return alert.key
+        except (ApiError, OutOfTime, ConfigError, CredentialsError) as error:
+            tried = Tried("", self.place.state_dir, key=alert.key)
+            verdict = retry.verdict(error, tried, self.place.clock(), retry.jitter())
+            if verdict.halts != API:
+                return alert.key  # it will come up again at the delivery, and be judged there
+            self.halt = verdict  # every event's look-up would fail
+            self.log.say(verdict.outcome.text)
+            self._mind_the_breaker(verdict)
+            return None
         return f"customer {owner.id}" if owner else alert.key
 
     # --- what delivering needs --------------------------------------------------------------------
@@ -348,9 +325,7 @@ class Drain:
         return self._config
 
     def _misconfigured(self, text: str) -> None:
-        from brtel_notify.delivery.retry import misconfigured
-
-        self.halt = misconfigured(text)
+        self.halt = retry.misconfigured(text)
         self.log.say(self.halt.outcome.text, ERROR)
 
     def _ready(self) -> bool:
@@ -423,8 +398,8 @@ class Drain:
         if not self._ready():
             assert self.halt is not None  # noqa: S101 - _ready() said so
             return self.halt
+        from brtel_notify.delivery.attempt import attempt, unusable
         from brtel_notify.delivery.delivery import Delivery
-        from brtel_notify.delivery.retry import attempt, unusable
 
         assert self._services is not None  # noqa: S101 - _ready() made them
         assert self._state is not None  # noqa: S101
@@ -460,8 +435,12 @@ class Drain:
         return log_fields.fields(event, alert, entry, verdict, seconds)
 
     def _read(self, event_id: str) -> Tuple[Event, Alert]:
+        """The event of that id. Raises OSError; Damaged where it cannot be understood."""
         event = self.queue.load(event_id)
-        return event, registry.parse(event.capture)
+        try:
+            return event, registry.parse(event.capture)
+        except Unintelligible as error:
+            raise Damaged(f"{event.capture.source}: {error}") from error
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
         """The events behind one in its lane; each is read only when somebody asks for it."""
@@ -480,7 +459,7 @@ class Drain:
         if verdict.stays:
             self.lanes.stays(lane)
             if verdict.retry_at:
-                lightly = verdict.halts == API and verdict.attempts <= LIGHT_ATTEMPTS
+                lightly = retry.may_be_woken(verdict.halts == API, verdict.attempts)
                 self.lanes.sleep(lane, verdict.retry_at, lightly)
         else:
             self.lanes.done(lane, verdict.also_done)
@@ -508,14 +487,9 @@ class Drain:
             if self._services is not None:
                 self._services.answered = False
             if not self.breaker.holds(now):  # else another thread has said it already
-                from brtel_notify.delivery.retry import jitter
-
-                self.breaker.trip(now, verdict.outcome.text, jitter(), verdict.retry_after)
+                text = verdict.outcome.text
+                self.breaker.trip(now, text, retry.jitter(), verdict.retry_after)
         elif self.breaker.is_open and self._services is not None and self._services.answered:
             self.log.say("BlueRockTEL answers again")
             self.breaker.close()
             self.lanes.wake()
-
-
-def _waits(why: str, text: str, **more: Any) -> Verdict:
-    return Verdict(Outcome(QUEUED, text), stays=True, halts=why, **more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 DELIVERED = "delivered"
 IGNORED = "ignored"
@@ -25,6 +25,32 @@ class Outcome(NamedTuple):
         return f"{self.status}: {self.text}"
 
 
+class Failure(NamedTuple):
+    """What an event's journal says of an attempt that did not deliver it.
+
+    ``maybe_done``: the call may have taken effect all the same. ``retry_at`` as in Verdict.
+    ``widely``: for a reason that has nothing to do with this event.
+    """
+
+    text: str
+    maybe_done: bool = False
+    retry_at: float = 0.0
+    widely: bool = False
+
+
+class Tried(NamedTuple):
+    """An event that was tried to be delivered: its id and file, its alert's key, how often.
+
+    ``key`` is empty for one that could not even be read.
+    """
+
+    event_id: str
+    state_dir: str
+    path: str = ""
+    key: str = ""
+    attempts: int = 0
+
+
 class Verdict(NamedTuple):
     """An outcome, and what follows from it.
 
@@ -32,7 +58,8 @@ class Verdict(NamedTuple):
     seconds since the epoch. ``halts``: other events would fare the same, so nothing more is to be
     tried for now; None when only this event is concerned. ``retry_after`` is the server's own wish,
     in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
-    ``attempts`` is how often the event was tried, where that matters.
+    ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
+    journal is to say, ``reason`` why it is given up, and kept where a command can put it back.
     """
 
     outcome: Outcome
@@ -42,6 +69,23 @@ class Verdict(NamedTuple):
     retry_after: Optional[float] = None
     also_done: Tuple[str, ...] = ()
     attempts: int = 0
+    failure: Optional[Failure] = None
+    reason: str = ""
+
+
+def waiting(text: str, halts: Optional[str] = None, status: str = QUEUED, **more: Any) -> Verdict:
+    """The verdict on an event that stays queued; MORE are further fields of Verdict."""
+    return Verdict(Outcome(status, text), stays=True, halts=halts, **more)
+
+
+def given_up(reason: str, tried: Tried, failure: Optional[Failure] = None) -> Verdict:
+    """The verdict on an event that is refused for good."""
+    outcome = Outcome(REFUSED, f"{reason}; kept in dead/ as {tried.event_id}")
+    return Verdict(outcome, failure=failure, reason=reason)
+
+
+class NoOwner(Exception):
+    """No lookup gave a customer, and there is no fallback: the event is refused for good."""
 
 
 #: Why nothing more can be delivered for now.

@@ -9,11 +9,24 @@ the same function serves a fresh event and one that was interrupted anywhere.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Mapping, Tuple
 
 from brtel_notify import alert as kinds
 from brtel_notify.alert import SEVERITIES, Alert
-from brtel_notify.config.schema import Lifecycle
+from brtel_notify.delivery.situation import (
+    ATTACH,
+    CHECK,
+    CLOSE,
+    CREATE,
+    DETAILS,
+    FIND,
+    NOTE,
+    REOPEN,
+    RESOLVE,
+    UPDATE,
+    Plan,
+    Situation,
+)
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
 
@@ -22,23 +35,6 @@ CHECK_EVERY = 3600.0
 #: The same note from two contacts of one notification comes within this many seconds.
 SAME_NOTE_WITHIN = 300.0
 
-# The steps. Each is at most one change on the server, and stands at most once in a story.
-FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
-CHECK = "check"  # see whether a person closed or deleted the ticket
-CREATE = "create"
-ATTACH = "attach"  # the customer's technical contact
-DETAILS = "details"  # the cookbook's step 5
-UPDATE = "update"  # priority and estimated resolution date
-REOPEN = "reopen"
-NOTE = "note"
-RESOLVE = "resolve"  # note and close in one call
-CLOSE = "close"  # without a note, where the server refuses that
-
-#: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
-OPTIONAL = frozenset((ATTACH, DETAILS))
-#: What may be left out when the server refuses it, unless it does so because the ticket is gone.
-REFUSABLE = OPTIONAL | {UPDATE}
-
 #: The kinds that only ever add a note, and the configuration key that decides it.
 _NOTED = {
     kinds.ACKNOWLEDGEMENT: "on_acknowledgement",
@@ -46,115 +42,6 @@ _NOTED = {
     kinds.DOWNTIME: "on_downtime",
     kinds.FLAPPING: "on_flapping",
 }
-
-
-class Policy(NamedTuple):
-    """The parts of the configuration that decide what is done."""
-
-    lifecycle: Lifecycle
-    group_by: str = "alert"
-    details: bool = True
-    attach: bool = True
-
-    @property
-    def grouped(self) -> bool:
-        """Whether one ticket may stand for several alerts."""
-        return self.group_by != "alert"
-
-
-class Situation(NamedTuple):
-    """All that a plan depends on.
-
-    ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
-    the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
-    ``gone``, the id of a ticket that the server said is not there any more. ``companions`` are
-    alerts of the same kind that wait for the same ticket and go with this one. ``now`` is in
-    seconds since the epoch.
-    """
-
-    alert: Alert
-    key: str
-    reference: str
-    event_id: str
-    policy: Policy
-    now: float
-    entry: Optional[Entry] = None
-    shared: int = 0
-    facts: Mapping[str, Any] = {}
-    companions: Tuple[Alert, ...] = ()
-
-    @property
-    def alerts(self) -> Tuple[Alert, ...]:
-        """The alert and its companions."""
-        return (self.alert, *self.companions)
-
-    @property
-    def worst(self) -> Alert:
-        """The most severe of them, whose settings a shared ticket takes on."""
-        return max(self.alerts, key=lambda alert: alert.rank)
-
-    @property
-    def member(self) -> Optional[Mapping[str, Any]]:
-        """What the map knows of this very alert, if its ticket stands for it already."""
-        return self.entry.members.get(self.alert.key) if self.entry else None
-
-    @property
-    def change(self) -> str:
-        """How the alert's severity changed since the map was written: ``warning → critical``."""
-        member, alert = self.member, self.alert
-        says_state = alert.kind == kinds.PROBLEM or alert.state
-        if member is None or alert.severity == "ok" or not says_state:
-            return ""
-        if member["severity"] != alert.severity:
-            return f"{member['severity']} → {alert.severity}"
-        if member["state"] and alert.state and member["state"].lower() != alert.state.lower():
-            return f"{member['state']} → {alert.state}"
-        return ""
-
-    @property
-    def closed_by_hand(self) -> bool:
-        """Whether a step has shown that a person closed, or deleted, the ticket."""
-        seen = (self.facts.get(CHECK), self.facts.get(UPDATE))
-        return self.gone or any(not fact.get("open", True) for fact in seen if fact)
-
-    @property
-    def gone(self) -> bool:
-        """Whether the ticket is not there any more."""
-        return "gone" in self.facts
-
-    @property
-    def follows(self) -> str:
-        """The number of the ticket that was not to be reopened: the problem needs a new one."""
-        return str(self.facts.get(REOPEN, {}).get("refused_for", ""))
-
-    @property
-    def found(self) -> Optional[Mapping[str, Any]]:
-        """The ticket that FIND found, if it is (still) there."""
-        ticket = self.facts[FIND]["ticket"] if FIND in self.facts else None
-        return None if ticket is None or ticket["id"] == self.facts.get("gone") else ticket
-
-    @property
-    def ticket(self) -> Tuple[int, str]:
-        """Id and number of the ticket that the steps are about; it has one where they need it."""
-        met = self.facts.get(CREATE) or self.found
-        if met is not None:
-            return int(met["id"]), str(met["number"])
-        assert self.entry is not None  # noqa: S101 - a plan with such a step has one of the three
-        return self.entry.ticket_id, self.entry.number
-
-
-class Plan(NamedTuple):
-    """What is done for an event: in words, the steps, and the map's entry afterwards.
-
-    ``entry`` is meaningful once every step is done; ``forget`` then removes the entry instead, and
-    with neither the map stays as it is. ``note`` names the template of the NOTE or RESOLVE step.
-    """
-
-    decision: str
-    steps: Tuple[str, ...] = ()
-    entry: Optional[Entry] = None
-    forget: bool = False
-    note: str = ""
 
 
 def plan(situation: Situation) -> Plan:

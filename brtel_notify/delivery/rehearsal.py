@@ -22,8 +22,8 @@ from brtel_notify.api.errors import Call
 from brtel_notify.config.schema import Config
 from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import Outcome
-from brtel_notify.delivery.plan import Situation
 from brtel_notify.delivery.services import Services
+from brtel_notify.delivery.situation import Situation
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.tickets.names import LISTS

@@ -1,168 +1,295 @@
-"""One attempt at one event: its delivery, and a verdict on whatever goes wrong with it."""
+"""What is tried again, and when: what follows from every error, and every pause there is.
+
+All of it is values and pure functions. ``after_refusal`` says how a delivery goes on when one of
+its steps was refused, ``verdict`` what follows from whatever ended an attempt; delivery.py and
+attempt.py act on that. The breaker, the queue's events and the worker have their pauses from here.
+
+The breaker reads it at every alert: what is heavy is imported where it is needed.
+"""
 
 from __future__ import annotations
 
-import errno
-from typing import Optional
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
-from brtel_notify.alert import Unintelligible
-from brtel_notify.api.errors import ApiError, CredentialsError, Forbidden, OutOfTime
-from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery.delivery import Delivery, NoOwner
-from brtel_notify.delivery.outcome import (
-    API,
-    CONFIGURATION,
-    DISK,
-    FAILED,
-    MISCONFIGURED,
-    QUEUED,
-    REFUSED,
-    TIME,
-    Outcome,
-    Verdict,
-)
-from brtel_notify.intake.queue import SETTLING, Damaged, Queue
-from brtel_notify.local.log import Log
+    from brtel_notify.api.errors import ApiError
+    from brtel_notify.delivery.outcome import Failure, Tried, Verdict
+    from brtel_notify.delivery.situation import Situation
+    from brtel_notify.intake.queue import Event
 
-#: Seconds until the second attempt; doubled for each further one, up to the longest.
+# --- one event; all in seconds ------------------------------------------------------------------
+
+#: Until the second attempt; doubled for each further one, up to the longest.
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 900.0
 #: …up to this one, where it was BlueRockTEL as a whole that failed: the event is late enough.
 LONGEST_RETRY_AFTER_OUTAGE = 300.0
-#: A longer wish of the server's (seconds) is a mistake.
+#: A longer wish of the server's is a mistake.
 LONGEST_RETRY_AFTER = 3600.0
-#: Seconds for which a drainer leaves an event alone that the token's user may not deliver.
+#: A call without an answer may still take so long at the server.
+SETTLING = 60.0
+#: No failure makes an event wait for longer: a time further ahead was set by a wrong clock.
+LONGEST_WAIT = 7200.0
+#: A drainer leaves an event alone for so long that the token's user may not deliver, or whose own
+#: file is in the way.
 FORBIDDEN_PAUSE = 30.0
-#: Errors of the disk as a whole, whichever file it was that showed them.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+#: After so many attempts an event waits out its own pause, even if BlueRockTEL is well again: it
+#: may be this very event that it chokes on.
+LIGHT_ATTEMPTS = 3
+#: So many refusals of one step, each of which may pass, are taken for one that stays.
+FEW_REFUSALS = 3
+
+# --- everything; in seconds ---------------------------------------------------------------------
+
+#: From the first failure of BlueRockTEL as a whole to the first probe; doubled with each failed
+#: one, up to the longest.
+FIRST_PROBE = 5.0
+LONGEST_PROBE = 300.0
+#: A worker tries a state folder again that could not be used,
+DISK_PAUSE = 2.0
+#: …a wrong configuration, even if its file did not change: a name may have been created,
+CONFIGURATION_PAUSE = 30.0
+#: …and a queue file that could not be read.
+UNREADABLE_PAUSE = 60.0
+
+#: A pause is lengthened or shortened by up to this part of it, by chance.
+JITTER = 0.2
 
 
-def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
-    """Try to deliver an event; never raises. NOW is in seconds since the epoch."""
-    try:
-        return _judged(delivery, queue, now)
-    except OSError as error:
-        where = error.filename or queue.state_dir
-        if where == delivery.event.path and error.errno not in _OF_THE_DISK:
-            # Only this event's own file is in the way.
-            text = f"{where}: {error.strerror}; the event is queued"
-            return Verdict(Outcome(QUEUED, text), stays=True, retry_at=now + FORBIDDEN_PAUSE)
-        text = f"the state folder cannot be written: {where}: {error.strerror or error}"
-        outcome = Outcome(QUEUED, f"{text}; the event is queued")
-        return Verdict(outcome, stays=True, halts=DISK)
-    except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
-        return _unforeseen(delivery, log, now, error)
+def jitter() -> float:
+    """A factor of about 1: several events, or machines, do not come back at one moment."""
+    import random
 
-
-def _judged(delivery: Delivery, queue: Queue, now: float) -> Verdict:
-    try:
-        return Verdict(delivery.run(), also_done=tuple(delivery.done_with))
-    except OutOfTime:
-        delivery.failed("out of time", maybe_done=False)
-        outcome = Outcome(QUEUED, "out of time; the next drain goes on with it")
-        return Verdict(outcome, stays=True, halts=TIME)
-    except NoOwner as error:
-        return _buried(delivery, queue, str(error))
-    except (ConfigError, CredentialsError) as error:
-        delivery.failed(str(error), maybe_done=False)
-        return misconfigured(str(error))
-    except ApiError as error:
-        return _refused(delivery, queue, now, error)
-
-
-def misconfigured(text: str) -> Verdict:
-    """Only an operator can mend it, and until then no event will fare better."""
-    outcome = Outcome(MISCONFIGURED, f"{text}; the event is queued")
-    return Verdict(outcome, stays=True, halts=CONFIGURATION)
-
-
-def _refused(delivery: Delivery, queue: Queue, now: float, error: ApiError) -> Verdict:
-    """The API answered with an error, or not at all."""
-    if error.status == 401 or (error.api_wide and not error.retry):
-        # Token, URL or certificate: no event's fault.
-        delivery.failed(str(error), error.maybe_done)
-        return misconfigured(f"api: {error}")
-    if isinstance(error, Forbidden):  # the token's user may not do this; others may fare better
-        delivery.failed(str(error), error.maybe_done)
-        outcome = misconfigured(f"api: {error}").outcome
-        return Verdict(outcome, stays=True, retry_at=now + FORBIDDEN_PAUSE)
-    if not error.retry:
-        delivery.failed(str(error), error.maybe_done)
-        return _buried(delivery, queue, f"{delivery.alert.key}: {error}")
-    widely = is_outage(error)
-    longest = LONGEST_RETRY_AFTER_OUTAGE if widely else LONGEST_RETRY
-    attempts = delivery.event.attempts
-    retry_at = now + pause(attempts, error.retry_after, error.maybe_done, longest)
-    halts = API if widely else None
-    delivery.failed(str(error), error.maybe_done, retry_at, widely)
-    outcome = Outcome(QUEUED, f"{delivery.alert.key}: {error}; it will be tried again")
-    return Verdict(outcome, True, retry_at, halts, error.retry_after, attempts=attempts)
-
-
-def is_outage(error: ApiError) -> bool:
-    """Whether other events would fare the same, for now.
-
-    A 500 is the server's fault, too, but perhaps only with this event.
-    """
-    return error.retry and error.api_wide and error.status != 500
-
-
-def _buried(delivery: Delivery, queue: Queue, reason: str) -> Verdict:
-    return buried(queue, delivery.event.id, reason)
-
-
-def buried(queue: Queue, event_id: str, reason: str) -> Verdict:
-    """Give an event up, but keep it where a command can put it back. Raises OSError."""
-    queue.bury(event_id, reason)
-    return Verdict(Outcome(REFUSED, f"{reason}; kept in dead/ as {event_id}"))
-
-
-def unusable(queue: Queue, event_id: str, log: Log, now: float, error: Exception) -> Verdict:
-    """What becomes of an event whose file cannot be read, by the ERROR that showed it."""
-    if isinstance(error, (Damaged, Unintelligible)):
-        try:
-            return buried(queue, event_id, str(error))
-        except OSError as unmoved:
-            error = unmoved
-    if isinstance(error, OSError):
-        text = f"{event_id} cannot be used: {error.strerror}; it stays queued"
-        return Verdict(Outcome(QUEUED, text), stays=True, retry_at=now + FORBIDDEN_PAUSE)
-    return _failed(log, error, now + pause(0))
-
-
-def _unforeseen(delivery: Delivery, log: Log, now: float, error: Exception) -> Verdict:
-    verdict = _failed(log, error, now + pause(delivery.event.attempts))
-    try:
-        text = f"unforeseen {type(error).__name__}: {error}"
-        delivery.failed(text, maybe_done=True, retry_at=verdict.retry_at)
-    except OSError:
-        pass  # the disk, too; the event is in the queue all the same
-    return verdict
-
-
-def _failed(log: Log, error: Exception, retry_at: float) -> Verdict:
-    log.trace()
-    text = f"unforeseen {type(error).__name__}: {error} (-v shows where); the event is queued"
-    return Verdict(Outcome(FAILED, text), stays=True, retry_at=retry_at)
+    return random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret depends on it
 
 
 def pause(
     attempts: int,
+    factor: float,
     retry_after: Optional[float] = None,
     maybe_done: bool = False,
     longest: float = LONGEST_RETRY,
 ) -> float:
-    """Seconds until the next attempt: longer each time, never all events at one moment.
+    """Seconds until the next attempt: longer each time. FACTOR is the jitter.
 
     What may still be under way at a slow server gets the time to arrive before it is looked for.
+    RETRY_AFTER is the server's own wish.
     """
-    backoff = min(FIRST_RETRY * 2.0 ** min(max(0, attempts - 1), 10), longest)
+    backoff = _doubled(FIRST_RETRY, attempts - 1, longest) * factor
     least = SETTLING if maybe_done else 0.0
-    return max(backoff * jitter(), least, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    return max(backoff, least, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
 
-def jitter() -> float:
-    """A factor of about 1."""
-    import random
+def probe_pause(failures: int, factor: float, retry_after: Optional[float] = None) -> float:
+    """Seconds until BlueRockTEL is asked again, after so many FAILURES before this one."""
+    backoff = _doubled(FIRST_PROBE, failures, LONGEST_PROBE) * factor
+    return max(backoff, min(retry_after or 0.0, LONGEST_PROBE))
 
-    return random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it
+
+def _doubled(first: float, times: int, longest: float) -> float:
+    return min(first * 2.0 ** min(max(0, times), 10), longest)
+
+
+def due_at(event: Event) -> float:
+    """The earliest time, in seconds since the epoch, of EVENT's next attempt; 0: any.
+
+    A call that was begun, and whose end nobody was left to tell of, may still be under way.
+    """
+    return max(event.put_off_until, *(begun + SETTLING for begun in event.under_way), 0.0)
+
+
+def waits(event: Event, now: float) -> bool:
+    """Whether it is too early for EVENT's next attempt."""
+    return now < due_at(event) <= now + LONGEST_WAIT
+
+
+def probe_waits(retry_at: float, now: float) -> bool:
+    """Whether it is too early for the probe of RETRY_AT; a clock set back does not make it so."""
+    return now < retry_at <= now + 2 * LONGEST_PROBE
+
+
+def may_be_woken(widely: bool, attempts: int) -> bool:
+    """Whether an event's wait ends as soon as BlueRockTEL is well again.
+
+    WIDELY: what it waits for has nothing to do with this event.
+    """
+    return widely and attempts <= LIGHT_ATTEMPTS
+
+
+# --- one step -------------------------------------------------------------------------------------
+
+# How a delivery goes on after a step was refused.
+#: The attempt ends; the same may succeed later.
+AGAIN = "again"
+#: The same, but only so often: in the end the refusal is taken for one that stays.
+A_FEW_TIMES = "a few times"
+#: The attempt ends, and time alone mends nothing.
+ENDS = "ends"
+#: On without this step.
+LEFT_OUT = "left out"
+#: On without the ticket: it is not there any more.
+GONE = "gone"
+#: On with a new ticket: this one is not to be reopened.
+NEW_TICKET = "new ticket"
+#: From the beginning: the customer is not there any more.
+CUSTOMER_GONE = "customer gone"
+#: First see that it is the API that answers, and ask again with ITSELF.
+PROVE = "prove"
+#: First see whether the ticket is there, and ask again with THERE or MISSING.
+LOOK = "look"
+
+# What was seen when somebody looked.
+ITSELF = "itself"
+THERE = "there"
+MISSING = "missing"
+
+
+def after_refusal(
+    step: str, error: ApiError, situation: Situation, refusals: int, proof: str = ""
+) -> str:
+    """How a delivery goes on after STEP met ERROR: one of the words above.
+
+    REFUSALS is how many attempts before this one ended with the same step A_FEW_TIMES; an outage
+    in between does not count. PROOF is what was seen, once it was asked for.
+    """
+    from brtel_notify.api.errors import NotFound, Refused
+    from brtel_notify.delivery import situation as steps
+
+    a_few_times = A_FEW_TIMES if refusals + 1 < FEW_REFUSALS else ENDS
+    again = AGAIN if error.retry else ENDS
+    if error.status == 401:
+        return ENDS
+    if isinstance(error, NotFound):
+        if step == steps.FIND:  # a search finds nothing, but it is there
+            return AGAIN
+        if step == steps.CREATE:
+            known = "looked_again" in situation.facts
+            return PROVE if not proof else a_few_times if known else CUSTOMER_GONE
+        if situation.ticket[0] == situation.facts.get("gone"):
+            return LEFT_OUT
+        if proof != THERE:
+            return GONE if proof == MISSING else LOOK
+        # Of the contact it is true; of the ticket it is not, and may be over soon.
+        again = ENDS if step == steps.ATTACH else a_few_times
+    elif step == steps.REOPEN and again == AGAIN and _is_of_a_firewall(error):
+        again = a_few_times  # it may never let this one call pass
+    if again != ENDS:
+        return again
+    if isinstance(error, Refused) and not proof:  # a gateway may speak JSON, too
+        return PROVE
+    if step == steps.REOPEN and not error.api_wide:
+        return NEW_TICKET
+    if _may_be_left_out(step, error, situation):
+        return LEFT_OUT
+    if step == steps.CLOSE and isinstance(error, Refused):  # no other way is left
+        return a_few_times
+    return ENDS
+
+
+def _is_of_a_firewall(error: ApiError) -> bool:
+    """Whether something on the way refused this very call, and not BlueRockTEL."""
+    from brtel_notify.api.errors import BadAnswer
+
+    refused = isinstance(error, BadAnswer) and 400 <= (error.status or 0) < 500
+    return refused and not error.api_wide
+
+
+def _may_be_left_out(step: str, error: ApiError, situation: Situation) -> bool:
+    """Whether an event is worth recording without STEP, which the server refuses for good."""
+    from brtel_notify.alert import PROBLEM, RECOVERY
+    from brtel_notify.api.errors import NotFound, Refused
+    from brtel_notify.delivery import situation as steps
+
+    if step == steps.RESOLVE:  # the ticket is closed without its note, then
+        return isinstance(error, (NotFound, Refused))
+    if step == steps.NOTE:  # what was changed before it must not be forgotten for want of a note
+        changed = any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
+        return changed or situation.alert.kind in (PROBLEM, RECOVERY)
+    return step in steps.REFUSABLE
+
+
+# --- one attempt ----------------------------------------------------------------------------------
+
+
+def verdict(error: Exception, tried: Tried, now: float, factor: float) -> Verdict:
+    """What follows from the ERROR that ended an attempt, or kept an event from being read.
+
+    NOW is in seconds since the epoch, FACTOR the jitter.
+    """
+    from brtel_notify.alert import Unintelligible
+    from brtel_notify.api.errors import ApiError, CredentialsError, OutOfTime
+    from brtel_notify.config.yaml_nodes import ConfigError
+    from brtel_notify.delivery.outcome import FAILED, TIME, Failure, NoOwner, given_up, waiting
+    from brtel_notify.intake.queue import Damaged
+
+    if isinstance(error, OutOfTime):
+        text = "out of time"
+        return waiting(f"{text}; the next drain goes on with it", TIME, failure=Failure(text))
+    if isinstance(error, (NoOwner, Damaged, Unintelligible)):
+        return given_up(str(error), tried)
+    if isinstance(error, (ConfigError, CredentialsError)):
+        return misconfigured(str(error), Failure(str(error)))
+    if isinstance(error, ApiError):
+        return _of_the_api(error, tried, now, factor)
+    if isinstance(error, OSError):
+        return _of_the_disk(error, tried, now)
+    text = f"unforeseen {type(error).__name__}: {error}"
+    retry_at = now + pause(tried.attempts, factor)
+    failure = Failure(text, maybe_done=True, retry_at=retry_at)
+    told = f"{text} (-v shows where); the event is queued"
+    return waiting(told, retry_at=retry_at, failure=failure, status=FAILED)
+
+
+def misconfigured(text: str, failure: Optional[Failure] = None) -> Verdict:
+    """Only an operator can mend it, and until then no event will fare better."""
+    from brtel_notify.delivery.outcome import CONFIGURATION, MISCONFIGURED, waiting
+
+    told = f"{text}; the event is queued"
+    return waiting(told, CONFIGURATION, failure=failure, status=MISCONFIGURED)
+
+
+def _of_the_api(error: ApiError, tried: Tried, now: float, factor: float) -> Verdict:
+    """BlueRockTEL answered with an error, or not at all."""
+    from brtel_notify.api.errors import Forbidden
+    from brtel_notify.delivery.outcome import API, Failure, given_up, waiting
+
+    failure = Failure(str(error), error.maybe_done)
+    if error.status == 401 or (error.api_wide and not error.retry):
+        return misconfigured(f"api: {error}", failure)  # token, URL, certificate: no event's fault
+    if isinstance(error, Forbidden):  # the token's user may not do this; others may fare better
+        halt = misconfigured(f"api: {error}", failure)
+        return halt._replace(halts=None, retry_at=now + FORBIDDEN_PAUSE)
+    if not error.retry:
+        return given_up(f"{tried.key}: {error}", tried, failure)
+    # A 500 is the server's fault, too, but perhaps only with this event.
+    widely = error.api_wide and error.status != 500
+    longest = LONGEST_RETRY_AFTER_OUTAGE if widely else LONGEST_RETRY
+    wait = pause(tried.attempts, factor, error.retry_after, error.maybe_done, longest)
+    return waiting(
+        f"{tried.key}: {error}; it will be tried again",
+        API if widely else None,
+        retry_at=now + wait,
+        failure=failure._replace(retry_at=now + wait, widely=widely),
+        retry_after=error.retry_after,
+        attempts=tried.attempts,
+    )
+
+
+def _of_the_disk(error: OSError, tried: Tried, now: float) -> Verdict:
+    """A file could not be read or written."""
+    import errno
+
+    from brtel_notify.delivery.outcome import DISK, waiting
+
+    # Errors of the disk as a whole, whichever file it was that showed them.
+    everywhere = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+    if not tried.key:
+        text = f"{tried.event_id} cannot be used: {error.strerror}; it stays queued"
+        return waiting(text, retry_at=now + FORBIDDEN_PAUSE)
+    where = error.filename or tried.state_dir
+    if where == tried.path and error.errno not in everywhere:
+        text = f"{where}: {error.strerror}; the event is queued"
+        return waiting(text, retry_at=now + FORBIDDEN_PAUSE)
+    text = f"the state folder cannot be written: {where}: {error.strerror or error}"
+    return waiting(f"{text}; the event is queued", DISK)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
 from brtel_notify.api.errors import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import plan
-from brtel_notify.delivery.plan import Plan, Situation
+from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
+from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
 from brtel_notify.tickets.customer import CustomerRecord, Owner
@@ -28,10 +29,6 @@ Answer = TypeVar("Answer")
 
 #: A refusal with one of these may be about an id that was made anew under its old name.
 _MAY_BE_A_STALE_ID = (400, 404, 422)
-
-
-class NoOwner(Exception):
-    """No lookup gave a customer, and there is no fallback: the event is refused for good."""
 
 
 class Steps:
@@ -52,16 +49,16 @@ class Steps:
         self.owner: Optional[Dict[str, Any]] = None
         self._contacts_come: Callable[[], None] = lambda: None
         self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
-            plan.FIND: self._find,
-            plan.CHECK: self._check,
-            plan.CREATE: self._create,
-            plan.ATTACH: self._attach,
-            plan.DETAILS: self._details,
-            plan.UPDATE: self._update,
-            plan.REOPEN: self._reopen,
-            plan.NOTE: self._note,
-            plan.RESOLVE: self._resolve,
-            plan.CLOSE: self._close,
+            steps.FIND: self._find,
+            steps.CHECK: self._check,
+            steps.CREATE: self._create,
+            steps.ATTACH: self._attach,
+            steps.DETAILS: self._details,
+            steps.UPDATE: self._update,
+            steps.REOPEN: self._reopen,
+            steps.NOTE: self._note,
+            steps.RESOLVE: self._resolve,
+            steps.CLOSE: self._close,
         }
 
     def take(self, step: str, s: Situation, story: Plan) -> Facts:
@@ -72,7 +69,7 @@ class Steps:
 
     def customer(self, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """Who owns the alert's host: as found before, else by the lookups."""
-        found = facts.get(plan.FIND)
+        found = facts.get(steps.FIND)
         if found is not None and found["customer"] is not None:
             self.owner = dict(found["customer"])
         else:
@@ -157,22 +154,22 @@ class Steps:
     # --- opening ----------------------------------------------------------------------------------
 
     def _create(self, s: Situation, story: Plan) -> Facts:
-        found = s.facts[plan.FIND]
+        found = s.facts[steps.FIND]
         customer = found["customer"]
-        made = self._made_before(s) if self.event.in_doubt(plan.CREATE) else None
+        made = self._made_before(s) if self.event.in_doubt(steps.CREATE) else None
         if made is not None:
             return self._met(made, s, customer)
         ids = self._ids()  # first: the body says it if a name is unknown
         create = self._creation(s, story)
         try:
-            ticket = self._call(plan.CREATE, lambda: create(ids))
+            ticket = self._call(steps.CREATE, lambda: create(ids))
         except (NotFound, Refused) as error:
-            self._refused(plan.CREATE, error)
+            self._refused(steps.CREATE, error)
             anew = self._ids_anew(error)
             if isinstance(error, NotFound) and anew == ids:
                 raise  # it is the customer that is not there
             made, ids = self._made_before(s), anew  # some servers make it and then refuse it
-            ticket = made or self._call(plan.CREATE, lambda: create(anew))
+            ticket = made or self._call(steps.CREATE, lambda: create(anew))
         # Nothing is asked between the answer and its entry in the journal: that might fail.
         return {
             "id": ticket.id,
@@ -191,7 +188,7 @@ class Steps:
         self._complain(subject.problems)
         body = self._html("body", s, story, s.reference)
         return lambda ids: self.services.client.create_ticket(
-            s.facts[plan.FIND]["customer"]["id"],
+            s.facts[steps.FIND]["customer"]["id"],
             subject=subject.text,
             body=body,
             priority_id=_required(ids["priority"]),
@@ -205,7 +202,7 @@ class Steps:
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:
         """The ticket that a call of ours has made, though nobody said so."""
-        found = s.facts[plan.FIND]
+        found = s.facts[steps.FIND]
         made = self._tickets_of(found["customer"]["id"], s.reference)
         return _newest([ticket for ticket in made if ticket.id not in found["seen"]])
 
@@ -230,7 +227,7 @@ class Steps:
         return None if within is None else times.api_date(self.captured + within)
 
     def _attach(self, s: Situation, story: Plan) -> Facts:
-        ticket = s.facts[plan.CREATE]
+        ticket = s.facts[steps.CREATE]
         self._contacts_come()
         contacts = self.services.contacts(ticket["customer"]["id"])
         if not contacts:
@@ -289,13 +286,13 @@ class Steps:
     # --- notes ------------------------------------------------------------------------------------
 
     def _details(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(plan.DETAILS, "details", s, story)
+        return self._reply(steps.DETAILS, "details", s, story)
 
     def _note(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(plan.NOTE, story.note, s, story)
+        return self._reply(steps.NOTE, story.note, s, story)
 
     def _resolve(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(plan.RESOLVE, story.note, s, story)
+        return self._reply(steps.RESOLVE, story.note, s, story)
 
     def _close(self, s: Situation, story: Plan) -> Facts:
         """The alert is over, whatever is wrong with the note about it."""
@@ -309,7 +306,7 @@ class Steps:
 
     def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
         ticket_id = target(s)
-        close = step == plan.RESOLVE
+        close = step == steps.RESOLVE
         if self.event.in_doubt(step):
             for reply in self.services.client.replies(ticket_id):
                 if last_reference(reply.body) == self.reply_reference:
@@ -349,10 +346,10 @@ class Steps:
     # --- texts ------------------------------------------------------------------------------------
 
     def _customer_record(self, s: Situation) -> CustomerRecord:
-        for ticket in (s.facts.get(plan.CREATE), s.found):
+        for ticket in (s.facts.get(steps.CREATE), s.found):
             if ticket is not None:
                 return self._record_of(ticket["customer"])
-        found = s.facts.get(plan.FIND)
+        found = s.facts.get(steps.FIND)
         customer = found["customer"] if found else s.entry.customer if s.entry else None
         return self._record_of(customer)
 
@@ -363,7 +360,7 @@ class Steps:
     def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
         context = self.services.context(self.alert, self._customer_record(s))
         known = set(s.entry.members) if s.entry else set()
-        reopened = plan.REOPEN in story.steps and not s.follows
+        reopened = steps.REOPEN in story.steps and not s.follows
         context.update(
             reference=s.reference,
             change=s.change,

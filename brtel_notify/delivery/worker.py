@@ -14,17 +14,12 @@ from typing import Optional, Tuple
 from brtel_notify.delivery.drain import THREADS, Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import API, CONFIGURATION, Verdict
+from brtel_notify.delivery.retry import CONFIGURATION_PAUSE, DISK_PAUSE, UNREADABLE_PAUSE
 from brtel_notify.intake.queue import Queue
 from brtel_notify.text import times
 
 #: Seconds between two looks at the queue; a new event is noticed within half a second.
 LOOK_EVERY = 0.2
-#: Seconds after which a state folder that could not be used is tried again.
-DISK_PAUSE = 2.0
-#: …and a wrong configuration, even if its file did not change: a name may have been created.
-CONFIGURATION_PAUSE = 30.0
-#: …and a queue file that could not be read.
-UNREADABLE_PAUSE = 60.0
 
 
 class Worker:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
+from brtel_notify.local.numbers import is_id, is_time
+
 UNREADABLE = "unreadable"
 #: So much of such a line is kept, for people.
 _LONGEST = 200
 #: So deep is what a step's result holds, at most: the program's own are 3 deep.
 _DEEPEST = 20
-_LAST_TIME = 1e11  # seconds: the year 5138, beyond which a time is a mistake
-_LAST_ID = 2**63
 _ABSENT = object()
 
 Check = Callable[[Any], bool]
@@ -53,16 +53,7 @@ def is_sound(record: Any) -> bool:
     return "result" in record and result(record["result"])
 
 
-def is_time(value: Any) -> bool:
-    """Whether it is a point in time, in seconds since the epoch: no text, no bool, no NaN."""
-    return type(value) in (int, float) and 0 <= value <= _LAST_TIME
-
-
 # --- what a value may be --------------------------------------------------------------------------
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _LAST_ID
 
 
 def _is_text(value: Any) -> bool:
@@ -102,7 +93,7 @@ def _has(fields: Mapping[str, Check]) -> Check:
 #: What each entry says, by the field that names its kind.
 _ENTRIES: Dict[str, Dict[str, Check]] = {
     "attempt": {
-        "attempt": _is_id,
+        "attempt": is_id,
         "at": _optional(_is_text),
         "key": _optional(_is_text),
         "companions": _optional(_list_of(_is_text)),
@@ -122,27 +113,27 @@ _ENTRIES: Dict[str, Dict[str, Check]] = {
     "requeued": {"requeued": is_time},
 }
 
-_CUSTOMER = _has({"id": _is_id, "name": _is_text, "account": _is_text, "how": _is_text})
+_CUSTOMER = _has({"id": is_id, "name": _is_text, "account": _is_text, "how": _is_text})
 _TICKET = _has(
     {
-        "id": _is_id,
+        "id": is_id,
         "number": _is_text,
         "open": _is_flag,
         "mine": _is_flag,
         "ours": _is_flag,
         "milder": _is_flag,
-        "priority_id": _or_null(_is_id),
+        "priority_id": _or_null(is_id),
         "customer": _CUSTOMER,
     }
 )
 #: What the steps give that later ones build on; of the others it counts only that they were taken.
 _RESULTS: Dict[str, Check] = {
     "find": _has(
-        {"customer": _or_null(_CUSTOMER), "ticket": _or_null(_TICKET), "seen": _list_of(_is_id)}
+        {"customer": _or_null(_CUSTOMER), "ticket": _or_null(_TICKET), "seen": _list_of(is_id)}
     ),
     "check": _has({"open": _is_flag}),
     "create": _TICKET,
-    "update": _has({"open": _optional(_is_flag), "priority_id": _optional(_or_null(_is_id))}),
+    "update": _has({"open": _optional(_is_flag), "priority_id": _optional(_or_null(is_id))}),
     "reopen": _has({"refused_for": _optional(_is_text)}),
-    "gone": _is_id,
+    "gone": is_id,
 }

@@ -23,10 +23,6 @@ SUFFIX = ".jsonl"
 VERSION = 1
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
-#: Seconds that a call without an answer may still take at the server.
-SETTLING = 60.0
-#: No failure makes an event wait for longer (seconds).
-LONGEST_WAIT = 7200.0
 #: A queue file larger than this (bytes) is none of ours.
 LARGEST = 256 * 1024 * 1024
 
@@ -114,30 +110,31 @@ class Event:
         return None
 
     @property
-    def retry_at(self) -> float:
-        """The earliest time, in seconds since the epoch, of the next attempt.
+    def put_off_until(self) -> float:
+        """Until when its last failure put it off, in seconds since the epoch; 0: it did not."""
+        until = 0.0
+        for record in self.journal:
+            if "failed" in record or "requeued" in record:
+                until = float(record.get("retry_at", 0.0))
+        return until
 
-        A step that was begun, and of which nobody lived to tell, may still be under way.
+    @property
+    def under_way(self) -> List[float]:
+        """When each call was begun, of which it is not known whether, and how, it ended.
+
+        In seconds since the epoch.
         """
-        retry_at, under_way = 0.0, {}
+        begun: Dict[str, float] = {}
         for record in self.journal:
             if "begin" in record:
-                under_way[record["begin"]] = float(record.get("at", 0.0)) + SETTLING
+                begun[record["begin"]] = float(record.get("at", 0.0))
             elif "step" in record or "refused" in record:
-                under_way.pop(record.get("step", record.get("refused")), None)
+                begun.pop(record["step"] if "step" in record else record["refused"], None)
             elif "failed" in record and "of" in record:
-                retry_at = float(record.get("retry_at", 0.0))
-                under_way.pop(record["of"], None)
+                begun.pop(record["of"], None)
             elif "failed" in record or "requeued" in record:
-                retry_at, under_way = float(record.get("retry_at", 0.0)), {}
-        return max(retry_at, *under_way.values(), 0.0)
-
-    def waits(self, now: float) -> bool:
-        """Whether it is too early for the next attempt.
-
-        A time that lies too far ahead was set by a clock that was wrong.
-        """
-        return now < self.retry_at <= now + LONGEST_WAIT
+                begun = {}
+        return list(begun.values())
 
     @property
     def failed_widely(self) -> bool:
@@ -335,7 +332,7 @@ def _read(path: str) -> Event:
 
 def _capture(data: Any) -> Capture:
     """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
-    from brtel_notify.intake.journal import is_time
+    from brtel_notify.local.numbers import is_time
 
     capture = Capture.from_dict(data)
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]

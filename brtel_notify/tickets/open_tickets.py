@@ -15,16 +15,13 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.log import warn
+from brtel_notify.local.numbers import LAST_ID
 from brtel_notify.local.saved_work import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import state_file
 from brtel_notify.tickets.state_file import LaterVersion, Texts
 
 __all__ = ["Entry", "LaterVersion", "State"]
-
-
-#: No id is greater than this; one that is, is a slip.
-_LAST_ID = 2**63
 
 
 class Entry(NamedTuple):
@@ -235,7 +232,7 @@ def _id(value: Any) -> int:
     if isinstance(value, (bool, float)):
         raise TypeError(value)
     number = int(value)
-    if not 0 <= number <= _LAST_ID:
+    if not 0 <= number <= LAST_ID:
         raise ValueError(value)
     return number
 

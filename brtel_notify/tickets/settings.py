@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import SETTABLE, Config
-from brtel_notify.config.values import LARGEST_ID
+from brtel_notify.local.numbers import LAST_ID
 
 #: The variables of an alert that set something of its ticket.
 PRIORITY = "TICKET_PRIORITY"
@@ -62,7 +62,7 @@ def _word(text: str) -> str:
 
 def _name_or_id(word: str) -> Any:
     """An id (int) where WORD is one, as in the configuration."""
-    is_id = word.isascii() and word.isdigit() and 0 < int(word) <= LARGEST_ID
+    is_id = word.isascii() and word.isdigit() and 0 < int(word) < LAST_ID
     return int(word) if is_id else word
 
 

@@ -29,7 +29,7 @@ from support import Site, load_capture
 from test_librenms import HARNESS, run_php
 from test_zabbix import ACKNOWLEDGE, COMMENT, TEXT, Trunk, set_up
 
-from brtel_notify.delivery.breaker import LONGEST_PAUSE
+from brtel_notify.delivery.retry import LONGEST_PROBE
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.text.plaintext import as_text
 from nagios import Nagios, host, service
@@ -624,7 +624,7 @@ def test_with_one_worker(world: World) -> None:
         sandbox.clear_faults()
 
         # The longer BlueRockTEL was away, the longer the worker waits before it tries again.
-        patience = PATIENCE + LONGEST_PAUSE
+        patience = PATIENCE + LONGEST_PROBE
         wait_for("the worker to deliver", lambda: not machine.queued(), patience)
         zabbix.recovers(own_host("zabbix"))
         zabbix.is_acknowledged(ACME)

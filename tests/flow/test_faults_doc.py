@@ -11,9 +11,6 @@ from typing import Dict, List, Tuple
 
 from test_faults import AS_IF_NOTHING, ENDPOINTS, EXPECTED, FAULTS, Outcome
 
-from brtel_notify.delivery.drain import LIGHT_ATTEMPTS
-from brtel_notify.intake.queue import SETTLING
-
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The table is written by tests/flow/test_faults_doc.py --write -->"
 END = "<!-- The end of the table -->"
@@ -91,17 +88,17 @@ def test_every_exception_is_of_the_matrix() -> None:
 
 
 def test_the_document_names_the_figures_of_the_program() -> None:
-    from brtel_notify.delivery import breaker, retry
+    from brtel_notify.delivery import retry
 
     said = " ".join(DOCUMENT.read_text(encoding="utf-8").split())
     assert f"first retry after {retry.FIRST_RETRY:g} seconds" in said
     assert f"up to {retry.LONGEST_RETRY / 60:g} minutes" in said
     assert f"or {retry.LONGEST_RETRY_AFTER_OUTAGE / 60:g} minutes at most" in said
-    assert f"tried more than {LIGHT_ATTEMPTS} times" in said
-    assert f"at least {SETTLING:g} seconds" in said
+    assert f"tried more than {retry.LIGHT_ATTEMPTS} times" in said
+    assert f"at least {retry.SETTLING:g} seconds" in said
     assert f"up to {retry.LONGEST_RETRY_AFTER / 3600:g} hour" in said
-    assert f"after {breaker.FIRST_PAUSE:g} seconds" in said
-    assert f"up to {breaker.LONGEST_PAUSE / 60:g} minutes" in said
+    assert f"after {retry.FIRST_PROBE:g} seconds" in said
+    assert f"up to {retry.LONGEST_PROBE / 60:g} minutes" in said
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from support import CONFIG, Site, load_capture
 
 from brtel_notify.commands import notify
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import LIGHT_ATTEMPTS, THREADS, Drain, Place
+from brtel_notify.delivery.drain import THREADS, Drain, Place
 from brtel_notify.delivery.outcome import API
+from brtel_notify.delivery.retry import LIGHT_ATTEMPTS
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, cast
+from typing import Any, NamedTuple, Optional, cast
 
 import pytest
 
@@ -27,8 +27,9 @@ from brtel_notify.api.errors import (
     refusal,
 )
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import retry as module
-from brtel_notify.delivery.delivery import Delivery, NoOwner
+from brtel_notify.delivery import retry
+from brtel_notify.delivery.attempt import attempt
+from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import (
     API,
     CONFIGURATION,
@@ -39,12 +40,14 @@ from brtel_notify.delivery.outcome import (
     QUEUED,
     REFUSED,
     TIME,
+    Failure,
+    NoOwner,
     Outcome,
     Verdict,
 )
-from brtel_notify.delivery.retry import FORBIDDEN_PAUSE, LONGEST_RETRY_AFTER_OUTAGE, attempt, pause
+from brtel_notify.delivery.retry import FORBIDDEN_PAUSE, SETTLING
 from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.queue import SETTLING, Event, Queue
+from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log
 from brtel_notify.sources.registry import parse
 
@@ -67,15 +70,14 @@ class FakeDelivery:
             raise self.ending
         return Outcome(DELIVERED, "opened")
 
-    def failed(
-        self, text: str, maybe_done: bool, retry_at: float = 0.0, widely: bool = False
-    ) -> None:
-        self.event.enter(failed=text, maybe_done=maybe_done, retry_at=retry_at, widely=widely)
+    def failed(self, failure: Failure) -> None:
+        record = failure._asdict()
+        self.event.enter(failed=record.pop("text"), **record)
 
 
 @pytest.fixture(autouse=True)
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "jitter", lambda: 1.0)
+    monkeypatch.setattr(retry, "jitter", lambda: 1.0)
 
 
 @pytest.fixture
@@ -264,22 +266,6 @@ def test_a_fault_of_ours_is_shown_only_to_who_asks(
     assert capsys.readouterr().err == ""
     attempt(delivery, queue, Log(verbose=True), NOW)
     assert "Traceback" in capsys.readouterr().err
-
-
-def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
-    pauses: List[float] = [pause(attempts) for attempts in range(1, 30)]
-    assert pauses[:3] == [15.0, 30.0, 60.0]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == 900.0
-
-
-def test_an_outage_that_is_over_holds_an_event_up_for_minutes_at_most() -> None:
-    assert pause(29, longest=LONGEST_RETRY_AFTER_OUTAGE) == 300.0
-
-
-def test_a_call_that_may_be_under_way_gets_the_time_to_arrive() -> None:
-    assert pause(1, maybe_done=True) == SETTLING
-    assert pause(29, maybe_done=True) == 900.0
 
 
 def test_every_kind_of_error_of_the_api_is_in_the_table() -> None:

@@ -8,7 +8,8 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from brtel_notify.delivery.breaker import FIRST_PAUSE, LONGEST_PAUSE, NAME, Breaker
+from brtel_notify.delivery.breaker import NAME, Breaker
+from brtel_notify.delivery.retry import FIRST_PROBE, LONGEST_PROBE
 from brtel_notify.local import files
 
 NOW = 1_700_000_000.0
@@ -50,9 +51,9 @@ def test_it_holds_for_longer_after_each_failed_probe_up_to_a_limit(folder: Path)
         made.trip(now, "no answer", 1.0, None)
         pauses.append(made.retry_at - now)
         now = made.retry_at
-    assert pauses[:4] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, 8 * FIRST_PAUSE]
+    assert pauses[:4] == [FIRST_PROBE, 2 * FIRST_PROBE, 4 * FIRST_PROBE, 8 * FIRST_PROBE]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_PAUSE
+    assert pauses[-1] == LONGEST_PROBE
     assert made.since == NOW
 
 
@@ -72,7 +73,7 @@ def test_several_machines_do_not_probe_at_one_moment(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wish", "pause"),
-    [(None, FIRST_PAUSE), (0.0, FIRST_PAUSE), (2.0, FIRST_PAUSE), (90.0, 90.0), (1e6, 300.0)],
+    [(None, FIRST_PROBE), (0.0, FIRST_PROBE), (2.0, FIRST_PROBE), (90.0, 90.0), (1e6, 300.0)],
 )
 def test_the_servers_wish_counts_within_reason(folder: Path, wish: float, pause: float) -> None:
     made = Breaker(str(folder))
@@ -87,7 +88,7 @@ def test_one_probe_closes_it_for_everybody_and_its_pause_begins_anew(folder: Pat
     assert list(folder.iterdir()) == []
     made.close()
     made.trip(NOW + 3600, "no answer", 1.0, None)
-    assert made.retry_at == NOW + 3600 + FIRST_PAUSE
+    assert made.retry_at == NOW + 3600 + FIRST_PROBE
     assert made.since == NOW + 3600
 
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brtel_notify.delivery import retry
 from brtel_notify.intake import journal, queue
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import STALE_TEMPORARY, SUFFIX, Damaged, Event, Queue
@@ -299,7 +300,7 @@ def test_doubt_is_whether_a_step_may_have_been_done(
 def test_an_event_waits_for_its_time_unless_a_wrong_clock_set_it(
     retry_at: float, waits: bool
 ) -> None:
-    assert journalled(ATTEMPT, {**SURE, "retry_at": retry_at}).waits(NOW) is waits
+    assert retry.waits(journalled(ATTEMPT, {**SURE, "retry_at": retry_at}), NOW) is waits
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_what_may_be_under_way_is_given_the_time_to_arrive(
     records: List[Dict[str, Any]], waits: bool
 ) -> None:
     event = Event("queue/1.jsonl", capture(), [r for r in records if journal.is_sound(r)])
-    assert event.waits(NOW) is waits
+    assert retry.waits(event, NOW) is waits
 
 
 def test_a_clock_set_back_between_processes_does_not_change_the_order(
@@ -371,7 +372,7 @@ def test_attempts_and_what_came_of_them(
     records: List[Dict[str, Any]], attempts: int, retry_at: float, error: str
 ) -> None:
     event = journalled(*records)
-    assert (event.attempts, event.retry_at, event.error) == (attempts, retry_at, error)
+    assert (event.attempts, retry.due_at(event), event.error) == (attempts, retry_at, error)
 
 
 def test_results_are_the_last_of_each_step() -> None:
@@ -434,7 +435,7 @@ def test_line_that_says_nothing_may_have_said_anything(waiting: Queue, line: byt
     assert again.results == {"create": TICKET}
     assert not again.in_doubt("create")
     assert again.in_doubt("note")
-    assert (again.attempts, again.retry_at, again.error) == (1, 0.0, "")
+    assert (again.attempts, retry.due_at(again), again.error) == (1, 0.0, "")
 
 
 def test_empty_line_is_none(waiting: Queue) -> None:
@@ -594,7 +595,7 @@ def test_revived_event_is_due_at_once_in_its_old_place(waiting: Queue) -> None:
     waiting.revive(events[1].id)
     assert waiting.pending() == [event.id for event in events]
     assert waiting.dead() == []
-    assert waiting.load(events[1].id).retry_at == 0.0
+    assert retry.due_at(waiting.load(events[1].id)) == 0.0
 
 
 def test_what_an_operator_took_out_is_no_failure(waiting: Queue) -> None:

@@ -1,0 +1,22 @@
+"""What a number may be that stands in a file, where an editor or a disk may have been at it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Seconds since the epoch: the year 5138. A time beyond it is a mistake.
+LAST_TIME = 1e11
+#: What a database gives an id is below this: one beyond it is a mistake.
+LAST_ID = 2**63
+
+
+def is_time(value: Any) -> bool:
+    """Whether it is a point in time, in seconds since the epoch: no text, no bool, no NaN."""
+    return type(value) in (int, float) and 0 <= value <= LAST_TIME
+
+
+def is_id(value: Any) -> bool:
+    """Whether it may be an id, or a count: a whole number, no bool."""
+    return type(value) is int and 0 <= value <= LAST_ID
