@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Dict, Iterator, NamedTuple, Optional
 
 PROBLEM = "problem"
@@ -62,11 +63,7 @@ class Alert(NamedTuple):
     @property
     def key(self) -> str:
         """What this alert is about: the source, the host, and what failed on it."""
-        parts = [self.source, self.host]
-        what = self.check or self.service
-        if what:
-            parts.append(what)
-        return ":".join(key_part(part) for part in parts)
+        return _key(self.source, self.host, self.check or self.service)
 
     @property
     def what(self) -> str:
@@ -77,6 +74,11 @@ class Alert(NamedTuple):
     def rank(self) -> int:
         """How bad it is: the place of its severity in SEVERITIES."""
         return SEVERITIES.index(self.severity)
+
+
+@lru_cache(maxsize=1000)  # it is asked for a dozen times a delivery
+def _key(source: str, host: str, what: str) -> str:
+    return ":".join(key_part(part) for part in ((source, host, what) if what else (source, host)))
 
 
 def key_part(text: str) -> str:

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
+    from brtel_notify.delivery.lock import DrainLock
     from brtel_notify.intake.queue import Event
 
 
@@ -99,15 +100,22 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     if breaker.holds(time.time()):
         tell(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
         return 0
+    lock = DrainLock(state_dir)
     try:
-        with DrainLock(state_dir) as taken:
-            pass
+        if not lock.take():
+            tell("queued: another brtel-notify is delivering")
+            return 0
     except OSError as error:
         _cannot_drain(error, state_dir)
         return _left_to_the_next()
-    if not taken:
-        tell("queued: another brtel-notify is delivering")
-        return 0
+    try:
+        return _drain(event, state_dir, options, lock)
+    finally:
+        lock.release()
+
+
+def _drain(event: Event, state_dir: str, options: Options, lock: DrainLock) -> int:
+    """Deliver what is queued, with the lock in hand."""
     from brtel_notify.console.place import place
     from brtel_notify.delivery.drain import Drain
     from brtel_notify.delivery.outcome import EXIT_CODES
@@ -115,7 +123,7 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
     here = place(options)
     drain = Drain(here)
     try:
-        drain.run()
+        drain.run(lock)
     except OSError as error:
         _cannot_drain(error, state_dir)
     outcome = drain.outcomes.get(event.id)

@@ -24,16 +24,18 @@ _MOST_FAILURES = 10**9
 class Breaker:
     """Closed (no file): all is well. Open: until ``retry_at`` nobody calls; then one may probe.
 
-    Times are seconds since the epoch. Only the holder of the drain lock changes it.
+    Times are seconds since the epoch. Only the holder of the drain lock changes it. It is closed
+    until it was READ.
     """
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, state_dir: str, read: bool = True) -> None:
         self.path = os.path.join(state_dir, NAME)
         self.failures = 0
         self.since = 0.0
         self.retry_at = 0.0
         self.error = ""
-        self.read()
+        if read:
+            self.read()
 
     def read(self) -> None:
         """Look at the file again; one that cannot be read is no reason not to call."""

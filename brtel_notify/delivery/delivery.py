@@ -95,11 +95,12 @@ class Delivery:
             place = self.services.config.place(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({place})")
         self.steps.settings = settings
-        done = self._follow(self._gathered(situation))
-        self._record(done)
+        done, story = self._follow(self._gathered(situation))
+        self._record(done, story)
         self._remove()
-        status = DELIVERED if plan(done).steps else IGNORED
-        return Outcome(status, self._summary(situation, done, self.services.calls - calls))
+        status = DELIVERED if story.steps else IGNORED
+        text = self._summary(situation, done, story, self.services.calls - calls)
+        return Outcome(status, text)
 
     def failed(self, failure: Failure) -> None:
         """Journal that this attempt ended without delivering. Raises OSError."""
@@ -228,13 +229,13 @@ class Delivery:
 
     # --- the way through a plan -------------------------------------------------------------------
 
-    def _follow(self, situation: Situation) -> Situation:
-        """Take the steps that are not done yet; the situation with the facts of every step."""
+    def _follow(self, situation: Situation) -> Tuple[Situation, Plan]:
+        """Take the steps that are not done yet; the situation with their facts, and the plan."""
         while True:
             story = plan(situation)
             missing = [step for step in story.steps if step not in situation.facts]
             if not missing:
-                return situation
+                return situation, story
             self._begin(situation.key, missing)
             try:
                 if missing == [steps.ATTACH, steps.DETAILS] and self.services.side_by_side:
@@ -327,8 +328,7 @@ class Delivery:
         self.facts = {"looked_again": True}
         return self._situation()
 
-    def _record(self, done: Situation) -> None:
-        story = plan(done)
+    def _record(self, done: Situation, story: Plan) -> None:
         if story.entry is None and not story.forget:
             return
         with self.state_lock:
@@ -348,8 +348,7 @@ class Delivery:
             self.done_with.append(event.id)
         self.queue.remove(self.event)
 
-    def _summary(self, before: Situation, done: Situation, calls: int) -> str:
-        story = plan(done)
+    def _summary(self, before: Situation, done: Situation, story: Plan, calls: int) -> str:
         ticket = story.entry or before.entry
         text = f"{self.alert.key}: {story.decision}"
         if self.companions:

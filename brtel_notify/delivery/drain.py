@@ -92,7 +92,7 @@ class Drain:
         self.queue = Queue(place.state_dir)
         self.log = place.log
         self.lanes = Lanes()
-        self.breaker = Breaker(place.state_dir)
+        self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
         self.halt: Optional[Verdict] = None
@@ -111,18 +111,22 @@ class Drain:
         #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
         self.inline = True
 
-    def run(self) -> bool:
+    def run(self, held: Optional[DrainLock] = None) -> bool:
         """Drain. Returns False when another process holds the lock and so delivers in our stead.
 
-        Raises OSError when the state folder cannot be used at all.
+        HELD is the lock, if the caller has taken it already; it is let go of here. Raises OSError
+        when the state folder cannot be used at all.
         """
-        while True:
-            with DrainLock(self.place.state_dir) as taken:
-                if not taken:
-                    return bool(self.outcomes)
+        lock = held or DrainLock(self.place.state_dir)
+        while held or lock.take():
+            held = None
+            try:
                 self._work()
+            finally:
+                lock.release()
             if self.is_over() or not self._newcomers():
                 return True
+        return bool(self.outcomes)
 
     def is_over(self) -> bool:
         """Whether nothing more is to be tried."""

@@ -18,28 +18,41 @@ NAME = "drain.lock"
 class DrainLock:
     """``flock`` on a file of the state folder: the kernel lets go of it when its holder dies.
 
-    ``with DrainLock(state_dir) as taken:`` never waits; ``taken`` says whether it is ours.
-    Raises OSError when the file cannot be opened, or is no file.
+    ``with DrainLock(state_dir) as taken:`` never waits; ``taken`` says whether it is ours. It may
+    be let go of before the end, and taken again. Raises OSError when the file cannot be opened, or
+    is no file.
     """
 
     def __init__(self, state_dir: str) -> None:
         self.path = os.path.join(state_dir, NAME)
         self._descriptor = -1
 
-    def __enter__(self) -> bool:
+    def take(self) -> bool:
+        """Take it if nobody else holds it; whether it is ours now."""
         while True:
             self._descriptor = self._open()
             try:
                 taken = self._lock()
-                if not taken or self.is_current():
-                    return taken
+                is_left = taken and not self.is_current()
             except BaseException as error:
-                os.close(self._descriptor)
+                self.release()
                 if isinstance(error, OSError):
                     error.filename = self.path
                 raise
+            if taken and not is_left:
+                return True
+            self.release()
+            if not is_left:
+                return False
             # Between opening and locking, the file was replaced: others lock the new one.
+
+    def release(self) -> None:
+        """Let go of it, if it is ours."""
+        if self._descriptor >= 0:
             os.close(self._descriptor)
+            self._descriptor = -1
+
+    __enter__ = take
 
     def _lock(self) -> bool:
         try:
@@ -73,4 +86,4 @@ class DrainLock:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        os.close(self._descriptor)
+        self.release()

@@ -23,7 +23,7 @@ from brtel_notify.config.schema import Config
 from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import Outcome
 from brtel_notify.delivery.services import Services
-from brtel_notify.delivery.situation import Situation
+from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.tickets.names import LISTS
@@ -163,7 +163,7 @@ class Rehearsal(Delivery):
 
     done: Optional[Situation] = None
 
-    def _record(self, done: Situation) -> None:
+    def _record(self, done: Situation, story: Plan) -> None:
         self.done = done
 
 

@@ -184,9 +184,10 @@ class Steps:
 
     def _creation(self, s: Situation, story: Plan) -> Callable[[Ids], Ticket]:
         """The call that makes the ticket, for the ids of its names."""
-        subject = self.services.renderer.subject(self._context(s, story))
+        context = self._context(s, story)
+        subject = self.services.renderer.subject(context)
         self._complain(subject.problems)
-        body = self._html("body", s, story, s.reference)
+        body = self._html("body", context, s.reference)
         return lambda ids: self.services.client.create_ticket(
             s.facts[steps.FIND]["customer"]["id"],
             subject=subject.text,
@@ -314,7 +315,7 @@ class Steps:
                         self.services.client.close_ticket(ticket_id)
                     return {"reply": reply.id}
         options = self.services.config.replies
-        body = self._html(template, s, story, self.reply_reference)
+        body = self._html(template, self._context(s, story), self.reply_reference)
         reply = self._call(
             step,
             lambda: self.services.client.create_reply(
@@ -373,8 +374,7 @@ class Steps:
         )
         return context
 
-    def _html(self, template: str, s: Situation, story: Plan, wanted: str) -> str:
-        context = self._context(s, story)
+    def _html(self, template: str, context: Dict[str, Any], wanted: str) -> str:
         failed = len(self.settings.problems)
         text = self.services.renderer.html(template, context, wanted, failed)
         context["customer"].check()

@@ -66,3 +66,37 @@ def test_an_alert_queued_behind_another_process_imports_nothing_that_only_a_call
         seen = observe(site, PROBLEM)
     assert seen.said == "queued: another brtel-notify is delivering"
     assert heavy(seen.imported) == set()
+
+
+#: How often a delivery does what costs something, at most, by the function that does it.
+ONCE = {
+    "intake.queue:_read": 1,
+    "sources.registry:parse": 1,
+    "alert:_key": 1,
+    "config.schema:load": 1,
+    "tickets.open_tickets:load": 1,
+    "tickets.settings:settings_for": 1,
+    # Taken once, and handed to the drain.
+    "delivery.lock:take": 1,
+    # Before the lock, since in an outage nobody has to wait for it; and again once it is ours.
+    "delivery.breaker:read": 2,
+}
+
+
+def test_a_cold_delivery_reads_parses_and_plans_no_more_often_than_it_must(site: Site) -> None:
+    site.run("test")  # finds the ids of the names
+    seen = observe(site, PROBLEM)
+    assert seen.said.endswith(" 6 calls")
+    assert {name: seen.ran[name] for name in ONCE} == ONCE
+    # The first plan, and one after each step but the two that go together.
+    assert seen.ran["delivery.plan:plan"] == 4
+    # Whose it is, the ticket's subject and body, its note.
+    assert seen.ran["text.context:context_of"] == 3
+
+
+def test_a_repeated_problem_is_read_parsed_and_planned_once(site: Site) -> None:
+    site.notify(PROBLEM)
+    seen = observe(site, PROBLEM)
+    assert {name: seen.ran[name] for name in ONCE} == ONCE
+    assert seen.ran["delivery.plan:plan"] == 1
+    assert "text.context:context_of" not in seen.ran
