@@ -3,8 +3,8 @@
 A drainer holds the drain lock while it works. After it has let go it looks at the queue once more:
 whoever captured an event in between found the lock taken and left, trusting this process.
 
-It stands in one module, though it is long: all of it works on the same lanes, outcomes and halt,
-and whoever changes one part has to see what the others do with them.
+One module, though long: all of it works on the same lanes, outcomes and halt, and whoever changes
+one part has to see what the others do with them.
 """
 
 from __future__ import annotations
