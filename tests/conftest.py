@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import textwrap
+from collections import Counter
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Optional, Tuple
 
 import hypothesis
 import pytest
@@ -29,15 +31,55 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 E2E = Path(__file__).parent / "e2e"
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """What stands in e2e drives a real server: ``-m 'not e2e'`` leaves it out.
+#: The outcome of what ``make test`` leaves to ``make test-all``; it is none of the skips.
+LEFT_OUT = "left out"
 
-    The tests of a file share its server, so they stay in one process.
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--short", action="store_true", help="leave out what is marked `long`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """What stands in e2e drives a real server, and those of a file share it, in one process.
+
+    That, and what drives a browser, is ``long`` without saying so.
     """
     for item in items:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if item.get_closest_marker("e2e") or item.get_closest_marker("web"):
+            item.add_marker(pytest.mark.long)
+        if config.getoption("short") and item.get_closest_marker("long"):
+            web = item.get_closest_marker("web") is not None
+            what = "chromium" if web else item.path.stem.removeprefix("test_")
+            item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}: {what}"))
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> Optional[Tuple[str, str, str]]:
+    if report.skipped and reason(report).startswith(LEFT_OUT):
+        return LEFT_OUT, "", LEFT_OUT
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not run: one line a reason, not one a test."""
+    skipped = Counter(map(reason, terminalreporter.stats.get("skipped", [])))
+    left_out = Counter(map(reason, terminalreporter.stats.get(LEFT_OUT, [])))
+    if skipped or left_out:
+        terminalreporter.section("not run")
+    for why, count in skipped.most_common():
+        terminalreporter.write_line(f"skipped: {why}: {count}")
+    if left_out:
+        counts = (f"{why.split(': ')[1]}: {count}" for why, count in left_out.most_common())
+        said = f"{LEFT_OUT}, for make test-all: {', '.join(counts)}"
+        terminalreporter.write_line(textwrap.fill(said, 100, subsequent_indent="    "))
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    assert isinstance(report.longrepr, tuple)
+    return report.longrepr[2].removeprefix("Skipped: ")
 
 
 @pytest.fixture(scope="session")
