@@ -7,11 +7,12 @@ BIN = $(VENV)/bin
 # One process a core; those of one server together.
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
-.PHONY: help demo test e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
+.PHONY: help demo test test-all e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
-	@echo "make test     the tests"
+	@echo "make test     the tests that everybody runs: each part, each flow, a sample of the rest (3 minutes)"
+	@echo "make test-all all of them; those whose server or browser is not here are skipped"
 	@echo "make e2e      the tests that drive real monitoring servers (Debian: run tests/e2e/packages.sh first)"
 	@echo "make web      the tests of the web page, in a browser (Debian: apt install chromium)"
 	@echo "make screenshots  the pictures in docs/images (apt install pngquant as well)"
@@ -30,6 +31,9 @@ demo: $(VENV)/.ready
 	@$(BIN)/brtel-notify demo
 
 test: $(VENV)/.ready
+	$(BIN)/python -m pytest --short $(PYTEST_ARGS)
+
+test-all: $(VENV)/.browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 e2e: $(VENV)/.ready
@@ -71,7 +75,7 @@ deb: dist man completion
 	$(BIN)/python packaging/make_deb.py dist
 
 package-test: deb
-	BRTEL_NOTIFY_PACKAGE=required $(MAKE) test PYTEST_ARGS="tests/package $(PYTEST_ARGS)"
+	BRTEL_NOTIFY_PACKAGE=required $(BIN)/python -m pytest tests/package $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from typing import Iterator, List, Optional, Tuple
 
 import hypothesis
 import pytest
+import short
 from support import Site
 
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -28,32 +29,38 @@ hypothesis.settings.load_profile("default")
 # A shell that starts us in the background has us ignore Ctrl-C, and so all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-E2E = Path(__file__).parent / "e2e"
-
-
+TESTS = Path(__file__).parent
 #: The outcome of what ``make test`` leaves to ``make test-all``; it is none of the skips.
 LEFT_OUT = "left out"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--short", action="store_true", help="leave out what is marked `long`")
+    parser.addoption("--short", action="store_true", help="what make test runs: see tests/short.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What stands in e2e drives a real server, and those of a file share it, in one process.
-
-    That, and what drives a browser, is ``long`` without saying so.
-    """
     for item in items:
-        if E2E in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
+        # Those of a file share its server, so they stay in one process.
+        if item.path.parent == TESTS / "e2e":
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        if item.get_closest_marker("e2e") or item.get_closest_marker("web"):
-            item.add_marker(pytest.mark.long)
-        if config.getoption("short") and item.get_closest_marker("long"):
-            web = item.get_closest_marker("web") is not None
-            what = "chromium" if web else item.path.stem.removeprefix("test_")
-            item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}: {what}"))
+    if not config.getoption("short"):
+        return
+    chosen = short.chosen(items)
+    others = set(items).difference(chosen)
+    if config.getoption("collectonly"):
+        items[:] = chosen
+        config.hook.pytest_deselected(items=others)
+    for item in others:
+        item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}: {kind(item)}"))
+
+
+def kind(item: pytest.Item) -> str:
+    """What a test needs, or the folder in which it stands."""
+    if item.get_closest_marker("web"):
+        return "chromium"
+    return (
+        item.path.stem[len("test_") :] if item.path.parent.name == "e2e" else item.path.parent.name
+    )
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Optional[Tuple[str, str, str]]:

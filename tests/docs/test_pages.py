@@ -336,10 +336,12 @@ def test_the_section_says_the_truth(
         PROOFS[section.title](machine)
 
 
+@pytest.mark.short
 def test_every_proof_has_its_section() -> None:
     assert set(PROOFS) <= {section.title for section in SECTIONS}
 
 
+@pytest.mark.short
 def test_the_quick_start_leads_to_a_ticket(tmp_path: Path, sandbox: SandboxProcess) -> None:
     blocks = [block for section in sections("quick-start") for block in section.blocks]
     machine = Machine(tmp_path, sandbox)
@@ -462,6 +464,7 @@ def anchors(page: Path) -> List[str]:
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_no_link_leads_nowhere(page: str) -> None:
     path = DOCS / f"{page}.md"
@@ -475,6 +478,7 @@ def test_no_link_leads_nowhere(page: str) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES])
 def test_every_command_that_is_named_exists(page: str) -> None:
     from brtel_notify.cli import COMMANDS
@@ -485,6 +489,7 @@ def test_every_command_that_is_named_exists(page: str) -> None:
         assert word in {*COMMANDS, *NAMES}, word
 
 
+@pytest.mark.short
 def test_the_index_names_every_page() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     for page in DOCS.glob("*.md"):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from blocks import blocks
 
 from brtel_notify.cli import COMMANDS
 from brtel_notify.config import schema
 from brtel_notify.sources.registry import NAMES
+
+pytestmark = pytest.mark.short
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"

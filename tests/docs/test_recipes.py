@@ -372,5 +372,6 @@ def test_the_recipe_does_what_it_says(
         PROOFS[section.title](machine)
 
 
+@pytest.mark.short
 def test_every_recipe_is_proved() -> None:
     assert set(RECIPES) - set(_NO_RECIPES) == set(PROOFS)

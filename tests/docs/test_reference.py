@@ -28,6 +28,8 @@ from brtel_notify.sources.registry import parse
 from brtel_notify.text.templates import TEMPLATES, Renderer
 from brtel_notify.tickets.open_tickets import State
 
+pytestmark = pytest.mark.short
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
 PAGES = ("configuration.md", "templates.md", "commands.md")

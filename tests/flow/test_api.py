@@ -62,6 +62,7 @@ def test_fields_make_it_a_post_with_a_body(site: Site) -> None:
     }
 
 
+@pytest.mark.short
 def test_a_put_with_typed_and_nested_fields(site: Site) -> None:
     site.notify(HOST)
     number = site.the_ticket()["id"]
@@ -95,6 +96,7 @@ def test_a_refusal_prints_its_body_and_says_why(site: Site) -> None:
     assert "message" in json.loads(done.stdout)
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(("status", "code"), [(503, 69), (429, 69), (403, 78), (401, 78)])
 def test_exit_codes(site: Site, status: int, code: int) -> None:
     site.sandbox.faults(fail={"status": status})

@@ -15,6 +15,7 @@ DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 UP = ("event", "--host", "acme.3cx.fr", "--state", "UP")
 
 
+@pytest.mark.short
 def test_an_alert_cannot_forge_the_reference_of_another(site: Site) -> None:
     forged = reference("event:acme.3cx.fr")
     for where in ("--output", "--title", "--service"):
@@ -63,6 +64,7 @@ def test_one_404_out_of_the_blue_does_not_mean_that_a_ticket_is_gone(site: Site,
     assert not site.the_ticket()["open"]
 
 
+@pytest.mark.short
 def test_a_creation_in_doubt_is_settled_although_grouping_was_changed_meanwhile(
     site: Site,
 ) -> None:

@@ -54,6 +54,7 @@ def not_found(site: Site, times: Any, body: str, **more: Any) -> None:
 # --- a ticket that is there (C1) ------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("times", TIMES)
 def test_a_recovery_closes_its_ticket_whatever_answers_404_meanwhile(
@@ -68,6 +69,7 @@ def test_a_recovery_closes_its_ticket_whatever_answers_404_meanwhile(
     assert len(ticket["replies"]) == 2
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("closed", [False, True])
@@ -209,6 +211,7 @@ def test_a_ticket_whose_text_a_person_edited_is_found_by_its_number(site: Site) 
 # --- a customer that is there (C2) ----------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("lookup", ["pbx", "account", "search"])
@@ -288,6 +291,7 @@ def test_nothing_is_given_up_while_everything_is_refused(
 # --- a reopening that is refused (B1) -------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 422])
 @pytest.mark.parametrize("how", ["returned", "map lost", "closed by hand"])
 def test_a_reopening_that_is_refused_gives_the_problem_a_new_ticket(

@@ -58,6 +58,7 @@ def open_breaker(site: Site, seconds: float) -> None:
     (site.state_dir / "breaker.json").write_text(json.dumps(record))
 
 
+@pytest.mark.short
 def test_all_is_well(site: Site) -> None:
     site.run(*DOWN)
     line = check(site, code=0)
@@ -145,6 +146,7 @@ def test_an_open_breaker_says_since_when_and_why(site: Site) -> None:
     assert "(6m)" in check(site, "-c", "60", code=2)
 
 
+@pytest.mark.short
 def test_a_real_outage_is_seen_and_its_end_too(site: Site) -> None:
     site.sandbox.faults(fail={"status": 503})
     site.run(*DOWN)
@@ -154,6 +156,7 @@ def test_a_real_outage_is_seen_and_its_end_too(site: Site) -> None:
     check(site, code=0)
 
 
+@pytest.mark.short
 def test_the_worst_comes_first(site: Site) -> None:
     site.run("event", "--host", "a", code=65)
     open_breaker(site, 4000)
@@ -234,6 +237,7 @@ def test_a_disk_that_hangs_is_given_up(site: Site) -> None:
 # --- ranges ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("text", "alerts", "quiet"),
     [

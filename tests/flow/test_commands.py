@@ -23,6 +23,7 @@ HOST = "nagios4-host-problem"
 SERVICE = "nagios4-service-problem"
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("command", [*COMMANDS, "nagios", "icinga", "zabbix", "librenms", "event"])
 def test_help_fits_a_screen_and_shows_an_example(site: Site, command: str) -> None:
     # The plugin guidelines want UNKNOWN of a plugin's help.
@@ -49,12 +50,14 @@ def test_help_that_is_a_text_of_its_own_names_every_option(parser: ArgumentParse
                 assert re.search(rf"(?<![\w-]){name}(?![\w-])", said), name
 
 
+@pytest.mark.short
 def test_the_help_names_every_command(site: Site) -> None:
     said = site.run("--help").stdout
     for command in COMMANDS:
         assert f"  {command} " in said
 
 
+@pytest.mark.short
 def test_status_shows_the_open_tickets(site: Site) -> None:
     assert "0 open, 0 queued, 0 dead" in site.run("status").stdout
     site.notify(HOST)
@@ -75,6 +78,7 @@ def test_no_colour_off_a_terminal(site: Site) -> None:
         assert "\x1b" not in site.run(*words, code=None).stdout
 
 
+@pytest.mark.short
 def test_discover_lists_what_the_configuration_may_name(site: Site) -> None:
     said = site.run("discover").stdout
     for name in ("High", "Infrastructure", "PBX / 3CX", "of Infrastructure", "On-call", "New"):
@@ -90,6 +94,7 @@ def test_test_proves_the_way_and_opens_nothing(site: Site) -> None:
     assert site.tickets == []
 
 
+@pytest.mark.short
 def test_test_open_opens_and_closes_a_real_ticket(site: Site) -> None:
     site.run("test", "--open")
     ticket = site.the_ticket()
@@ -139,6 +144,7 @@ def test_render_calls_nothing_and_keeps_nothing(site: Site, capture: str) -> Non
     assert not site.state_dir.exists()
 
 
+@pytest.mark.short
 def test_render_shows_what_is_then_sent(site: Site) -> None:
     words = ("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--output", "<no> answer")
     site.run("test")
@@ -186,6 +192,7 @@ def test_dry_run_is_render(site: Site) -> None:
 # --- queue ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_queue_list_show_retry_drop(site: Site) -> None:
     assert "the queue is empty" in site.run("queue").stdout
     site.run("nagios", code=65)

@@ -196,6 +196,7 @@ def test_with_a_timer(site: Site) -> None:
     check(site)
 
 
+@pytest.mark.short
 def test_with_a_worker(site: Site) -> None:
     """Nobody else delivers while it does."""
     worker = start_worker(site)

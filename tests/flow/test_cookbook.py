@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+import pytest
 from support import Site
+
+pytestmark = pytest.mark.short
 
 OPEN_A_NEW_CUSTOMER = [
     "GET /v1/pbx3cx-hosts/lookup",

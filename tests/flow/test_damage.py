@@ -81,6 +81,7 @@ def put(site: Site, recorded: Record, content: bytes) -> Path:
 JUNK = (b"\0" * 40, b"{", b"5", b'{"bexin": "create"}', b'{"step": "create", "result": 5}')
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("story", STORIES)
 def test_a_line_that_cannot_be_read_has_nothing_done_twice(site: Site, story: str) -> None:
     """Wherever the process was killed, and whichever line of its journal was lost after that."""
@@ -297,6 +298,7 @@ def test_a_damaged_journal_in_processes_of_their_own(site: Site, line: str) -> N
     assert not Path(good.path).exists()
 
 
+@pytest.mark.short
 def test_one_damaged_file_among_many_that_are_put_back(site: Site) -> None:
     queue = Queue(str(site.state_dir))
     events = [add(site, f"pbx{number}.example.net", CRITICAL) for number in range(5)]

@@ -15,7 +15,10 @@ COMMAND = [os.path.join(os.path.dirname(sys.executable), "brtel-notify")]
 MODULE = [sys.executable, "-m", "brtel_notify"]
 
 
-@pytest.mark.parametrize(("language", "program"), [("en", COMMAND), ("fr", MODULE)])
+@pytest.mark.parametrize(
+    ("language", "program"),
+    [pytest.param("en", COMMAND, marks=pytest.mark.short), ("fr", MODULE)],
+)
 def test_the_demo_tells_every_story_to_its_end(
     language: str, program: List[str], tmp_path: Path
 ) -> None:

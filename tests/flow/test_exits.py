@@ -45,6 +45,7 @@ UNINTELLIGIBLE: Dict[str, Any] = {
 }
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("case", UNINTELLIGIBLE)
 def test_an_event_that_cannot_be_understood(site: Site, case: str) -> None:
     words, env, stdin, named = UNINTELLIGIBLE[case]
@@ -58,6 +59,7 @@ def test_an_event_that_cannot_be_understood(site: Site, case: str) -> None:
     assert site.calls() == []
 
 
+@pytest.mark.short
 def test_the_same_without_a_configuration(site: Site) -> None:
     site.config_file.unlink()
     site.run("nagios", code=65)
@@ -71,6 +73,7 @@ def test_an_unknown_state_is_no_reason_to_lose_an_alert(site: Site) -> None:
 # --- the command line is wrong --------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     "words",
     [
@@ -149,6 +152,7 @@ def test_a_wrong_configuration_keeps_the_event(site: Site, case: str) -> None:
     assert site.queued() == []
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_token_is_the_configurations_fault(site: Site, status: int) -> None:
     site.sandbox.faults(fail={"status": status})
@@ -163,6 +167,7 @@ def test_a_refused_token_is_the_configurations_fault(site: Site, status: int) ->
 # --- BlueRockTEL does not answer, or refuses ------------------------------------------------------
 
 
+@pytest.mark.short
 def test_an_outage_queues_and_a_flush_delivers(site: Site) -> None:
     site.sandbox.faults(fail={"status": 503})
     said = site.run(*DOWN).stdout
@@ -223,6 +228,7 @@ def test_what_it_was_to_show_is_not_lost_in_silence(site: Site, words: Tuple[str
     assert b"No space left" in done.stderr
 
 
+@pytest.mark.short
 def test_what_is_refused_for_good_is_kept(site: Site) -> None:
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", "status": 422})
     done = site.run(*DOWN, code=65)
@@ -332,6 +338,7 @@ def test_a_state_folder_that_is_a_file(site: Site) -> None:
     assert str(site.state_dir) in one_error_line(done)
 
 
+@pytest.mark.short
 def test_a_full_disk_at_capture(site: Site) -> None:
     done = subprocess.run(
         site.words(*DOWN),

@@ -129,6 +129,7 @@ def check(site: Site, expected: Outcome) -> None:
     assert not ticket["open"]
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_one_fault(site: Site, endpoint: str, fault: str) -> None:

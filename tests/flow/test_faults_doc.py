@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Tuple
 
+import pytest
 from test_faults import AS_IF_NOTHING, ENDPOINTS, EXPECTED, FAULTS, Outcome
+
+pytestmark = pytest.mark.short
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The table is written by tests/flow/test_faults_doc.py --write -->"

@@ -240,6 +240,7 @@ def command_lines(session: int) -> str:
 # --- at a terminal --------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
     box.umask = umask
@@ -459,6 +460,7 @@ def test_what_bluerocktel_says_is_data(box: Box) -> None:
 # --- without a terminal ---------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_every_answer_can_be_a_flag(box: Box) -> None:
     box.last = []
     said = box.init("--team", "1", "--language", "fr", "--fallback", "horizon hotel")
@@ -832,6 +834,7 @@ AWKWARD = [
 ]
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("name", AWKWARD)
 def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
     file = tmp_path / "config.yml"

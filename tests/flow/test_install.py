@@ -155,6 +155,7 @@ def machine(tmp_path: Path) -> Machine:
 # --- the files ------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("system", sorted(MACHINES))
 def test_the_drop_in_lies_where_its_system_reads_it(machine: Machine, system: str) -> None:
     machine.has(system)
@@ -459,6 +460,7 @@ def test_a_path_that_a_system_would_misread_is_refused(machine: Machine, path: s
     assert machine.state() == before
 
 
+@pytest.mark.short
 def test_the_alert_script_that_was_put_opens_a_ticket(site: Site) -> None:
     folder = site.folder / "alertscripts"
     folder.mkdir()
@@ -467,6 +469,7 @@ def test_the_alert_script_that_was_put_opens_a_ticket(site: Site) -> None:
     assert "SIP trunk down" in site.the_ticket()["subject"]
 
 
+@pytest.mark.short
 def test_the_nagios_command_that_was_put_opens_a_ticket(site: Site) -> None:
     site.run("install", "nagios", "--dest", f"{site.folder}/")
     text = (site.folder / "brtel-notify.cfg").read_text()

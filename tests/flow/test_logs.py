@@ -42,6 +42,7 @@ def test_a_line_says_key_decision_ticket_and_duration(site: Site) -> None:
     )
 
 
+@pytest.mark.short
 def test_the_life_of_a_ticket_in_json(site: Site) -> None:
     log = site.folder / "log"
     site.configure(f"log: {log}\n")

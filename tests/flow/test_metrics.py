@@ -51,6 +51,7 @@ def metrics(site: Site) -> Dict[Tuple[str, str], float]:
     return parsed(site.run("metrics").stdout)
 
 
+@pytest.mark.short
 def test_what_there_is_to_see(site: Site) -> None:
     site.run(*DOWN)
     site.run("event", "--host", "b", "--state", "WARNING", "--severity", "warning")

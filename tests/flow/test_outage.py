@@ -160,6 +160,7 @@ def check_the_tickets(site: Site) -> None:
         assert ticket["open"] is (number >= RECOVERED)
 
 
+@pytest.mark.short
 def test_its_process_is_stopped_and_started_again(tmp_path: Path) -> None:
     """Nothing listens: refused connections, by real commands only."""
     data = str(tmp_path / "sandbox.json")
@@ -221,6 +222,7 @@ def test_a_probe_is_one_call_also_where_others_are_made_side_by_side(site: Site)
     assert len(site.the_ticket()["contacts"]) == 1
 
 
+@pytest.mark.short
 def test_one_event_that_brings_the_server_down_does_not_hold_up_the_others(site: Site) -> None:
     """Each time that another one goes through, it is tried again; but not for ever."""
     in_child(lambda: deliver(site, capture("nagios4-service-problem", problem(0))))

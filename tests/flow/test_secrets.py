@@ -310,6 +310,7 @@ def logging(site: Site) -> Site:
     return site
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("what", "weather"),
     [

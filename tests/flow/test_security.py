@@ -248,6 +248,7 @@ def processes(secret: str) -> Set[str]:
     return found
 
 
+@pytest.mark.short
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
 @pytest.mark.parametrize("kind", ["token", "token_file", "login"])
 def test_the_process_list_shows_no_secret_while_a_call_hangs(site: Site, kind: str) -> None:
@@ -427,6 +428,7 @@ def refused(site: Site, *said: str) -> None:
     assert site.the_ticket()["open"]
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     "url", ["http://192.0.2.7/api", "http://acme.example.net/api", "http://localhost.example.net"]
 )
@@ -435,6 +437,7 @@ def test_plain_http_to_another_machine_is_refused(site: Site, url: str) -> None:
     refused(site, f"{site.config_file}:2: api.url", "https")
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_no_token_goes_there(site: Site, status: int) -> None:
     went_there: List[str] = []

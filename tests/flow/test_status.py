@@ -23,6 +23,7 @@ HOST = "nagios4-host-problem"
 # --- tables ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("text", "columns"),
     [("abc", 3), ("é", 1), ("e\u0301", 1), ("東京", 4), ("ﾊﾝ", 2), ("\u200b", 0), ("", 0)],
@@ -31,6 +32,7 @@ def test_width(text: str, columns: int) -> None:
     assert width(text) == columns
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("text", "columns", "shown"),
     [("abcdef", 6, "abcdef"), ("abcdef", 4, "abc…"), ("東京都", 5, "東京…"), ("東京都", 4, "東…")],
@@ -65,6 +67,7 @@ def test_a_table_is_cut_where_it_may_be_and_no_further() -> None:
 # --- status ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_status_fits_a_screen_of_80_columns(site: Site) -> None:
     site.sandbox.seed(
         pbx_hosts=[],
@@ -92,6 +95,7 @@ def test_status_for_programs_says_where_the_api_has_the_ticket(site: Site) -> No
     assert json.loads(site.run("api", row["path"]).stdout)["number"] == row["number"]
 
 
+@pytest.mark.short
 def test_what_waits_and_for_how_long(site: Site) -> None:
     site.sandbox.faults(fail={"status": 503})
     site.notify(HOST)

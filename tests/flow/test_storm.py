@@ -7,6 +7,7 @@ import subprocess
 import time
 from typing import Dict, List, Sequence
 
+import pytest
 from support import Site, load_capture, start
 
 MANY = 200
@@ -86,6 +87,7 @@ def test_a_drainer_stops_at_its_budget_and_the_next_goes_on(site: Site) -> None:
     assert site.the_ticket()["open"]
 
 
+@pytest.mark.short
 def test_events_of_one_alert_are_delivered_in_order(site: Site) -> None:
     """Captured while BlueRockTEL was down: problem, worse, acknowledged, recovered."""
     site.sandbox.faults(fail={"status": 503})

@@ -8,6 +8,8 @@ from typing import Any, Dict
 import pytest
 from support import Site
 
+pytestmark = pytest.mark.short
+
 HOST, SERVICE = "nagios4-host-problem", "nagios4-service-problem"
 HOST_UP, SERVICE_OK = "nagios4-host-recovery", "nagios4-service-recovery"
 

@@ -34,6 +34,7 @@ def replies(site: Site) -> List[Dict[str, Any]]:
 # --- which ticket ---------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_every_way_to_name_a_ticket(site: Site, number: str) -> None:
     ticket = site.the_ticket()
     names = [number, number.lower(), f"#{number}", str(ticket["id"]), KEY, reference(KEY)]
@@ -60,6 +61,7 @@ def test_a_number_is_not_taken_for_one_that_only_begins_so(site: Site, number: s
 # --- show -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_show(site: Site, number: str) -> None:
     site.run("ticket", number, "note", "engineer <on> the way")
     said = site.run("ticket", number).stdout
@@ -160,6 +162,7 @@ def test_close_and_the_map(site: Site, number: str) -> None:
     assert "closed already" in site.run("ticket", number, "close").stdout
 
 
+@pytest.mark.short
 def test_close_with_a_last_note_is_one_call(site: Site, number: str) -> None:
     site.run("ticket", number, "close", "replaced the line card", "--visible")
     assert [call for call in site.calls() if not call.startswith("GET")] == ["POST /v1/replies"]
@@ -191,6 +194,7 @@ def test_the_recovery_after_an_operator_closed_its_ticket(site: Site, number: st
     assert site.run("status").stdout.startswith("0 open")
 
 
+@pytest.mark.short
 def test_reopen_and_the_map(site: Site, number: str) -> None:
     site.run("ticket", number, "close")
     assert site.run("ticket", number, "reopen").stdout == f"reopened: ticket {number}\n"
@@ -234,6 +238,7 @@ def test_what_was_captured_while_the_map_was_written_is_delivered(site: Site, nu
     assert len(site.tickets) == 2
 
 
+@pytest.mark.short
 def test_assign(site: Site, number: str) -> None:
     users = site.sandbox.data()["users"]
     said = site.run("ticket", number, "assign", str(users[-1]["id"])).stdout
@@ -244,6 +249,7 @@ def test_assign(site: Site, number: str) -> None:
     assert "no user with the id 999" in site.run("ticket", number, "assign", "999", code=65).stderr
 
 
+@pytest.mark.short
 def test_time(site: Site, number: str) -> None:
     assert "30 minutes added" in site.run("ticket", number, "time", "30").stdout
     site.run("ticket", number, "time", "-10")

@@ -23,6 +23,7 @@ def tags(ticket: Dict[str, Any]) -> List[str]:
 NAGIOS = ("nagios4-service-problem", "_HOSTTICKET_PRIORITY", "_SERVICETICKET_TAGS")
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("capture", "priority", "tag"),
     [

@@ -98,6 +98,7 @@ def is_free(site: Site) -> bool:
 # --- stdout and stderr ----------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_a_delivery_whose_stderr_nobody_reads(site: Site, unread: Unread) -> None:
     done = subprocess.run(
         site.words(*DOWN),

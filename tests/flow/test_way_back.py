@@ -17,6 +17,7 @@ sources:
 RUNBOOK = "https://wiki.example.net/runbook?a=b&c=d"
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("capture", "product", "address"),
     [

@@ -105,6 +105,7 @@ def test_half_a_second_is_the_longest_that_a_new_event_waits_for_a_look() -> Non
     assert module.LOOK_EVERY <= 0.5
 
 
+@pytest.mark.short
 def test_events_are_delivered_as_they_come(site: Site) -> None:
     with running(site):
         for number in range(3):
@@ -117,6 +118,7 @@ def test_events_are_delivered_as_they_come(site: Site) -> None:
         until(lambda: site.queued() == [])
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_when_told_to(site: Site, how: signal.Signals) -> None:
     worker = Running(site)
@@ -358,6 +360,7 @@ def test_events_that_came_under_another_configuration_keep_their_order(site: Sit
         assert len(site.tickets) == 1
 
 
+@pytest.mark.short
 def test_an_outage_opens_the_breaker_and_one_probe_closes_it(site: Site) -> None:
     """In a forked process, by a clock on which a second takes a hundredth of one."""
     site.sandbox.faults(fail={"status": 503})

@@ -7,7 +7,10 @@ import fnmatch
 from pathlib import Path
 from typing import Dict, Iterator, List
 
+import pytest
 from chroot import CHECKOUT
+
+pytestmark = pytest.mark.short
 
 
 def options() -> configparser.ConfigParser:

@@ -59,6 +59,7 @@ def test_without_a_display_it_only_says_where_the_page_is(site: Site, tmp_path: 
     assert page_of(done.stdout).exists()
 
 
+@pytest.mark.short
 def test_html_is_written_where_one_says(site: Site, tmp_path: Path) -> None:
     page = tmp_path / "mine.html"
     site.run("render", "--html", str(page), *EVENT, env=opener(tmp_path))

@@ -20,6 +20,8 @@ from brtel_notify.sandbox.switches import others, switches, turn
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.sandbox.views import Views, level
 
+pytestmark = pytest.mark.short
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 TOKEN = {"Authorization": "Bearer sandbox-token", "Accept": "application/json"}
 OWN = {**BROWSER, "Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
