@@ -11,6 +11,8 @@ from support import Site
 
 from brtel_notify.delivery.lock import NAME as LOCK
 
+pytestmark = pytest.mark.short
+
 PROBLEM = "nagios4-host-problem"
 #: What only a call needs, by the first words of its name.
 HEAVY = ("requests", "urllib3", "http.client", "http.cookiejar", "email", "random", "ssl")
