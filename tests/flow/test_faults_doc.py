@@ -14,6 +14,8 @@ from test_faults import AS_IF_NOTHING, ENDPOINTS, EXPECTED, FAULTS, Outcome
 
 pytestmark = pytest.mark.short
 
+pytestmark = pytest.mark.short
+
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The table is written by tests/flow/test_faults_doc.py --write -->"
 END = "<!-- The end of the table -->"

@@ -34,6 +34,7 @@ def replies(site: Site) -> List[Dict[str, Any]]:
 # --- which ticket ---------------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_every_way_to_name_a_ticket(site: Site, number: str) -> None:
     ticket = site.the_ticket()
     names = [number, number.lower(), f"#{number}", str(ticket["id"]), KEY, reference(KEY)]
