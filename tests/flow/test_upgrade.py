@@ -11,9 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable, List
 
+import pytest
 from support import ENVIRONMENT, Site
 
 import brtel_notify
+
+pytestmark = pytest.mark.short
 
 PACKAGE = Path(brtel_notify.__file__).parent
 BEFORE = "nagios4-service-problem"
