@@ -13,6 +13,7 @@ import pytest
 import short
 from support import Site
 
+from brtel_notify.local import log
 from brtel_notify.sandbox.testing import SandboxProcess
 
 # A busy machine is no fault of the code's, and what fails at one run fails at the next:
@@ -89,6 +90,12 @@ def reason(report: pytest.TestReport) -> str:
     """Why a test was skipped."""
     assert isinstance(report.longrepr, tuple)
     return report.longrepr[2].removeprefix("Skipped: ")
+
+
+@pytest.fixture(autouse=True)
+def no_log_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test's warnings go where one before it, in the same process, sent the log."""
+    monkeypatch.setattr(log, "_of_process", [])
 
 
 @pytest.fixture(scope="session")
