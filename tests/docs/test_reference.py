@@ -278,7 +278,7 @@ def test_the_guide_names_the_figures_of_the_program() -> None:
 
 def test_every_command_has_its_part(capsys: pytest.CaptureFixture[str]) -> None:
     heads = re.findall("^### (.+)$", page("commands.md"), re.MULTILINE)
-    assert heads == [*reference.ENVIRONMENT, *COMMANDS]
+    assert heads == [*reference.registry.NAMES, *COMMANDS]
     for command in reference.commands():
         assert command.usage, command.name
         assert command.text, command.name

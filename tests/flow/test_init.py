@@ -288,7 +288,7 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
     assert token not in said
     assert WRONG_TOKEN not in said
     assert "fallback customer: Support desk - unassigned alerts (CL000001)" in said
-    assert "install librenms|nagios|icinga|zabbix" in said
+    assert "install nagios|icinga|zabbix|librenms" in said
     found = box.config()
     assert found.ticket.priority == "Low"
     assert (found.ticket.category, found.ticket.sub_category) == ("Infrastructure", "PBX / 3CX")
@@ -893,7 +893,7 @@ def test_it_is_proved_as_the_monitorings_user(monkeypatch: pytest.MonkeyPatch) -
     from brtel_notify.setup import as_user
 
     proved: List[Tuple[List[str], str]] = []
-    setup: Any = SimpleNamespace(accounts=None, config="/c.yml", state_dir="/s")
+    setup: Any = SimpleNamespace(machine_users=None, config="/c.yml", state_dir="/s")
     here: Any = SimpleNamespace(sharing=SimpleNamespace(users=("nagios",)))
     monkeypatch.setattr(as_user, "running", lambda: "/usr/bin/brtel-notify")
     monkeypatch.setattr(as_user, "can_become", lambda known, user: True)

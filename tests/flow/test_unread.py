@@ -155,7 +155,8 @@ def test_a_wrong_command_line_that_nobody_is_told_of(site: Site, unread: Unread)
     ids=["warning", "traceback"],
 )
 def test_what_python_itself_has_to_say(site: Site, unread: Unread, script: str, code: int) -> None:
-    script = f"import warnings; from brtel_notify import cli, drain; {script}"
+    begin = "import warnings; from brtel_notify import cli; from brtel_notify.delivery import drain"
+    script = f"{begin}; {script}"
     words = [sys.executable, "-c", script, *site.words(*DOWN)[3:]]
     done = subprocess.run(words, stderr=unread.its, timeout=PATIENCE, check=False)
     assert done.returncode == code
