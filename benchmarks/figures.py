@@ -25,7 +25,7 @@ from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
 import brtel_notify.sandbox
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.tickets.open_tickets import Entry, State
 from brtel_notify.tickets.state_file import Texts

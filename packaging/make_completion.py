@@ -18,7 +18,7 @@ from reference import Word
 
 from brtel_notify import alert
 from brtel_notify.cli import COMMANDS
-from brtel_notify.setup import drop_ins
+from brtel_notify.setup.systems import catalogue
 from brtel_notify.sources import registry
 
 HERE = Path(__file__).resolve().parent
@@ -31,16 +31,16 @@ WORDS: Dict[Tuple[Optional[str], str], Sequence[str]] = {
     ("event", "--type"): alert.KINDS,
     ("event", "--severity"): alert.SEVERITIES,
     ("init", "--language"): ("en", "fr"),
-    ("init", "--system"): (*drop_ins.monitoring(), "none"),
+    ("init", "--system"): (*catalogue.monitoring(), "none"),
     ("install", "--file"): sorted(
-        {file for each in drop_ins.everything().values() for file in (*each.files, *each.others)}
+        {file for each in catalogue.everything().values() for file in (*each.files, *each.others)}
     ),
     ("sandbox", "--drop"): ("before", "after", "midway"),
     ("sandbox", "--wrap"): ("bare", "data", "paged"),
 }
 #: …and the words that an argument is chosen from.
 ARGUMENTS = {
-    "install": list(drop_ins.everything()),
+    "install": list(catalogue.everything()),
     "queue": ["list", "show", "retry", "drop"],
     "render": list(registry.NAMES),
     "ticket": ["show", "note", "close", "reopen", "assign", "time"],

@@ -26,7 +26,7 @@ from typing import (
 
 from brtel_notify.api.address import checked_url
 from brtel_notify.api.credentials import Credentials, TokenCache, Tokens
-from brtel_notify.api.errors import (
+from brtel_notify.api.exceptions import (
     ApiError,
     BadAnswer,
     Call,

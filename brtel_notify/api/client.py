@@ -1,6 +1,6 @@
 """The BlueRockTEL API: what can be called, one method each, with typed results.
 
-This is the module to import from. The errors live in errors.py, the records in records.py, and
+This is the module to import from. The errors live in exceptions.py, the records in records.py, and
 how a call is made in caller.py. Sources of the facts: BlueRockTEL's "Opening a Ticket from a
 Monitoring System" and "Tickets" pages, and what Laravel and Spatie's QueryBuilder are known to do.
 """
@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence
 from brtel_notify.api.address import checked_url
 from brtel_notify.api.caller import Caller, query_text
 from brtel_notify.api.credentials import Credentials
-from brtel_notify.api.errors import (
+from brtel_notify.api.exceptions import (
     ApiError,
     BadAnswer,
     CredentialsError,

@@ -11,7 +11,7 @@ import stat
 import threading
 from typing import Callable, Optional, Tuple
 
-from brtel_notify.api.errors import CredentialsError
+from brtel_notify.api.exceptions import CredentialsError
 from brtel_notify.local import files
 from brtel_notify.local.log import warn
 

@@ -23,7 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from brtel_notify import __version__
 from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url, is_loopback
 from brtel_notify.api.connections import HttpPool, HttpsPool, TimeLimit
-from brtel_notify.api.errors import ApiError, BadAnswer, Call, TlsError, Unreachable
+from brtel_notify.api.exceptions import ApiError, BadAnswer, Call, TlsError, Unreachable
 
 #: An answer longer than this (bytes) is refused.
 LONGEST_ANSWER = 16 * 1024 * 1024

@@ -265,7 +265,7 @@ def _look_at_api(given: Any, findings: Findings, config: Config, options: Option
 
 def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
     """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
-    from brtel_notify.api.errors import ApiError
+    from brtel_notify.api.exceptions import ApiError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 

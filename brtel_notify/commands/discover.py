@@ -6,14 +6,14 @@ import os
 import time
 from typing import Any, Dict, List
 
-from brtel_notify.api.errors import ApiError, CredentialsError
+from brtel_notify.api.exceptions import ApiError, CredentialsError
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common, tables
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
-from brtel_notify.tickets.names import LISTS
+from brtel_notify.tickets.ids_of_names import LISTS
 
 _TITLES = {
     "priority": "priorities",

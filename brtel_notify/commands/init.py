@@ -13,13 +13,14 @@ from brtel_notify.console import common
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.setup import as_user, drop_ins, monitoring, new_config, unix_users
+from brtel_notify.setup import as_user, monitoring, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
 from brtel_notify.setup.machine import STATE_DIR, below
 from brtel_notify.setup.monitoring import Installed
 from brtel_notify.setup.new_config import File
+from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
@@ -54,7 +55,7 @@ file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
   --category NAME, --sub-category NAME, --team NAME
   --fallback CL...   who gets the tickets of hosts that nobody owns, or none
   --language WORD    of the tickets: en or fr (en)
-  --system NAME      what opens tickets: {", ".join(drop_ins.monitoring())}, none
+  --system NAME      what opens tickets: {", ".join(catalogue.monitoring())}, none
   --user NAME        whom it runs as, not who was found; both may be repeated
   --group NAME       the group that shares the state folder
   --force            replace files that are there
@@ -141,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
         "--system",
         action="append",
         metavar="NAME",
-        help=f"{', '.join(drop_ins.monitoring())} or {NONE}: which of them opens tickets, where"
+        help=f"{', '.join(catalogue.monitoring())} or {NONE}: which of them opens tickets, where"
         " several are here (may be given again)",
     )
     add(
@@ -311,7 +312,7 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
     steps = [f"as root: {command}" for command in undone]
     steps += [f"{_command(setup)} install {name}" for name in names]
     if not names:
-        steps.append(f"{_command(setup)} install {'|'.join(drop_ins.monitoring())}")
+        steps.append(f"{_command(setup)} install {'|'.join(catalogue.monitoring())}")
     if not tests:
         steps.append(f"{_command(setup)} test")
     print(common.paint("next:", "bold"))

@@ -16,9 +16,10 @@ from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.setup import as_user, drop_ins, machine, unix_users
+from brtel_notify.setup import as_user, machine, unix_users
 from brtel_notify.setup.drop_in import Command, DropIn, Job, Location, Unwritable
 from brtel_notify.setup.machine import STATE_DIR, below
+from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: Lines of a difference that are shown.
@@ -30,7 +31,7 @@ folder, configuration and token (several users share the group brtel-notify), ru
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
 unless --force says otherwise. With --dest only the file is put, unless --user says for whom.
 """
-_SYSTEMS = ", ".join(drop_ins.everything())
+_SYSTEMS = ", ".join(catalogue.everything())
 _SCREEN = f"""\
 usage: brtel-notify install [OPTION]... SYSTEM
 
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = command_line.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
     made.add_argument(
-        "system", choices=list(drop_ins.everything()), help=_SYSTEMS, metavar="SYSTEM"
+        "system", choices=list(catalogue.everything()), help=_SYSTEMS, metavar="SYSTEM"
     )
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")
@@ -112,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _job(given: argparse.Namespace, options: Options) -> Job:
     """What is to be done. Raises _Stop, Unwritable, OSError."""
-    drop_in = drop_ins.everything()[given.system]
+    drop_in = catalogue.everything()[given.system]
     root = os.path.abspath(given.root)
     if not os.path.isdir(root):
         raise _Stop(f"--root {given.root}: there is no such folder", common.USAGE)
@@ -194,12 +195,12 @@ def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Opt
     if missing:
         raise _Stop(f"--user {missing[0]}: there is no such user", common.USAGE)
     users = given.user or []
-    if given.system == drop_ins.SYSTEMD:
+    if given.system == catalogue.SYSTEMD:
         users = users or _earlier(known, state_dir) or _only_one(known)
         if not users and not given.print:
             raise _Stop("whom shall it run as? --user NAME says so", common.USAGE)
     elif not given.dest:
-        users = users or _users_of(drop_ins.everything()[given.system].find(known.root), known)
+        users = users or _users_of(catalogue.everything()[given.system].find(known.root), known)
     if not users:
         return None
     # Whoever works with the state folder already is not locked out of it.
@@ -218,7 +219,7 @@ def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
     A user alone means nothing: Zabbix's agent brings its server's user to every machine.
     """
     users = []
-    for drop_in in drop_ins.everything().values():
+    for drop_in in catalogue.everything().values():
         location = drop_in.find(known.root)
         if location is not None:
             first = os.path.join(location.folder, drop_in.files[0])
@@ -239,7 +240,7 @@ def _owner(known: UnixUsers, state_dir: str) -> List[str]:
 
 def _only_one(known: UnixUsers) -> List[str]:
     """Whom the monitoring runs as, where the machine has only one monitoring system."""
-    found = (drop_in.find(known.root) for drop_in in drop_ins.everything().values())
+    found = (drop_in.find(known.root) for drop_in in catalogue.everything().values())
     users = {user for location in found for user in _users_of(location, known)}
     return list(users) if len(users) == 1 else []
 
@@ -248,7 +249,7 @@ def _group_services(sharing: Optional[Sharing], root: str) -> List[str]:
     """What systemd calls the systems whose users get the group of SHARING."""
     if sharing is None or not sharing.shared:
         return []
-    found = (drop_in.find(root) for drop_in in drop_ins.everything().values())
+    found = (drop_in.find(root) for drop_in in catalogue.everything().values())
     return [each.service for each in found if each and set(each.users) & {*sharing.users}]
 
 

@@ -21,7 +21,7 @@ from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
-from brtel_notify.tickets.pages import ticket_page
+from brtel_notify.tickets.web_page import ticket_page
 
 #: Seconds between two looks of --watch.
 EVERY = 2.0

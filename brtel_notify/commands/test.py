@@ -34,10 +34,10 @@ def run(arguments: List[str], options: Options) -> int:
 
 
 def _open(options: Options, account: str, report: self_test.Report) -> None:
-    from brtel_notify.api.errors import ApiError
+    from brtel_notify.api.exceptions import ApiError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
-    from brtel_notify.tickets.names import LISTS
+    from brtel_notify.tickets.ids_of_names import LISTS
     from brtel_notify.tickets.settings import Settings
 
     config = common.load_config(options)

@@ -20,10 +20,10 @@ from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.text import markup, times
+from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
-from brtel_notify.text.templates import BODY_BYTES
 from brtel_notify.tickets.open_tickets import Entry, State
-from brtel_notify.tickets.pages import ticket_page
+from brtel_notify.tickets.web_page import ticket_page
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
 #: What assign takes for: nobody.

@@ -16,7 +16,7 @@ from brtel_notify.config import values
 from brtel_notify.config.tree import Tree
 from brtel_notify.config.values import Reader
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sources import registry
 from brtel_notify.sources.source import Source
 

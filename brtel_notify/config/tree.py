@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from brtel_notify.config import yaml_nodes
 from brtel_notify.config.yaml_nodes import LIST, MAPPING, SCALAR, ConfigError, Node
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 
 
 class Tree:

@@ -12,7 +12,7 @@ from typing import Any, List, Optional
 
 from brtel_notify import __version__
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 
 SCALAR, LIST, MAPPING = "single value", "list", "mapping"
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Callable
 
-from brtel_notify.api.errors import ApiError, CredentialsError, NotFound, OutOfTime, Refused
+from brtel_notify.api.exceptions import ApiError, CredentialsError, NotFound, OutOfTime, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common

@@ -16,7 +16,7 @@ from brtel_notify.console.snapshot import NEVER, holder, is_open
 from brtel_notify.delivery.drain import STATE_FILE, Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.intake.queue import Queue
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, State
 

@@ -8,7 +8,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
-from brtel_notify.api.errors import ApiError, CredentialsError
+from brtel_notify.api.exceptions import ApiError, CredentialsError
 from brtel_notify.api.transport import Transport
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError

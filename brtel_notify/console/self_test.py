@@ -13,7 +13,7 @@ from brtel_notify.config.tree import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
 from brtel_notify.local.os_errors import because
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.options import Options
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ def _prove_state_folder(state_dir: str, report: Report) -> None:
 
 def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
     """The rules, lookups and templates of one's own: whether they are Jinja at all."""
+    from brtel_notify.text.bounded_jinja import describe
     from brtel_notify.text.context import names_of_context
     from brtel_notify.text.expressions import names_in_condition, names_in_value
-    from brtel_notify.text.limits import describe
     from brtel_notify.text.templates import Renderer
 
     compiled = PrivateFolder(state_dir, "templates")
@@ -146,7 +146,7 @@ def _prove_api(
     import time
 
     from brtel_notify.api.client import ApiError, NotFound
-    from brtel_notify.api.errors import CredentialsError
+    from brtel_notify.api.exceptions import CredentialsError
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 

@@ -6,7 +6,7 @@ import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
-from brtel_notify.api.errors import ApiError
+from brtel_notify.api.exceptions import ApiError
 from brtel_notify.delivery import retry
 from brtel_notify.delivery import situation as steps
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome

@@ -43,7 +43,7 @@ from brtel_notify.delivery.outcome import (
 )
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import ERROR, Log
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import LaterVersion, State
 
@@ -298,7 +298,7 @@ class Drain:
         return alert.host if config.ticket.group_by == "host" else alert.key
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
-        from brtel_notify.api.errors import ApiError, CredentialsError, OutOfTime
+        from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
         from brtel_notify.delivery.outcome import Tried
 
         assert self._services is not None  # noqa: S101 - _ready() made it

@@ -18,7 +18,7 @@ from brtel_notify.api.cache import Cache
 from brtel_notify.api.caller import Sender
 from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials
-from brtel_notify.api.errors import Call
+from brtel_notify.api.exceptions import Call
 from brtel_notify.config.schema import Config
 from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import Outcome
@@ -26,7 +26,7 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
-from brtel_notify.tickets.names import LISTS
+from brtel_notify.tickets.ids_of_names import LISTS
 from brtel_notify.tickets.open_tickets import State
 from brtel_notify.tickets.settings import settings_for
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
-    from brtel_notify.api.errors import ApiError
+    from brtel_notify.api.exceptions import ApiError
     from brtel_notify.delivery.outcome import Failure, Tried, Verdict
     from brtel_notify.delivery.situation import Situation
     from brtel_notify.intake.queue import Event
@@ -153,7 +153,7 @@ def after_refusal(
     REFUSALS is how many attempts before this one ended with the same step A_FEW_TIMES; an outage
     in between does not count. PROOF is what was seen, once it was asked for.
     """
-    from brtel_notify.api.errors import NotFound, Refused
+    from brtel_notify.api.exceptions import NotFound, Refused
     from brtel_notify.delivery import situation as steps
 
     a_few_times = A_FEW_TIMES if refusals + 1 < FEW_REFUSALS else ENDS
@@ -189,7 +189,7 @@ def after_refusal(
 
 def _is_of_a_firewall(error: ApiError) -> bool:
     """Whether something on the way refused this very call, and not BlueRockTEL."""
-    from brtel_notify.api.errors import BadAnswer
+    from brtel_notify.api.exceptions import BadAnswer
 
     refused = isinstance(error, BadAnswer) and 400 <= (error.status or 0) < 500
     return refused and not error.api_wide
@@ -198,7 +198,7 @@ def _is_of_a_firewall(error: ApiError) -> bool:
 def _may_be_left_out(step: str, error: ApiError, situation: Situation) -> bool:
     """Whether an event is worth recording without STEP, which the server refuses for good."""
     from brtel_notify.alert import PROBLEM, RECOVERY
-    from brtel_notify.api.errors import NotFound, Refused
+    from brtel_notify.api.exceptions import NotFound, Refused
     from brtel_notify.delivery import situation as steps
 
     if step == steps.RESOLVE:  # the ticket is closed without its note, then
@@ -218,7 +218,7 @@ def verdict(error: Exception, tried: Tried, now: float, factor: float) -> Verdic
     NOW is in seconds since the epoch, FACTOR the jitter.
     """
     from brtel_notify.alert import Unintelligible
-    from brtel_notify.api.errors import ApiError, CredentialsError, OutOfTime
+    from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
     from brtel_notify.config.yaml_nodes import ConfigError
     from brtel_notify.delivery.outcome import FAILED, TIME, Failure, NoOwner, given_up, waiting
     from brtel_notify.intake.queue import Damaged
@@ -251,7 +251,7 @@ def misconfigured(text: str, failure: Optional[Failure] = None) -> Verdict:
 
 def _of_the_api(error: ApiError, tried: Tried, now: float, factor: float) -> Verdict:
     """BlueRockTEL answered with an error, or not at all."""
-    from brtel_notify.api.errors import Forbidden
+    from brtel_notify.api.exceptions import Forbidden
     from brtel_notify.delivery.outcome import API, Failure, given_up, waiting
 
     failure = Failure(str(error), error.maybe_done)

@@ -12,7 +12,7 @@ from brtel_notify.api.cache import Cache
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.log import Log
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from brtel_notify.api.client import Client, Contact
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
-    from brtel_notify.tickets.names import Names
+    from brtel_notify.tickets.ids_of_names import Names
 
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
 
@@ -132,7 +132,7 @@ class Services:
         """Names to ids."""
 
         def make() -> Names:
-            from brtel_notify.tickets.names import Names
+            from brtel_notify.tickets.ids_of_names import Names
 
             return Names(self.config, self.client, self.cache)
 
@@ -186,7 +186,7 @@ class Services:
             try:
                 return expressions.value(template, context)
             except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
-                from brtel_notify.text.limits import describe
+                from brtel_notify.text.bounded_jinja import describe
 
                 place = self.config.place("customer.lookup")
                 self.log.say(f"{place}: customer.lookup: {template}: {describe(error)}; left out")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
-from brtel_notify.api.errors import ApiError, NotFound, Refused
+from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery import situation as steps
 from brtel_notify.delivery.outcome import NoOwner

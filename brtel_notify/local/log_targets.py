@@ -1,4 +1,5 @@
-"""Where the log goes if not to stderr: syslog, or a file. Neither can hang a delivery (sink.py)."""
+"""Where the log goes if not to stderr: syslog, or a file. Neither can hang a delivery
+(nonblocking.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import socket
 import time
 
 from brtel_notify.local import files
-from brtel_notify.local.sink import Sink
+from brtel_notify.local.nonblocking import Sink
 
 #: syslog's socket, and its facility daemon (syslog.h).
 SOCKET = "/dev/log"

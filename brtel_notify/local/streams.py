@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, TextIO
 
-    from brtel_notify.local.sink import Sink
+    from brtel_notify.local.nonblocking import Sink
 
 
 def patient(stream: TextIO) -> TextIO:
@@ -51,7 +51,7 @@ class _Raw(io.RawIOBase):
                 left = files.written_at_once(self._descriptor, left)
                 if not left:
                     return len(data)
-                from brtel_notify.local.sink import Descriptor
+                from brtel_notify.local.nonblocking import Descriptor
 
                 self.sink = Descriptor(self._descriptor)
             self.sink.put(left)

@@ -21,7 +21,7 @@ from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import common
 from brtel_notify.console.preview import ERRORS, explained, look
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local import files, shipped
+from brtel_notify.local import files, shipped_files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.sandbox import history, pages, views
@@ -141,7 +141,7 @@ class Watched:
             self._folder = common.load_config(self._options).templates
         except ConfigError:
             pass  # while it is wrong, its last folder is the one being worked on
-        for folder in filter(None, (self._folder, shipped.folder("templates"))):
+        for folder in filter(None, (self._folder, shipped_files.folder("templates"))):
             for parent, _, names in os.walk(folder):
                 yield from (os.path.join(parent, name) for name in sorted(names))
 

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
-from brtel_notify.local import shipped
+from brtel_notify.local import shipped_files
 from brtel_notify.setup.machine import COMMAND, below
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 from brtel_notify.sources import registry
@@ -149,7 +149,7 @@ def text_of(folder: str, file: str, command: Command) -> str:
                 f"{path}: cannot stand in a command line of every system:"
                 " use a path of letters, digits and _ . / + @ = , : -"
             )
-    with open(os.path.join(shipped.folder(folder), file), encoding="utf-8") as shipped_file:
+    with open(os.path.join(shipped_files.folder(folder), file), encoding="utf-8") as shipped_file:
         return _IN_TEXT.sub(lambda found: _written(found, command), shipped_file.read())
 
 

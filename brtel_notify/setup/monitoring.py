@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import List, NamedTuple, Optional
 
-from brtel_notify.setup import drop_ins
 from brtel_notify.setup.machine import below
+from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.unix_users import UnixUsers
 
 
@@ -24,7 +24,7 @@ class Installed(NamedTuple):
 def systems(machine_users: UnixUsers) -> List[Installed]:
     """The monitoring systems that are installed."""
     found = []
-    for name, drop_in in drop_ins.monitoring().items():
+    for name, drop_in in catalogue.monitoring().items():
         location = drop_in.find(machine_users.root)
         if location is not None:
             shown = "Naemon" if location.service == "naemon" else drop_in.title

@@ -20,7 +20,7 @@ from brtel_notify.setup.machine import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"
-#: A folder of the cache that is one user's own (see brtel_notify/local/saved_work.py).
+#: A folder of the cache that is one user's own (see brtel_notify/local/private_folder.py).
 _PRIVATE = re.compile(r"cache/[a-z]+-[0-9]+")
 
 

@@ -6,7 +6,6 @@ import argparse
 from typing import (
     Any,
     Dict,
-    Iterable,
     Iterator,
     List,
     Mapping,
@@ -22,22 +21,8 @@ from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import printable, shown
 from brtel_notify.local.log import complain
 from brtel_notify.options import Options, UsageError
-from brtel_notify.sources import fields, macros
+from brtel_notify.sources import fields, macros, severities
 from brtel_notify.sources.source import LONGEST_INPUT, read_stdin
-
-_WORDS: Mapping[str, Iterable[str]] = {
-    "critical": (
-        *("critical", "crit", "error", "err", "major", "high", "disaster", "fatal", "alert"),
-        *("emergency", "emerg", "severe", "urgent", "down", "unreachable", "failed", "failure"),
-    ),
-    "warning": ("warning", "warn", "minor", "average", "medium", "degraded"),
-    "info": ("info", "information", "informational", "notice", "low", "debug"),
-    "ok": fields.WELL,
-}
-#: Severity and state words, in lower case, that other programs use; any other is "unknown".
-SEVERITIES: Mapping[str, str] = {
-    word: severity for severity, words in _WORDS.items() for word in words
-}
 
 _TEXTS = {
     "host": "the host that the alert is about; needed, except for a test",
@@ -204,7 +189,7 @@ def parse(capture: Capture) -> Alert:
 def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
     """What of the FLAGS was not understood, where the alert is good without it; a line each."""
     severity, since = flags["severity"] or "", flags["since"] or ""
-    if severity.strip().lower() not in (*SEVERITIES, "unknown", ""):
+    if severity.strip().lower() not in (*severities.ANY, "unknown", ""):
         known = "critical, warning, info and ok are"
         yield f"--severity {shown(severity)} is no severity ({known}): --state decides, or unknown"
     if since.strip() and _since(since) is None:
@@ -258,7 +243,7 @@ def _kind(given: Mapping[str, str]) -> Tuple[str, str]:
     said = given.get("state", "").strip() or given.get("severity", "").strip()
     if not said:
         raise Unintelligible("no kind, state or severity: give one, such as --severity critical")
-    return (RECOVERY if said.lower() in fields.WELL else PROBLEM), ""
+    return (RECOVERY if said.lower() in severities.WELL else PROBLEM), ""
 
 
 def _since(text: str) -> Optional[float]:
@@ -269,5 +254,5 @@ def _severity(kind: str, given: Mapping[str, str]) -> str:
     if kind == RECOVERY:
         return "ok"
     words = (given.get(name, "").strip().lower() for name in ("severity", "state"))
-    severity = next((SEVERITIES[word] for word in words if word in SEVERITIES), "unknown")
+    severity = next((severities.ANY[word] for word in words if word in severities.ANY), "unknown")
     return "unknown" if kind == PROBLEM and severity == "ok" else severity

@@ -19,14 +19,6 @@ LONG_OUTPUT_LENGTH = 20_000
 VALUE_LENGTH = 4_000
 VARIABLES = 1_000
 
-#: State words that mean that all is well again, in lower case.
-WELL = frozenset(
-    (
-        *("ok", "up", "resolved", "resolve", "cleared", "clear", "recovered", "recovery"),
-        *("normal", "good", "green", "online", "healthy"),
-    )
-)
-
 
 def alert(
     capture: Capture,

@@ -11,7 +11,7 @@ from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, 
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.withheld import named
 from brtel_notify.local.cleaning import clean, shown
-from brtel_notify.sources import fields
+from brtel_notify.sources import fields, severities
 from brtel_notify.sources.html_text import html_to_text
 
 #: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
@@ -41,13 +41,14 @@ def parse(capture: Capture) -> Alert:
     kind, action = _kind(own)
     recovered = kind == RECOVERY
     severity = own.get("severity", "")
+    known = severity.strip().lower()
     output = html_to_text(own.get("msg", "")[:_MARKUP_LENGTH])
     return fields.alert(
         capture,
         kind,
         host,
         variables=fields.variables(_added(data, own, kind), own, flags),
-        severity="ok" if recovered else _severity(severity),
+        severity="ok" if recovered else severities.LIBRENMS.get(known, "unknown"),
         state="ok" if recovered else severity,
         action=action,
         address=own.get("ip", ""),
@@ -82,12 +83,6 @@ def _is_test(own: Mapping[str, str]) -> bool:
     """Whether the button "Test transport" was pressed; LibreNMS of 2023 gave it fewer numbers."""
     required = own.get("id") == own.get("uid") == "000"
     return required and all(own.get(number, "000") == "000" for number in ("alert_id", "rule_id"))
-
-
-def _severity(word: str) -> str:
-    """Ours for LibreNMS's. A rule of severity ``ok`` that fires is not all well."""
-    word = word.strip().lower()
-    return word if word in ("critical", "warning") else "unknown"
 
 
 def _added(data: Mapping[str, Any], own: Mapping[str, str], kind: str) -> Iterator[Tuple[str, str]]:

@@ -17,7 +17,7 @@ from brtel_notify.alert import (
 )
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local.cleaning import shown
-from brtel_notify.sources import fields
+from brtel_notify.sources import fields, severities
 
 #: Notification types: the kind and the action of the alert.
 TYPES: Mapping[str, Tuple[str, str]] = {
@@ -33,17 +33,6 @@ TYPES: Mapping[str, Tuple[str, str]] = {
     "DOWNTIMEEND": (DOWNTIME, "end"),
     "DOWNTIMECANCELLED": (DOWNTIME, "cancelled"),  # Nagios's word
     "DOWNTIMEREMOVED": (DOWNTIME, "cancelled"),  # Icinga 2's
-}
-
-#: States of hosts and services. Any other word is severity unknown, and the alert is kept.
-SEVERITIES: Mapping[str, str] = {
-    "OK": "ok",
-    "UP": "ok",
-    "WARNING": "warning",
-    "CRITICAL": "critical",
-    "DOWN": "critical",
-    "UNREACHABLE": "critical",
-    "UNKNOWN": "unknown",
 }
 
 _PREFIXES = ("NAGIOS_", "ICINGA_")
@@ -67,6 +56,7 @@ def parse(capture: Capture) -> Alert:
     service = _first(macros, "SERVICEDESC", "SERVICENAME", "SERVICEDISPLAYNAME")
     thing = "SERVICE" if service else "HOST"
     state = macros.get(f"{thing}STATE", "")
+    known = state.strip().upper()
     acknowledged = kind == ACKNOWLEDGEMENT
     return fields.alert(
         capture,
@@ -74,7 +64,7 @@ def parse(capture: Capture) -> Alert:
         host,
         variables=fields.variables(_custom(macros), macros, flags),
         time=fields.epoch(macros.get("TIMET", "")),
-        severity="ok" if kind == RECOVERY else SEVERITIES.get(state.strip().upper(), "unknown"),
+        severity="ok" if kind == RECOVERY else severities.NAGIOS.get(known, "unknown"),
         state=state,
         action=action,
         address=macros.get("HOSTADDRESS", ""),

@@ -27,17 +27,7 @@ from brtel_notify.alert import (
 )
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local.cleaning import shown
-from brtel_notify.sources import fields, message_lines
-
-#: Zabbix's severities by their number (EVENT.NSEVERITY): its own name, and ours.
-SEVERITIES: Sequence[Tuple[str, str]] = (
-    ("Not classified", "unknown"),
-    ("Information", "info"),
-    ("Warning", "warning"),
-    ("Average", "warning"),
-    ("High", "critical"),
-    ("Disaster", "critical"),
-)
+from brtel_notify.sources import fields, message_lines, severities
 
 _ABSENT = re.compile(r"\*UNKNOWN\*|\{[A-Z$#?][^{}\n]{0,500}\}")
 _ONLY_SEVERITY = re.compile(r"changed severity from .{1,200} to .{1,200}", re.IGNORECASE)
@@ -314,11 +304,11 @@ def _severity(kind: str, action: str, about: _About, own: Mapping[str, str]) -> 
     # A service's update names the new severity apart.
     state = own.get("EVENT.UPDATE.SEVERITY", "") or own.get("EVENT.SEVERITY", "")
     number = own.get("EVENT.UPDATE.NSEVERITY", "") or own.get("EVENT.NSEVERITY", "")
-    by_name = {known.lower(): ours for known, ours in SEVERITIES}
+    by_name = {known.lower(): ours for known, ours in severities.ZABBIX}
     if state.lower() in by_name:
         return by_name[state.lower()], state
     if number in ("0", "1", "2", "3", "4", "5"):  # the site renamed its severities
-        known, ours = SEVERITIES[int(number)]
+        known, ours = severities.ZABBIX[int(number)]
         return ours, state or known
     return "unknown", state
 

@@ -1,7 +1,7 @@
 """The configuration's own Jinja: lookups (``{{ host }}``) and the conditions of rules.
 
-They see the context of templates (context.py), and run within bounds (bounds.py). Jinja is imported
-only for those that are more than the name of a field.
+They see the context of templates (context.py), and run within limits (bounded_jinja.py). Jinja is
+imported only for those that are more than the name of a field.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Set
 if TYPE_CHECKING:
     import jinja2
 
-    from brtel_notify.text.limits import Bounded
+    from brtel_notify.text.bounded_jinja import Bounded
 
 #: A lookup's value is never longer.
 VALUE_CHARACTERS = 1_000
@@ -62,7 +62,7 @@ def _names(source: str) -> Set[str]:
 def _environment() -> Bounded:
     import jinja2
 
-    from brtel_notify.text.limits import Bounded
+    from brtel_notify.text.bounded_jinja import Bounded
 
     return Bounded(undefined=jinja2.ChainableUndefined)
 

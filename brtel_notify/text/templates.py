@@ -4,7 +4,7 @@ All of it runs in Jinja's sandbox over one context (DESIGN section 3). What an a
 as values, never as template text, and is escaped on its way into HTML. A template or rule that
 fails never stops a delivery: the built-in template is used instead, and the ticket says so.
 
-What people wrote themselves is bounded (bounds.py).
+What people wrote themselves is bounded (bounded_jinja.py).
 """
 
 from __future__ import annotations
@@ -29,16 +29,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from brtel_notify.alert import without_references
-from brtel_notify.local import shipped
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local import shipped_files
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sources import registry
 from brtel_notify.sources.source import Source
 from brtel_notify.text import markup, times
+from brtel_notify.text.limits import BODY_BYTES, SUBJECT_CHARACTERS
 
-#: MySQL's TEXT holds 65,535 bytes; the rest is room for what the server may add (api-notes).
-BODY_BYTES = 60_000
-#: A VARCHAR's length, in characters (api-notes).
-SUBJECT_CHARACTERS = 255
 LANGUAGES = ("en", "fr")
 #: The templates there are; a folder of one's own may hold any of them.
 TEMPLATES = (
@@ -122,13 +119,13 @@ class Renderer:
         self.language = language
         self.zone = zone
         self.folder = folder
-        built_in = os.path.join(shipped.folder("templates"), language)
+        built_in = os.path.join(shipped_files.folder("templates"), language)
         self._built_in = ImmutableSandboxedEnvironment(**_options([built_in]))
         if compiled is not None:
             self._built_in.bytecode_cache = _Compiled(compiled)
         self._add_filters(self._built_in)
         if folder is not None:
-            from brtel_notify.text.limits import Bounded
+            from brtel_notify.text.bounded_jinja import Bounded
 
             own = [os.path.join(folder, language), folder, built_in]
             self._own = Bounded(**_options(own))
@@ -198,7 +195,7 @@ class Renderer:
             self._own.start()
             return self._own.get_template(file).render(context), []
         except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
-            from brtel_notify.text.limits import describe
+            from brtel_notify.text.bounded_jinja import describe
 
             problem = f"template {file}: {describe(error, file)}; the built-in one is used"
             return self._built_in.get_template(file).render(context), [problem]
@@ -212,7 +209,7 @@ class Renderer:
         """The templates of one's own that do not compile, each with the reason."""
         if self.folder is None:
             return
-        from brtel_notify.text.limits import describe
+        from brtel_notify.text.bounded_jinja import describe
 
         for name in TEMPLATES:
             try:

@@ -25,7 +25,7 @@ from typing import (
 )
 
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.errors import NotFound, Refused
+from brtel_notify.api.exceptions import NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 

@@ -16,7 +16,7 @@ from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.log import warn
 from brtel_notify.local.numbers import LAST_ID
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import state_file
 from brtel_notify.tickets.state_file import LaterVersion, Texts

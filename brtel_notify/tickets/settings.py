@@ -80,7 +80,7 @@ def settings_for(alert: Alert, config: Config, holds: Holds) -> Settings:
             if not holds(rule.when):
                 continue
         except Exception as error:  # noqa: BLE001 - whatever a user's rule does wrong
-            from brtel_notify.text.limits import describe
+            from brtel_notify.text.bounded_jinja import describe
 
             place = config.place(f"{key}.when")
             settings.problems.append(f"{place}: {key}.when: {describe(error)}; left out")

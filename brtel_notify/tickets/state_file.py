@@ -15,7 +15,7 @@ import re
 from typing import Any, Dict, Iterator, List, Optional, Pattern, Tuple
 
 from brtel_notify.local import files
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 
 VERSION = 1
 _HEAD = b'{\n  "version": 1,\n  "tickets": {'

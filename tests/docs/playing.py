@@ -26,7 +26,7 @@ from support import ENVIRONMENT, Site
 
 from brtel_notify.config import schema
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.setup import drop_ins
+from brtel_notify.setup.systems import catalogue
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -145,7 +145,7 @@ class Machine:
 
     def monitor(self, system: str) -> None:
         """Have a monitoring SYSTEM (librenms, nagios, icinga, zabbix), and nothing of ours yet."""
-        place = drop_ins.monitoring()[system].locations[0]
+        place = catalogue.monitoring()[system].locations[0]
         (self.root / place.folder.lstrip("/")).mkdir(parents=True)
         if place.main:
             main = self.root / place.main.lstrip("/")

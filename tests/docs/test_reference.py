@@ -263,11 +263,11 @@ def test_an_example_of_the_guide_gives_what_it_shows(example: Block, result: Blo
 
 
 def test_the_guide_names_the_figures_of_the_program() -> None:
-    from brtel_notify.text import limits, markup, templates
+    from brtel_notify.text import limits, markup
 
     said = " ".join(page("templates.md").split())
-    assert f"at most {templates.SUBJECT_CHARACTERS} characters" in said
-    assert f"cut at {templates.BODY_BYTES:,} bytes" in said
+    assert f"at most {limits.SUBJECT_CHARACTERS} characters" in said
+    assert f"cut at {limits.BODY_BYTES:,} bytes" in said
     assert f"more than {limits.MOST_CHARACTERS:,} characters" in said
     tags = said.partition("nine HTML tags:")[2].partition(". ")[0]
     assert set(re.findall("`([a-z]+)`", tags)) == markup.TAGS

@@ -22,7 +22,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import pytest
 from support import Site, load_capture
 
-from brtel_notify.local import shipped
+from brtel_notify.local import shipped_files
 
 COMMAND = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
 IS_ROOT = os.geteuid() == 0
@@ -136,7 +136,7 @@ def as_user(user: str, *words: str) -> Optional[subprocess.CompletedProcess[str]
 
 def text_of(name: str) -> str:
     folder, _, file = name.partition("/")
-    return Path(shipped.folder(folder), file).read_text()
+    return Path(shipped_files.folder(folder), file).read_text()
 
 
 def mode_of(path: Path) -> int:

@@ -19,7 +19,7 @@ from support import Site
 from test_worker import PATIENCE, add, until
 
 from brtel_notify.delivery.lock import DrainLock
-from brtel_notify.local import sink
+from brtel_notify.local import nonblocking
 
 DOWN = ("-v", "event", "--host", "acme.3cx.fr", "--state", "DOWN")
 
@@ -285,10 +285,10 @@ def test_a_worker_whose_syslog_comes_up_late(site: Site) -> None:
 
 
 def test_who_is_slow_to_read_gets_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sink, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(nonblocking, "PATIENCE", PATIENCE)
     lines = [b"%d" % number + b"." * 9000 + b"\n" for number in range(30)]
     ours, its = os.pipe()
-    target = sink.Descriptor(its)
+    target = nonblocking.Descriptor(its)
 
     def write() -> None:
         for line in lines:
@@ -305,10 +305,10 @@ def test_who_is_slow_to_read_gets_every_line(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_threads_and_a_reader_that_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is lost: a line that arrives is a line, and the others were counted."""
-    monkeypatch.setattr(sink, "PATIENCE", 0.01)
-    monkeypatch.setattr(sink, "BRIEFLY", 0.01)
+    monkeypatch.setattr(nonblocking, "PATIENCE", 0.01)
+    monkeypatch.setattr(nonblocking, "BRIEFLY", 0.01)
     ours, its = os.pipe()
-    target = sink.Descriptor(its)
+    target = nonblocking.Descriptor(its)
 
     def write(name: bytes) -> None:
         for _ in range(50):

@@ -19,7 +19,7 @@ from support import Site
 
 from brtel_notify.cli import COMMANDS
 from brtel_notify.commands import ticket
-from brtel_notify.setup import drop_ins
+from brtel_notify.setup.systems import catalogue
 from brtel_notify.sources.registry import NAMES
 
 EVERY_COMMAND = [*NAMES, *COMMANDS]
@@ -316,4 +316,4 @@ def test_zsh_offers_events_and_tickets(shells: Shells, busy: Site) -> None:
 
 @needs_zsh
 def test_zsh_offers_the_systems(shells: Shells) -> None:
-    assert shells.zsh("brtel-notify install ") == list(drop_ins.everything())
+    assert shells.zsh("brtel-notify install ") == list(catalogue.everything())

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional, cast
 import pytest
 
 from brtel_notify.alert import Alert
-from brtel_notify.api.errors import (
+from brtel_notify.api.exceptions import (
     ApiError,
     BadAnswer,
     Call,

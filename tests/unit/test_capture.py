@@ -18,7 +18,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import Capture, text_of
 from brtel_notify.intake.withheld import is_secret, parsed
-from brtel_notify.local import shipped
+from brtel_notify.local import shipped_files
 from brtel_notify.sources import librenms as librenms_source
 from brtel_notify.sources import zabbix_message
 from brtel_notify.sources.message_lines import FORMAT, FREE_TEXT
@@ -405,7 +405,9 @@ def read(message: str) -> Dict[str, str]:
 
 # --- what is shipped ------------------------------------------------------------------------------
 
-DROP_INS = [path for name in ("nagios", "zabbix") for path in Path(shipped.folder(name)).iterdir()]
+DROP_INS = [
+    path for name in ("nagios", "zabbix") for path in Path(shipped_files.folder(name)).iterdir()
+]
 #: A macro of Nagios's or Icinga's, or of Zabbix's; a variable by the name that it is given.
 MACRO = re.compile(r"\$([\w.:]+)\$|\{([$#]?[A-Z][\w.]*)|([\w.]+) ?=")
 
@@ -420,7 +422,7 @@ def test_no_drop_in_passes_a_secret(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["media_brtel_notify.yaml", "media_brtel_notify_7.0.yaml"])
 def test_zabbix_passes_nothing_but_its_three_arguments(name: str) -> None:
-    text = (Path(shipped.folder("zabbix")) / name).read_text(encoding="utf-8")
+    text = (Path(shipped_files.folder("zabbix")) / name).read_text(encoding="utf-8")
     (media_type,) = yaml.safe_load(text)["zabbix_export"]["media_types"]
     words = [word if isinstance(word, str) else word["value"] for word in media_type["parameters"]]
     assert words == ["{ALERT.SENDTO}", "{ALERT.SUBJECT}", "{ALERT.MESSAGE}"]

@@ -28,7 +28,7 @@ from brtel_notify.api import client as api
 from brtel_notify.api import connections, transport
 from brtel_notify.api.client import ApiError, Client
 from brtel_notify.api.credentials import Credentials, TokenCache, Tokens
-from brtel_notify.api.errors import CredentialsError
+from brtel_notify.api.exceptions import CredentialsError
 
 URL = "https://acme.bluerocktel.net/api"
 TOKEN = "eyJTOKEN.s3cr3t-recognisable"

@@ -470,7 +470,7 @@ def test_the_log_follows_no_link_out_of_a_shared_folder(tmp_path: Path) -> None:
 def test_a_private_folder_that_is_swapped_takes_nothing_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from brtel_notify.local.saved_work import PrivateFolder
+    from brtel_notify.local.private_folder import PrivateFolder
 
     victim = tmp_path / "victim"
     victim.mkdir()

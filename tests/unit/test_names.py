@@ -13,7 +13,7 @@ from brtel_notify.api.client import ApiError, Client, Credentials, Named, SubCat
 from brtel_notify.config.schema import SETTABLE, Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.tickets.names import Names
+from brtel_notify.tickets.ids_of_names import Names
 from brtel_notify.tickets.settings import Settings
 
 CONFIG = """\

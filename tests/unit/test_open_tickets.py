@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
-from brtel_notify.local.saved_work import PrivateFolder
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion, State
 from brtel_notify.tickets.state_file import Texts

@@ -7,7 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple, Type
 import pytest
 
 from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, Alert, Unintelligible
-from brtel_notify.api.errors import (
+from brtel_notify.api.exceptions import (
     ApiError,
     BadAnswer,
     Forbidden,

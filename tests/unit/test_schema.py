@@ -725,7 +725,7 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_parsed_file_is_kept_until_it_changes_and_only_privately(tmp_path: Path) -> None:
     from brtel_notify.config import yaml_nodes
-    from brtel_notify.local.saved_work import PrivateFolder
+    from brtel_notify.local.private_folder import PrivateFolder
 
     state = tmp_path / "state"
     state.mkdir()
@@ -747,7 +747,7 @@ def test_a_parsed_file_is_kept_until_it_changes_and_only_privately(tmp_path: Pat
 
 def test_a_file_with_a_token_in_it_is_not_kept(tmp_path: Path) -> None:
     from brtel_notify.config import yaml_nodes
-    from brtel_notify.local.saved_work import PrivateFolder
+    from brtel_notify.local.private_folder import PrivateFolder
 
     path = tmp_path / "config.yml"
     path.write_text("api: {token: s3cr3t}\n")

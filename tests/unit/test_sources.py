@@ -14,7 +14,7 @@ import yaml
 import brtel_notify
 from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local import shipped
+from brtel_notify.local import shipped_files
 from brtel_notify.local.cleaning import clean, one_line, web_url
 from brtel_notify.sources import event_flags
 from brtel_notify.sources.html_text import html_to_text
@@ -563,7 +563,7 @@ def test_the_test_button_in_other_languages_and_versions(message: str) -> None:
 
 def shipped_messages(name: str) -> Dict[Any, str]:
     """The messages of a shipped media type, by event source and mode of operation."""
-    text = (Path(shipped.folder("zabbix")) / name).read_text(encoding="utf-8")
+    text = (Path(shipped_files.folder("zabbix")) / name).read_text(encoding="utf-8")
     (media_type,) = yaml.safe_load(text)["zabbix_export"]["media_types"]
     assert (media_type["type"], media_type["script_name"]) == ("SCRIPT", "brtel-notify")
     return {

@@ -17,13 +17,14 @@ import pytest
 import brtel_notify
 from brtel_notify.alert import KINDS, TEST, Alert, Vars
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local import shipped
+from brtel_notify.local import shipped_files
 from brtel_notify.sandbox.html import clean_body, clean_subject
 from brtel_notify.sources import registry
-from brtel_notify.text import expressions, limits
+from brtel_notify.text import bounded_jinja, expressions
 from brtel_notify.text.context import context_of
+from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
-from brtel_notify.text.templates import BODY_BYTES, TEMPLATES, Renderer, Text
+from brtel_notify.text.templates import TEMPLATES, Renderer, Text
 
 CAPTURES = Path(brtel_notify.__file__).parent / "sandbox" / "captures"
 NAMES = sorted(path.stem for path in CAPTURES.glob("*.json"))
@@ -118,7 +119,7 @@ def test_every_subject_is_one_plain_line(name: str, language: str) -> None:
 
 def test_every_kind_has_its_template() -> None:
     assert set(TEMPLATES) == {"subject", "body", "details", *KINDS} - {TEST}
-    folder = Path(shipped.folder("templates"))
+    folder = Path(shipped_files.folder("templates"))
     for language in LANGUAGES:
         assert {path.stem for path in (folder / language).iterdir()} == set(TEMPLATES)
 
@@ -744,12 +745,12 @@ def test_values_of_lookups() -> None:
 def test_values_that_fail(source: str) -> None:
     with pytest.raises(Exception, match=r".") as raised:
         expressions.value(source, context(alert()))
-    assert limits.describe(raised.value).isprintable()
+    assert bounded_jinja.describe(raised.value).isprintable()
 
 
 def test_a_condition_is_bounded_too() -> None:
     forever = "range(99999)|map('string')|map('length')|sum > 0 and " * 20 + "true"
-    with pytest.raises(limits.TooMuch):
+    with pytest.raises(bounded_jinja.TooMuch):
         expressions.holds(forever, context(alert()))
     assert expressions.holds("host == 'web1'", context(alert()))
 

@@ -16,7 +16,8 @@ from brtel_notify.alert import KINDS, SEVERITIES, Alert, Vars
 from brtel_notify.sandbox.html import clean_body, clean_subject, strip_tags
 from brtel_notify.text import expressions
 from brtel_notify.text.context import context_of
-from brtel_notify.text.templates import BODY_BYTES, TEMPLATES, Renderer
+from brtel_notify.text.limits import BODY_BYTES
+from brtel_notify.text.templates import TEMPLATES, Renderer
 
 REFERENCE = "BN-0123456789ab"
 RENDERERS = {language: Renderer(language) for language in ("en", "fr")}

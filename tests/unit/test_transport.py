@@ -14,7 +14,7 @@ from typing import Iterator, List, Optional, Tuple, cast
 
 import pytest
 
-from brtel_notify.api.errors import Call, Unreachable
+from brtel_notify.api.exceptions import Call, Unreachable
 from brtel_notify.api.transport import Transport
 
 POST = Call("POST", "/v1/tickets", body=b"{}")
