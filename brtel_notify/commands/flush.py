@@ -6,7 +6,7 @@ import os
 from typing import List
 
 from brtel_notify.console import common
-from brtel_notify.delivery.drain import Drain
+from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
@@ -25,7 +25,7 @@ def run(arguments: List[str], options: Options) -> int:
         "--budget", type=float, metavar="SECONDS", help="stop after this time (default: when done)"
     )
     given = command_line.parse(made, arguments, options)
-    here = common.place(options)
+    here = Place.of(options)
     drain = Drain(here, budget=given.budget, force=given.force)
     try:
         if not drain.run():

@@ -116,11 +116,10 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
 
 def _drain(event: Event, state_dir: str, options: Options, lock: DrainLock) -> int:
     """Deliver what is queued, with the lock in hand."""
-    from brtel_notify.console.place import place
-    from brtel_notify.delivery.drain import Drain
+    from brtel_notify.delivery.drain import Drain, Place
     from brtel_notify.delivery.outcome import EXIT_CODES
 
-    here = place(options)
+    here = Place.of(options)
     drain = Drain(here)
     try:
         drain.run(lock)

@@ -12,6 +12,7 @@ from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.console import common, event_text, queue_retry, tables
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery import retry
+from brtel_notify.delivery.drain import Place
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
@@ -48,7 +49,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--yes", action="store_true", help="drop without asking")
     made.add_argument("--json", action="store_true", help="for programs (list, show)")
     given = command_line.parse(made, arguments, options, intermixed=True)
-    place = common.place(options)
+    place = Place.of(options)
     queue = Queue(place.state_dir)
     try:
         if given.action == "list" and given.events:

@@ -15,6 +15,7 @@ from brtel_notify.console import common, snapshot, tables
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.drain import Place
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
@@ -50,7 +51,7 @@ def run(arguments: List[str], options: Options) -> int:
     )
     given = command_line.parse(made, arguments, options)
     given.page = _page(options)
-    here = common.place(options)
+    here = Place.of(options)
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
     if given.watch is not None:

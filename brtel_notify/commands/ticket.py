@@ -14,7 +14,7 @@ from brtel_notify.api.client import NotFound, parse_date
 from brtel_notify.console import common, connection, map_changes
 from brtel_notify.console.connection import CannotDo
 from brtel_notify.console.find_ticket import Found, find
-from brtel_notify.delivery.drain import STATE_FILE
+from brtel_notify.delivery.drain import STATE_FILE, Place
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
@@ -180,7 +180,7 @@ def as_html(text: str) -> str:
 def _act(given: argparse.Namespace, options: Options) -> int:
     if given.words and given.action in ("note", "close", "reopen"):
         given.text = connection.text_from(given.words[0])
-    place = common.place(options)
+    place = Place.of(options)
     services = connection.services_of(options)
     found = find(given.ticket, services.client, _map(place.state_dir, services))
     if given.action == "show":

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any, List
 
-from brtel_notify.console import common
 from brtel_notify.delivery import preload
-from brtel_notify.delivery.drain import THREADS
+from brtel_notify.delivery.drain import THREADS, Place
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.local import command_line
 from brtel_notify.options import Options
@@ -28,7 +27,7 @@ def run(arguments: List[str], options: Options) -> int:
     if given.threads < 1:
         made.error("--threads must be at least 1")
     preload.load()
-    worker = Worker(common.place(options), given.threads)
+    worker = Worker(Place.of(options), given.threads)
 
     def stop(signum: int, frame: Any) -> None:
         worker.stop()

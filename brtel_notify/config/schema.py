@@ -411,7 +411,7 @@ class Config(Section):
         super().__init__(**values)
         self.places: Dict[str, str] = {}
 
-    def place(self, key: str) -> str:
+    def where(self, key: str) -> str:
         """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent.
 
         What an alert's variables set (``vars.TICKET_PRIORITY``) stands in no file.
@@ -459,10 +459,10 @@ def _check_credential(config: Config, environ: Mapping[str, str]) -> None:
     if len(missing) == 1:
         given = "email" if api.email else "password_file"
         raise ConfigError(
-            f"{config.place(f'api.{given}')}: api.{missing[0]}: is missing; {given} needs it"
+            f"{config.where(f'api.{given}')}: api.{missing[0]}: is missing; {given} needs it"
         )
     raise ConfigError(
-        f"{config.place('api')}: api: no credential: set token_file (or token, or email and"
+        f"{config.where('api')}: api: no credential: set token_file (or token, or email and"
         " password_file), or the variable BRTEL_TOKEN"
     )
 

@@ -1,4 +1,4 @@
-"""What the commands for people share: their parsers, their tables, where they work."""
+"""What the commands for people share: the configuration, one line on stderr, JSON and colours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from typing import Any, Optional
 
 from brtel_notify.config import schema
 from brtel_notify.config.schema import Config
-from brtel_notify.console.place import place
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
-
-__all__ = ["place"]
 
 #: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.
 USAGE = 2

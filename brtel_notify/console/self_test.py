@@ -81,11 +81,11 @@ def _prove_paths(config: Config, report: Report) -> None:
         there = log if os.path.exists(log) else os.path.dirname(log) or "."
         if os.path.isdir(log) or not os.path.exists(there) or not os.access(there, os.W_OK):
             text = f"log: {log} cannot be written by this user"
-            report.bad(f"{config.place('log')}: {text}", os.EX_CONFIG)
+            report.bad(f"{config.where('log')}: {text}", os.EX_CONFIG)
     for key, path in paths.items():
         if path and not os.path.isabs(path):
             text = f"{key}: {path}: must begin with /: commands run in folders of their own"
-            report.bad(f"{config.place(key)}: {text}", os.EX_CONFIG)
+            report.bad(f"{config.where(key)}: {text}", os.EX_CONFIG)
 
 
 def _prove_state_folder(state_dir: str, report: Report) -> None:
@@ -123,12 +123,12 @@ def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
             unknown = sorted(check() - known)
             if unknown:
                 text = f"an alert has no '{unknown[0]}'{nearest(unknown[0], sorted(known))}"
-                report.bad(f"{config.place(key)}: {key}: {text}", os.EX_CONFIG)
+                report.bad(f"{config.where(key)}: {key}: {text}", os.EX_CONFIG)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
-            report.bad(f"{config.place(key)}: {key}: {describe(error)}", os.EX_CONFIG)
+            report.bad(f"{config.where(key)}: {key}: {describe(error)}", os.EX_CONFIG)
     if config.templates is not None and not os.path.isdir(config.templates):
         text = f"templates: there is no folder {config.templates}"
-        report.bad(f"{config.place('templates')}: {text}", os.EX_CONFIG)
+        report.bad(f"{config.where('templates')}: {text}", os.EX_CONFIG)
     for name, problem in renderer.check_templates():
         report.bad(f"template {name}: {problem}", os.EX_CONFIG)
     if not report.code:
@@ -155,8 +155,8 @@ def _prove_api(
         try:
             version = services.client.version()
         except NotFound:
-            place = config.place("api.url")
-            text = f"{place}: api.url: no BlueRockTEL API answers at {config.api.url}"
+            where = config.where("api.url")
+            text = f"{where}: api.url: no BlueRockTEL API answers at {config.api.url}"
             raise ConfigError(f"{text}; it usually ends in /api") from None
         report.good(f"API: {config.api.url}, version {version.version}")
         services.names.rows("priority")
@@ -191,7 +191,7 @@ def _prove_accounts(config: Config, services: Services, report: Report) -> None:
     for host, owner in config.customer.hosts.items():
         if services.client.customer_by_account(owner) is None:
             key = f"customer.hosts.{host}"
-            text = f"{config.place(key)}: {key}: no customer has the account {owner}"
+            text = f"{config.where(key)}: {key}: no customer has the account {owner}"
             report.bad(text, os.EX_CONFIG)
     account = config.customer.fallback
     if account is None:
@@ -199,8 +199,8 @@ def _prove_accounts(config: Config, services: Services, report: Report) -> None:
         return
     customer = services.client.customer_by_account(account)
     if customer is None:
-        place = config.place("customer.fallback")
-        text = f"{place}: customer.fallback: no customer has the account {account}"
+        where = config.where("customer.fallback")
+        text = f"{where}: customer.fallback: no customer has the account {account}"
         report.bad(text, os.EX_CONFIG)
     else:
         report.good(f"fallback customer: {customer.name} ({account})")

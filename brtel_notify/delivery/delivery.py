@@ -92,8 +92,8 @@ class Delivery:
         settings = self._settings(self.alert)
         if settings.ignored_by and situation.member is None and not self.facts:
             self.queue.remove(self.event)
-            place = self.services.config.place(settings.ignored_by)
-            return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({place})")
+            where = self.services.config.where(settings.ignored_by)
+            return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
         self.steps.settings = settings
         done, story = self._follow(self._gathered(situation))
         self._record(done, story)

@@ -27,6 +27,7 @@ from typing import (
 )
 
 from brtel_notify.alert import TEST, Alert, Unintelligible
+from brtel_notify.config import schema
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.breaker import Breaker
@@ -44,6 +45,7 @@ from brtel_notify.delivery.outcome import (
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import ERROR, Log
 from brtel_notify.local.private_folder import PrivateFolder
+from brtel_notify.options import Options
 from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import LaterVersion, State
 
@@ -72,6 +74,16 @@ class Place(NamedTuple):
     environ: Mapping[str, str]
     log: Log
     clock: Callable[[], float] = time.time
+
+    @classmethod
+    def of(cls, options: Options) -> Place:
+        """The place that the global options and the environment name."""
+        return cls(
+            state_dir=options.state_dir(os.environ),
+            config_file=schema.find(options.config, os.environ),
+            environ=os.environ,
+            log=Log(options.verbose, options.log_format),
+        )
 
 
 class Drain:

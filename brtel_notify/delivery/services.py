@@ -113,8 +113,8 @@ class Services:
             )
         except ValueError as error:
             key = str(error).partition(" ")[0].rstrip(":")  # what is wrong begins with it
-            place = self.config.place(key if key.startswith("api.") else "api")
-            raise ConfigError(f"{place}: {error}") from None
+            where = self.config.where(key if key.startswith("api.") else "api")
+            raise ConfigError(f"{where}: {error}") from None
         client.deadline = self.deadline
         return client
 
@@ -188,8 +188,8 @@ class Services:
             except Exception as error:  # noqa: BLE001 - whatever a user's template does wrong
                 from brtel_notify.text.bounded_jinja import describe
 
-                place = self.config.place("customer.lookup")
-                self.log.say(f"{place}: customer.lookup: {template}: {describe(error)}; left out")
+                where = self.config.where("customer.lookup")
+                self.log.say(f"{where}: customer.lookup: {template}: {describe(error)}; left out")
                 return ""
 
         return self.owners.find(alert.host, alert.address, evaluate)

@@ -91,7 +91,7 @@ class Owners:
 
     def __init__(self, config: Config, directory: Directory, cache: Cache, say: Say) -> None:
         self.options = config.customer
-        self.fallback_place = config.place("customer.fallback")
+        self.fallback_place = config.where("customer.fallback")
         self.directory = directory
         self.cache = cache
         self.say = say

@@ -104,7 +104,7 @@ class Names:
         hint = nearest(wanted, [row["name"] for row in rows])
         within = " within its category" if category is not None else ""
         raise ConfigError(
-            f"{self.config.place(key)}: {key}: '{wanted}' is unknown to BlueRockTEL{within}{hint}"
+            f"{self.config.where(key)}: {key}: '{wanted}' is unknown to BlueRockTEL{within}{hint}"
         )
 
     def _known_id(self, name: str, wanted: int, key: str) -> int:
@@ -117,8 +117,8 @@ class Names:
         else:
             rows = self.cache.get("names", LISTS[name], self.config.customer.cache)
         if rows and _is_list_of_names(rows) and wanted not in {row["id"] for row in rows}:
-            place = self.config.place(key)
-            raise ConfigError(f"{place}: {key}: BlueRockTEL has none with the id {wanted}")
+            where = self.config.where(key)
+            raise ConfigError(f"{where}: {key}: BlueRockTEL has none with the id {wanted}")
         return wanted
 
     def problems(self, key: str, values: Mapping[str, Any]) -> Iterator[str]:
@@ -193,8 +193,8 @@ class Names:
         try:
             return [row._asdict() for row in getattr(self.client, kind)()]
         except (NotFound, Refused) as error:  # every instance has these lists
-            place = self.config.place("api.url")
-            raise ConfigError(f"{place}: api.url: is this the API? {error}") from None
+            where = self.config.where("api.url")
+            raise ConfigError(f"{where}: api.url: is this the API? {error}") from None
         except ApiError as error:
             self._failed[kind] = (failures + 1, error)
             raise

@@ -82,8 +82,8 @@ def settings_for(alert: Alert, config: Config, holds: Holds) -> Settings:
         except Exception as error:  # noqa: BLE001 - whatever a user's rule does wrong
             from brtel_notify.text.bounded_jinja import describe
 
-            place = config.place(f"{key}.when")
-            settings.problems.append(f"{place}: {key}.when: {describe(error)}; left out")
+            where = config.where(f"{key}.when")
+            settings.problems.append(f"{where}: {key}.when: {describe(error)}; left out")
             continue
         settings.set(rule.set, f"{key}.set")
         if rule.ignore is not None:

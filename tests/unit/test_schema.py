@@ -693,7 +693,7 @@ rules:
         "lifecycle.on_repeat": 1,
         "log": 1,
     }
-    found = {key: config.place(key) for key in places}
+    found = {key: config.where(key) for key in places}
     assert found == {key: f"{file}:{line}" for key, line in places.items()}
 
 

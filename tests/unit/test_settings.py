@@ -234,4 +234,4 @@ def test_there_is_an_end_to_what_an_alert_may_add(settle: Callable[..., Settings
 def test_a_message_says_that_it_was_the_alert(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text(BASE, encoding="utf-8")
-    assert load(str(file), {}).place("vars.TICKET_PRIORITY") == "alert"
+    assert load(str(file), {}).where("vars.TICKET_PRIORITY") == "alert"
