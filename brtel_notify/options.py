@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Mapping, Optional, Tuple
+    from typing import List, Mapping, Optional, Sequence, Tuple
 
 DEFAULT_STATE_DIR = "/var/lib/brtel-notify"
 
@@ -54,6 +54,15 @@ class Options:
         del words[:taken]
         setattr(self, _VALUED[name], value)
         return True
+
+    def take_all(self, words: Sequence[str]) -> List[str]:
+        """Take the global options among WORDS; the other words. Raises UsageError."""
+        rest = list(words)
+        others: List[str] = []
+        while rest:
+            if not self.take(rest):
+                others.append(rest.pop(0))
+        return others
 
     def state_dir(self, environ: Mapping[str, str]) -> str:
         """The state folder: the option, $BRTEL_NOTIFY_STATE_DIR, systemd's, or the usual one."""

@@ -37,18 +37,27 @@ def is_secret(name: str) -> bool:
     )
 
 
+def flags(words: Sequence[str]) -> Iterator[Tuple[str, str, List[str]]]:
+    """The flags among the WORDS of a command line: name, value, and the words that say so.
+
+    Every flag has a value, behind its ``=`` or as the next word. Another word comes alone.
+    """
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        said = [word]
+        if name.startswith("--") and not equals:
+            said += [following for following in (next(rest, None),) if following is not None]
+            value = "".join(said[1:])
+        yield name, value, said
+
+
 def from_flags(words: Sequence[str]) -> List[str]:
     """The WORDS of a command line, without each ``--var NAME=VALUE`` of a secret name."""
     kept: List[str] = []
-    rest = iter(words)
-    for word in rest:
-        flag, equals, pair = word.partition("=")
-        taken = [word]
-        if flag.startswith("--") and not equals:  # every flag has a value: it is the next word
-            taken += [value for value in (next(rest, None),) if value is not None]
-            pair = taken[-1]
+    for flag, pair, said in flags(words):
         if flag != "--var" or not is_secret(pair.partition("=")[0]):
-            kept += taken
+            kept += said
     return kept
 
 

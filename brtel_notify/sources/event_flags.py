@@ -66,24 +66,23 @@ example:
   brtel-notify event --host db1 --service backup --severity warning
 """
 
-_GLOBAL_FLAGS = ("-v", "--verbose", "--dry-run")
-_GLOBAL_VALUES = ("--config", "--state-dir", "--log-format")
-
 
 def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
-    """The flags as given, checked, and the text of ``--json``.
+    """The flags as given, checked, and the text of ``--json``. Global options go to OPTIONS.
 
-    Raises UsageError; leaves by SystemExit, as argparse does, after ``--help`` or a wrong flag.
+    Raises UsageError; leaves by SystemExit, as argparse does, after ``--help``.
     """
-    given = command_line.parse(parser(), arguments, options)
-    for doubt in doubts(vars(given)):  # an alert is not given up over a slip of the pen
+    words = options.take_all(arguments)
+    if "-h" in words or "--help" in words:
+        parser().parse_args(["--help"])
+    given = _read(words)
+    for doubt in doubts(given):  # an alert is not given up over a slip of the pen
         complain(doubt)
-    options.dry_run = options.dry_run or given.dry_run
-    return _own(arguments), "" if given.json is None else _text(given.json)
+    return words, "" if given["json"] is None else _text(given["json"])
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """The parser that has all options of the command, for its help and the manual page."""
     made = command_line.parser(
         "event",
         "Takes an alert of any program, by flags or as a JSON object.",
@@ -93,18 +92,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--dry-run", action="store_true", help="show what would be done")
     add_arguments(made)
     return made
-
-
-def _own(arguments: List[str]) -> List[str]:
-    """The words that belong to the event: the global options are this process's affair."""
-    kept: List[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word in _GLOBAL_VALUES:
-            next(words, None)
-        elif word not in _GLOBAL_FLAGS and word.partition("=")[0] not in _GLOBAL_VALUES:
-            kept.append(word)
-    return kept
 
 
 def _text(path: str) -> str:
@@ -118,7 +105,7 @@ def _text(path: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of ``brtel-notify event`` on PARSER, for the command line and for parse."""
+    """Declare the flags of ``brtel-notify event`` on PARSER."""
     for flag, about in _TEXTS.items():
         parser.add_argument(f"--{flag}", metavar="TEXT", help=about)
     parser.add_argument(
@@ -150,7 +137,10 @@ def parse(capture: Capture) -> Alert:
     Raises Unintelligible for flags that argparse refuses, malformed JSON, no host, or no word on
     whether this is a problem or a recovery. A ``since`` that cannot be read is left out.
     """
-    flags = vars(_arguments(capture.argv))
+    try:
+        flags = _read(capture.argv)
+    except UsageError as error:
+        raise Unintelligible(f"brtel-notify {error}") from None
     data = {} if flags["json"] is None else fields.json_object(capture.stdin, "the JSON given")
     given = _given(data, flags)
     host = fields.name(given.get("host", ""))
@@ -197,17 +187,18 @@ def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
         yield f"--since {shown(since)} is no time ({form}): it is left out"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that neither prints nor exits."""
+class _Flags(argparse.ArgumentParser):
+    """Reads the flags, given or stored; neither prints nor exits."""
 
     def error(self, message: str) -> NoReturn:
-        raise Unintelligible(f"brtel-notify event: {printable(message, 200)}")
+        raise UsageError(f"event: {printable(message, 200)}")
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="brtel-notify event", add_help=False)
-    add_arguments(parser)
-    return parser.parse_args(argv)
+def _read(words: Sequence[str]) -> Dict[str, Any]:
+    """The flags among WORDS, by name; None where one is not given. Raises UsageError."""
+    flags = _Flags(add_help=False, allow_abbrev=False)
+    add_arguments(flags)
+    return vars(flags.parse_args(words))
 
 
 def _pair(text: str) -> Tuple[str, str]:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from brtel_notify.alert import Alert, Unintelligible, Vars
+from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.withheld import parsed
 from brtel_notify.local.cleaning import clean, one_line, printable, web_url
 
 NAME_LENGTH = 255
@@ -126,18 +126,12 @@ def var_flags(words: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
     """
     flags: Dict[str, str] = {}
     others: List[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "--var":
-            pair = next(rest, "")
-        elif word.startswith("--var="):
-            pair = word[len("--var=") :]
-        else:
-            others.append(word)
-            continue
-        flag, equals, value = pair.partition("=")
-        if equals:
-            flags[flag] = value
+    for flag, pair, said in withheld.flags(words):
+        variable, equals, value = pair.partition("=")
+        if flag != "--var":
+            others += said
+        elif equals:
+            flags[variable] = value
     return flags, others
 
 
@@ -186,7 +180,7 @@ def json_object(text: str, what: str) -> Dict[str, Any]:
     Numbers that are no short integer stay text, as they were written. Raises Unintelligible.
     """
     try:
-        data = parsed(text)
+        data = withheld.parsed(text)
     except RecursionError:
         raise Unintelligible(f"{what} is malformed JSON: nested too deeply") from None
     except ValueError as error:

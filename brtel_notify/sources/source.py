@@ -122,22 +122,15 @@ class Source:
 
 
 def var_flags(words: List[str], options: Options) -> List[str]:
-    """The flags ``--var NAME=VALUE`` among WORDS, where only global options stand beside them."""
+    """WORDS, which must be flags ``--var NAME=VALUE``, without the global options among them."""
     taken: List[str] = []
-    while words:
-        if options.take(words):
-            continue
-        name, equals, value = words.pop(0).partition("=")
-        if name != "--var":
-            raise UsageError(f"unknown argument '{name}'")
-        if not equals:
-            if not words:
-                raise UsageError("--var needs NAME=VALUE")
-            value = words.pop(0)
-        if "=" not in value:
-            shown = "" if withheld.is_secret(value) else f", not '{value}'"
+    for flag, pair, _ in withheld.flags(options.take_all(words)):
+        if flag != "--var":
+            raise UsageError(f"unknown argument '{flag}'")
+        if "=" not in pair:
+            shown = "" if not pair or withheld.is_secret(pair) else f", not '{pair}'"
             raise UsageError(f"--var needs NAME=VALUE{shown}")
-        taken += ["--var", value]
+        taken += ["--var", pair]
     return taken
 
 

@@ -104,6 +104,32 @@ def test_options_after_a_notification_command() -> None:
         registry.source("nagios").capture(["--var", "A=B", "--config"], options)
 
 
+def test_flags_of_an_event_are_stored_as_given_but_for_the_options() -> None:
+    options = Options()
+    flags = ["--host", "web1", "--state=DOWN", "--output=--config", "--var", "A=-v"]
+    words = ["-v", *flags[:3], "--config", "c.yml", *flags[3:], "--state-dir=/s", "--dry-run"]
+    capture = registry.source("event").capture(words, options)
+    assert capture.argv == flags
+    assert (options.config, options.state_dir_option) == ("c.yml", "/s")
+    assert (options.verbose, options.dry_run) == (True, True)
+    assert registry.parse(capture).output == "--config"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config"], "--config needs a value"),
+        (["-vv"], "event: unrecognized arguments: -vv"),
+        (["--output", "-v"], "event: argument --output: expected one argument"),
+    ],
+)
+def test_flags_that_would_not_be_understood_later_are_not_stored(
+    words: List[str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        registry.source("event").capture(["--host", "web1", "--state", "DOWN", *words], Options())
+
+
 def test_three_zabbix_words_are_never_options() -> None:
     options = Options()
     capture = registry.source("zabbix").capture(
