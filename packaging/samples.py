@@ -17,7 +17,7 @@ from brtel_notify.alert import reference as reference_of
 from brtel_notify.intake.capture import Capture
 from brtel_notify.sources import registry
 from brtel_notify.text import expressions
-from brtel_notify.text.context import context_of
+from brtel_notify.text.context import context_of, with_ticket
 from brtel_notify.text.templates import Renderer
 from brtel_notify.tickets.customer import Owner, plain_record
 
@@ -44,17 +44,8 @@ def alert_of(name: str) -> Alert:
 def context(name: str) -> Dict[str, Any]:
     """What a template sees of the alert in the capture NAME, when it opens a ticket."""
     alert = alert_of(name)
-    return {
-        **context_of(alert, alert.time, timezone.utc, {**RECORD, **plain_record(OWNER)}),
-        "reference": reference_of(alert.key),
-        "decision": "opened",
-        "change": "",
-        "joined": True,
-        "reopened": False,
-        "follows": "",
-        "companions": (),
-        "others": 0,
-    }
+    context = context_of(alert, alert.time, timezone.utc, {**RECORD, **plain_record(OWNER)})
+    return with_ticket(context, reference=reference_of(alert.key), joined=True)
 
 
 def rendered(template: str, source: str, capture: str, language: str = "en") -> str:

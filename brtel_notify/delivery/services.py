@@ -195,14 +195,11 @@ class Services:
         return self.owners.find(alert.host, alert.address, evaluate)
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
-        """The context of templates and rules. ``url`` is the way back, if the site has one."""
-        from brtel_notify.sources import registry
+        """What rules and lookups see of ALERT."""
         from brtel_notify.text.context import context_of
 
-        context = context_of(alert, self.clock(), self.config.timezone, customer)
-        page = registry.page(alert, self.config.sources.of(alert.source))
-        context["url"] = page or alert.url
-        return context
+        pages = self.config.sources.of(alert.source)
+        return context_of(alert, self.clock(), self.config.timezone, customer, pages)
 
     def settings(self, alert: Alert) -> Settings:
         """The ticket's settings for ALERT. Raises ApiError, ConfigError if a rule needs a call."""

@@ -17,6 +17,7 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
+from brtel_notify.text.context import with_ticket
 from brtel_notify.tickets.customer import CustomerRecord, Owner
 from brtel_notify.tickets.settings import Settings
 
@@ -359,20 +360,19 @@ class Steps:
         return self.services.record(lambda: owner)
 
     def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
-        context = self.services.context(self.alert, self._customer_record(s))
         known = set(s.entry.members) if s.entry else set()
         reopened = steps.REOPEN in story.steps and not s.follows
-        context.update(
+        return with_ticket(
+            self.services.context(self.alert, self._customer_record(s)),
             reference=s.reference,
-            change=s.change,
             decision=story.decision,
-            companions=s.companions,
-            others=len(known - {alert.key for alert in s.alerts}),
-            follows=s.follows,
+            change=s.change,
             joined=s.member is None and not reopened,
             reopened=reopened,
+            follows=s.follows,
+            companions=s.companions,
+            others=len(known - {alert.key for alert in s.alerts}),
         )
-        return context
 
     def _html(self, template: str, context: Dict[str, Any], wanted: str) -> str:
         failed = len(self.settings.problems)

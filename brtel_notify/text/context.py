@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
-from typing import Any, Dict, FrozenSet, Mapping, Optional
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Sequence
 
 from brtel_notify.alert import Alert
+from brtel_notify.sources import registry
 
 
 def context_of(
-    alert: Alert, now: float, zone: tzinfo, customer: Optional[Mapping[str, Any]] = None
+    alert: Alert,
+    now: float,
+    zone: tzinfo,
+    customer: Optional[Mapping[str, Any]] = None,
+    pages: Optional[Mapping[str, str]] = None,
 ) -> Dict[str, Any]:
-    """The one context of every template and rule: the alert, its fields, the customer, now."""
+    """What rules and lookups see: the alert, its fields, the customer, now.
+
+    ``url`` is the alert's page in its monitoring system where PAGES, which are ``sources.NAME``'s,
+    say how to get there; else the page that the alert itself names.
+    """
     context: Dict[str, Any] = alert._asdict()
     context["alert"] = alert
     context["what"] = alert.what
     context["now"] = datetime.fromtimestamp(now, zone)
+    context["url"] = registry.page(alert, pages or {}) or alert.url
     if customer is not None:
         context["customer"] = customer
     return context
@@ -24,3 +34,34 @@ def context_of(
 def names_of_context() -> FrozenSet[str]:
     """The names that :func:`context_of` may give."""
     return frozenset((*Alert._fields, "alert", "what", "now", "customer"))
+
+
+def with_ticket(
+    context: Mapping[str, Any],
+    *,
+    reference: str,
+    decision: str = "opened",
+    change: str = "",
+    joined: bool = False,
+    reopened: bool = False,
+    follows: str = "",
+    companions: Sequence[Alert] = (),
+    others: int = 0,
+) -> Dict[str, Any]:
+    """What templates see: CONTEXT, and what is done to the alert's ticket.
+
+    JOINED: the ticket, an open one, did not stand for the alert before. FOLLOWS is the number of
+    the ticket that could not be reopened, COMPANIONS are told by the same note, and so many OTHERS
+    are still a problem. The rest is as Plan and Situation have it.
+    """
+    return {
+        **context,
+        "reference": reference,
+        "decision": decision,
+        "change": change,
+        "joined": joined,
+        "reopened": reopened,
+        "follows": follows,
+        "companions": companions,
+        "others": others,
+    }

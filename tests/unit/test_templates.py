@@ -21,7 +21,7 @@ from brtel_notify.local import shipped_files
 from brtel_notify.sandbox.html import clean_body, clean_subject
 from brtel_notify.sources import registry
 from brtel_notify.text import bounded_jinja, expressions
-from brtel_notify.text.context import context_of
+from brtel_notify.text.context import context_of, with_ticket
 from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
 from brtel_notify.text.templates import TEMPLATES, Renderer, Text
@@ -63,13 +63,9 @@ def alert(kind: str = "problem", **fields: Any) -> Alert:
 
 
 def context(of: Alert, **more: Any) -> Dict[str, Any]:
-    """As deliver.py makes it."""
+    """As steps.py has it made."""
     given: Dict[str, Any] = context_of(of, NOTICED_AT, timezone.utc, CUSTOMER)
-    given.update(
-        reference=REFERENCE, change="", decision="opened", others=0, joined=False, reopened=False
-    )
-    given.update(more)
-    return given
+    return {**with_ticket(given, reference=REFERENCE), **more}
 
 
 def shown(name: str, of: Alert, language: str = "en", **more: Any) -> str:
