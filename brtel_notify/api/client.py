@@ -97,16 +97,16 @@ class Client(Caller):
     the longest that one call may take, seconds. ``ca_file`` is a CA bundle instead of requests'
     own; ``proxy`` an http(s) proxy's URL (not used for an API on this machine);
     ``token_cache`` the file that keeps a login's token; ``pace`` holds calls back to keep a
-    ceiling; ``transport`` carries the calls instead of
-    the usual one. ``on_call(method, path, status, seconds)``
-    is told of every call sent; status is None if no whole answer came.
+    ceiling; ``transport`` carries the calls instead of the usual one.
+    ``on_call(method, path, status, seconds)`` is told of every call sent; status is None if no
+    whole answer came.
 
     Set ``deadline`` (of ``time.monotonic()``) and calls end by then, or raise OutOfTime instead of
     being sent with less than a second left.
 
-    Every method raises ApiError, OutOfTime or CredentialsError. ValueError, at once, for
-    a wrong url, proxy, ca_file or argument. No call is repeated, but for once after a 401 with a
-    token freshly fetched.
+    Every method raises ApiError, OutOfTime or CredentialsError; ValueError, at once, for a wrong
+    argument (address.Unusable: url, proxy or ca_file). No call is repeated, but
+    for once after a 401 with a token freshly fetched.
     """
 
     # -- the instance

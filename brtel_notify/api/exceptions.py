@@ -63,6 +63,16 @@ class ApiError(Exception):
         status = "" if self.status is None else f"{self.status} "
         return f"{self.method} {self.path}: {status}{self.message}"
 
+    def judged(self, retry: bool) -> ApiError:
+        """The same error, by somebody who knows better whether to RETRY the call."""
+        return type(self)(
+            *(self.method, self.path, self.status, self.message),
+            retry=retry,
+            retry_after=self.retry_after,
+            maybe_done=self.maybe_done,
+            api_wide=self.api_wide,
+        )
+
 
 class Unreachable(ApiError):
     """No whole answer: refused, name not resolved, connection broken, time-out."""

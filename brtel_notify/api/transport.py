@@ -38,7 +38,7 @@ class Transport:
     """The way to one API; threads may share it.
 
     ``url``, ``ca_file``, ``proxy`` and ``pool_size`` are those of the Client, ``clock`` counts
-    seconds. Raises ValueError for a URL, proxy or CA file that cannot be used.
+    seconds. Raises address.Unusable for a URL, proxy or CA file that is so.
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -110,7 +109,7 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
         "alert": {**alert._asdict(), "key": alert.key},
         "reference": done.reference if done else reference(alert.key),
         "outcome": shown.outcome.status,
-        "decision": re.sub(r", \d+ calls?$", "", shown.outcome.text),
+        "decision": shown.outcome.text,
         "customer": shown.rehearsal.steps.owner,
         "settings": shown.rehearsal.steps.settings.values,
         "ticket": created,

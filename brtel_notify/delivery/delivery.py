@@ -99,8 +99,8 @@ class Delivery:
         self._record(done, story)
         self._remove()
         status = DELIVERED if story.steps else IGNORED
-        text = self._summary(situation, done, story, self.services.calls - calls)
-        return Outcome(status, text)
+        summary = self._summary(situation, done, story)
+        return Outcome(status, summary, self.services.calls - calls)
 
     def failed(self, failure: Failure) -> None:
         """Journal that this attempt ended without delivering. Raises OSError."""
@@ -310,8 +310,7 @@ class Delivery:
             return step, {"left_out": str(error)}
         if how == retry.A_FEW_TIMES:
             self.turned_down = step
-        error.retry = how != retry.ENDS
-        raise error
+        raise error.judged(how != retry.ENDS) from error
 
     def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
         """What the server shows of itself, or of the ticket. Raises ApiError."""
@@ -348,7 +347,7 @@ class Delivery:
             self.done_with.append(event.id)
         self.queue.remove(self.event)
 
-    def _summary(self, before: Situation, done: Situation, story: Plan, calls: int) -> str:
+    def _summary(self, before: Situation, done: Situation, story: Plan) -> str:
         ticket = story.entry or before.entry
         text = f"{self.alert.key}: {story.decision}"
         if self.companions:
@@ -358,7 +357,7 @@ class Delivery:
             text += f": ticket {ticket.number} of {customer['name']} ({customer['account']})"
             if steps.CREATE in done.facts or steps.FIND in done.facts:
                 text += f", owner by {customer['how']}"
-        return f"{text}, {calls} call{'' if calls == 1 else 's'}"
+        return text
 
 
 #: The steps that only look at the server.

@@ -284,8 +284,7 @@ class Drain:
 
         outcome = unusable(self.queue, event_id, self.log, self.place.clock(), error).outcome
         self.outcomes[event_id] = outcome
-        status, text = outcome
-        self.log.say(text, LEVELS[status], event=event_id, outcome=status)
+        self.log.say(outcome.line, LEVELS[outcome.status], event=event_id, outcome=outcome.status)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
         lane = self._lane(alert)
@@ -490,7 +489,7 @@ class Drain:
         """Log an outcome. What stands in every event's way is told once, until it is over."""
         from brtel_notify.delivery.log_fields import LEVELS
 
-        status, text = verdict.outcome
+        status, text = verdict.outcome.status, verdict.outcome.line
         told = self._told.pop(event_id, {"event": event_id, "outcome": status})
         if verdict.halts is None:
             self._halts_told.clear()

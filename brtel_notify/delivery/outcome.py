@@ -16,13 +16,24 @@ EXIT_CODES = {REFUSED: 65, FAILED: 70, MISCONFIGURED: 78}
 
 
 class Outcome(NamedTuple):
-    """What became of an event: one of the words above, and one line for people."""
+    """What became of an event: one of the words above, and a few for people.
+
+    ``calls`` is how many calls of the API it took, None where they are not worth telling.
+    """
 
     status: str
     text: str
+    calls: Optional[int] = None
+
+    @property
+    def line(self) -> str:
+        """The text, and how many calls it took."""
+        if self.calls is None:
+            return self.text
+        return f"{self.text}, {self.calls} call{'' if self.calls == 1 else 's'}"
 
     def __str__(self) -> str:
-        return f"{self.status}: {self.text}"
+        return f"{self.status}: {self.line}"
 
 
 class Failure(NamedTuple):
