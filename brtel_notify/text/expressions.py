@@ -1,7 +1,7 @@
 """The configuration's own Jinja: lookups (``{{ host }}``) and the conditions of rules.
 
-They see the context of templates (context.py), and run within limits (bounded_jinja.py). Jinja is
-imported only for those that are more than the name of a field.
+They see the context of templates (context.py), and run within limits (bounded_jinja.py). Jinja, and
+with it ``random``, is imported only for those that are more than the name of a field.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 #: A lookup's value is never longer.
 VALUE_CHARACTERS = 1_000
-#: A field of the alert, or one of its variables: what nearly every lookup is.
-_SIMPLE = r"\{\{\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*\}\}"
+#: A field of the alert, or one of its variables: what nearly every lookup is, and some conditions.
+_NAME = r"\s*(?:(host|address|service|source)|vars\.([A-Z][A-Z0-9_]*))\s*"
 
 
 def value(source: str, context: Mapping[str, Any]) -> str:
     """A ``{{ }}`` of the configuration as plain text. Raises jinja2.TemplateError and more."""
-    simple = re.fullmatch(_SIMPLE, source)
-    if simple is not None:
-        field, variable = simple.groups()
-        text = str(context[field]) if field else context["vars"][variable]
+    named = re.fullmatch(rf"\{{\{{{_NAME}\}}\}}", source)
+    if named is not None:
+        text = _named(named, context)
     else:
         _environment().start()
         text = _template(source).render(context)
@@ -35,8 +34,16 @@ def value(source: str, context: Mapping[str, Any]) -> str:
 
 def holds(condition: str, context: Mapping[str, Any]) -> bool:
     """Whether a rule's condition is true. Raises jinja2.TemplateError and more."""
+    named = re.fullmatch(_NAME, condition)
+    if named is not None:
+        return bool(_named(named, context))
     _environment().start()
     return bool(_condition(condition)(**context))
+
+
+def _named(name: re.Match[str], context: Mapping[str, Any]) -> str:
+    field, variable = name.groups()
+    return str(context[field] if field else context["vars"][variable])
 
 
 def names_in_value(source: str) -> Set[str]:

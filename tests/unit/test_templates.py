@@ -751,6 +751,13 @@ def test_a_condition_is_bounded_too() -> None:
     assert expressions.holds("host == 'web1'", context(alert()))
 
 
+@pytest.mark.parametrize("service", ["", "SIP"])
+@pytest.mark.parametrize("name", ["service", "vars.QUIET", "vars.ABSENT", " service\n"])
+def test_a_condition_that_is_a_name_holds_as_it_would_in_jinja(name: str, service: str) -> None:
+    given = context(alert(service=service, vars=Vars(QUIET="yes")))
+    assert expressions.holds(name, given) is expressions.holds(f"({name})", given)
+
+
 @pytest.mark.parametrize("check", [expressions.names_in_condition, expressions.names_in_value])
 def test_expressions_are_checked_without_being_used(check: Callable[[str], Set[str]]) -> None:
     assert check("1 / 0") == set()
