@@ -37,7 +37,8 @@ def unusable(queue: Queue, event_id: str, log: Log, now: float, error: Exception
             queue.bury(event_id, verdict.reason)
         except OSError as unmoved:
             text = f"{verdict.reason}; it cannot be moved to dead/: {unmoved.strerror}"
-            return waiting(text, retry_at=_verdict(unmoved, tried, log, now).retry_at)
+            retry_at = _verdict(unmoved, tried, log, now).retry_at
+            return waiting(text, retry_at=retry_at, reason=verdict.reason)
     return verdict
 
 

@@ -280,11 +280,11 @@ class Drain:
     def _settle(self, event_id: str, error: Exception) -> None:
         """A newcomer cannot be used, as ERROR shows."""
         from brtel_notify.delivery.attempt import unusable
-        from brtel_notify.delivery.log_fields import LEVELS
+        from brtel_notify.delivery.log_fields import level
 
-        outcome = unusable(self.queue, event_id, self.log, self.place.clock(), error).outcome
-        self.outcomes[event_id] = outcome
-        self.log.say(outcome.line, LEVELS[outcome.status], event=event_id, outcome=outcome.status)
+        verdict = unusable(self.queue, event_id, self.log, self.place.clock(), error)
+        outcome = self.outcomes[event_id] = verdict.outcome
+        self.log.say(outcome.line, level(verdict), event=event_id, outcome=outcome.status)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
         lane = self._lane(alert)
@@ -487,7 +487,7 @@ class Drain:
 
     def _tell(self, verdict: Verdict, event_id: str = "") -> None:
         """Log an outcome. What stands in every event's way is told once, until it is over."""
-        from brtel_notify.delivery.log_fields import LEVELS
+        from brtel_notify.delivery.log_fields import level
 
         status, text = verdict.outcome.status, verdict.outcome.line
         told = self._told.pop(event_id, {"event": event_id, "outcome": status})
@@ -497,7 +497,7 @@ class Drain:
             return
         else:
             self._halts_told.add(text)
-        self.log.say(text, LEVELS[status], **told)
+        self.log.say(text, level(verdict), **told)
 
     def _mind_the_breaker(self, verdict: Verdict) -> None:
         now = self.place.clock()

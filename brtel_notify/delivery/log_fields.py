@@ -36,8 +36,7 @@ DECISIONS = {
     steps.NOTE: "noted",
 }
 
-#: How loud the log says what became of an event.
-LEVELS = {
+_LEVELS = {
     DELIVERED: INFO,
     IGNORED: INFO,
     QUEUED: WARNING,
@@ -45,6 +44,11 @@ LEVELS = {
     MISCONFIGURED: ERROR,
     FAILED: ERROR,
 }
+
+
+def level(verdict: Verdict) -> str:
+    """How loud the log says it: an event that is given up needs a person, wherever it is kept."""
+    return ERROR if verdict.reason else _LEVELS[verdict.outcome.status]
 
 
 def fields(

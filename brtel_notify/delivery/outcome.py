@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
     tried for now; None when only this event is concerned. ``retry_after`` is the server's own wish,
     in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
     ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
-    journal is to say, ``reason`` why it is given up, and kept where a command can put it back.
+    journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
     """
 
     outcome: Outcome

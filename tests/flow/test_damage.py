@@ -337,6 +337,10 @@ def test_one_that_cannot_be_moved_stays_and_the_others_are_delivered(
     assert "cannot be moved to dead/: Operation not permitted" in said
     assert len(site.tickets) == 2
     assert site.queued() == [Path(events[0].path)]
+    code, said = run(site, "--log-format", "json", "flush")
+    (line,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert (line["level"], line["outcome"]) == ("error", "queued")
+    assert "cannot be moved to dead/" in line["message"]
 
 
 def test_one_that_cannot_be_read_is_counted_by_its_name(
