@@ -1,32 +1,17 @@
 """The BlueRockTEL API: what can be called, one method each, with typed results.
 
-This is the module to import from. The errors live in exceptions.py, the records in records.py, and
-how a call is made in caller.py. Sources of the facts: BlueRockTEL's "Opening a Ticket from a
-Monitoring System" and "Tickets" pages, and what Laravel and Spatie's QueryBuilder are known to do.
+The errors are in exceptions.py, the records in records.py, and how a call is made in caller.py.
+Sources of the facts: BlueRockTEL's "Opening a Ticket from a Monitoring System" and "Tickets" pages,
+and what Laravel and Spatie's QueryBuilder are known to do.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
-from brtel_notify.api.address import checked_url
 from brtel_notify.api.caller import Caller, query_text
-from brtel_notify.api.credentials import Credentials
-from brtel_notify.api.exceptions import (
-    ApiError,
-    BadAnswer,
-    CredentialsError,
-    Forbidden,
-    NotFound,
-    OutOfTime,
-    Refused,
-    ServerError,
-    Throttled,
-    TlsError,
-    Unauthorized,
-    Unreachable,
-)
-from brtel_notify.api.fields import parse_date, unwrapped
+from brtel_notify.api.exceptions import NotFound, Refused
+from brtel_notify.api.fields import unwrapped
 from brtel_notify.api.records import (
     CUSTOMER_TYPE,
     Contact,
@@ -40,36 +25,6 @@ from brtel_notify.api.records import (
     Version,
     parse_counts,
 )
-from brtel_notify.text.times import api_date as format_date
-
-__all__ = [
-    "ApiError",
-    "BadAnswer",
-    "Client",
-    "Contact",
-    "Credentials",
-    "CredentialsError",
-    "Customer",
-    "Forbidden",
-    "Login",
-    "Named",
-    "NotFound",
-    "OutOfTime",
-    "PbxHost",
-    "Refused",
-    "Reply",
-    "ServerError",
-    "SubCategory",
-    "Throttled",
-    "Ticket",
-    "TlsError",
-    "Unauthorized",
-    "Unreachable",
-    "Version",
-    "checked_url",
-    "format_date",
-    "parse_date",
-]
 
 # Our words for the fields of a ticket, and the API's.
 _UPDATES = {
@@ -184,7 +139,7 @@ class Client(Caller):
         status_id: Optional[int] = None,
         close: bool = False,
     ) -> Ticket:
-        """POST /v1/tickets. BODY is HTML, SUBJECT plain; the date as format_date writes it."""
+        """POST /v1/tickets. BODY is HTML, SUBJECT plain; the date as times.api_date writes it."""
         fields: Dict[str, Any] = {
             "subject": subject,
             "body": body,

@@ -10,7 +10,8 @@ import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from brtel_notify.alert import last_reference
-from brtel_notify.api.client import NotFound, parse_date
+from brtel_notify.api.exceptions import NotFound
+from brtel_notify.api.fields import parse_date
 from brtel_notify.console import common, connection, map_changes
 from brtel_notify.console.connection import CannotDo
 from brtel_notify.console.find_ticket import Found, find

@@ -6,7 +6,9 @@ import re
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import last_reference, reference
-from brtel_notify.api.client import Client, NotFound, Ticket
+from brtel_notify.api.client import Client
+from brtel_notify.api.exceptions import NotFound
+from brtel_notify.api.records import Ticket
 from brtel_notify.console.connection import CannotDo
 from brtel_notify.console.snapshot import is_open
 from brtel_notify.tickets.open_tickets import Entry, State

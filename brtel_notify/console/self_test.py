@@ -145,8 +145,7 @@ def _prove_api(
 ) -> None:
     import time
 
-    from brtel_notify.api.client import ApiError, NotFound
-    from brtel_notify.api.exceptions import CredentialsError
+    from brtel_notify.api.exceptions import ApiError, CredentialsError, NotFound
     from brtel_notify.delivery.services import Services
     from brtel_notify.local.log import Log
 

@@ -17,7 +17,8 @@ from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
     from brtel_notify.api.caller import Sender
-    from brtel_notify.api.client import Client, Contact
+    from brtel_notify.api.client import Client
+    from brtel_notify.api.records import Contact
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
     from brtel_notify.tickets.ids_of_names import Names
@@ -225,7 +226,7 @@ class Services:
         """Whether independent calls of one event may be made at the same time."""
         return self.threads > 1 and not self.probing
 
-    def aside(self, work: Callable[[], None]) -> Callable[[], None]:
+    def aside(self, work: Callable[[], object]) -> Callable[[], None]:
         """Begin WORK in a thread; gives what waits for its end. Its calls count as this thread's.
 
         An ApiError or the like is left for whoever needs the result, and asks again.

@@ -7,23 +7,21 @@ import os
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
-from brtel_notify.api.client import (
+from brtel_notify.api.address import checked_url
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
+from brtel_notify.api.exceptions import (
     ApiError,
     BadAnswer,
-    Client,
-    Credentials,
     CredentialsError,
     Forbidden,
-    Named,
     NotFound,
     Refused,
-    SubCategory,
     TlsError,
     Unauthorized,
     Unreachable,
-    Version,
-    checked_url,
 )
+from brtel_notify.api.records import Named, SubCategory, Version
 from brtel_notify.config.values import is_loopback
 from brtel_notify.setup.terminal import Stop, Wrong
 

@@ -6,7 +6,9 @@ import argparse
 import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
+from brtel_notify.api.client import Client
+from brtel_notify.api.exceptions import ApiError
+from brtel_notify.api.records import Customer, Named, SubCategory
 from brtel_notify.setup import choices, instance
 from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice

@@ -9,7 +9,9 @@ import sys
 from typing import Mapping, NamedTuple, Optional, Tuple
 
 from brtel_notify.api import credentials
-from brtel_notify.api.client import Client, Credentials, CredentialsError
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
+from brtel_notify.api.exceptions import CredentialsError
 from brtel_notify.setup import instance, new_config
 from brtel_notify.setup.answers import Secret
 from brtel_notify.setup.instance import Lists, TypedLogin

@@ -6,7 +6,8 @@ import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.client import ApiError, Client, NotFound, Refused
+from brtel_notify.api.client import Client
+from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.tree import nearest
 from brtel_notify.config.yaml_nodes import ConfigError

@@ -24,11 +24,11 @@ import requests
 import responses
 
 from brtel_notify import __version__
-from brtel_notify.api import client as api
-from brtel_notify.api import connections, transport
-from brtel_notify.api.client import ApiError, Client
+from brtel_notify.api import connections, exceptions, fields, records, transport
+from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials, TokenCache, Tokens
-from brtel_notify.api.exceptions import CredentialsError
+from brtel_notify.api.exceptions import ApiError, CredentialsError
+from brtel_notify.text import times
 
 URL = "https://acme.bluerocktel.net/api"
 TOKEN = "eyJTOKEN.s3cr3t-recognisable"
@@ -233,7 +233,7 @@ def test_each_call_is_sent_as_documented(
 
 def test_version_needs_no_credential(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/version", json={"version": "1.0", "status": "ok", "vendor": "v"})
-    assert client(credentials=Credentials()).version() == api.Version("1.0", "ok", "v")
+    assert client(credentials=Credentials()).version() == records.Version("1.0", "ok", "v")
     assert "Authorization" not in server.calls[0].request.headers
 
 
@@ -309,7 +309,7 @@ def test_a_wrapped_ticket_with_everything(server: responses.RequestsMock, wrap: 
     assert ticket.replies is not None
     assert [reply.author_name for reply in ticket.replies] == ["Eve", "Jo Doe"]
     assert [reply.customer_visible for reply in ticket.replies] == [True, None]
-    assert ticket.contacts == (api.Contact(88, "", "Dupont", "", ""),)
+    assert ticket.contacts == (records.Contact(88, "", "Dupont", "", ""),)
 
 
 @pytest.mark.parametrize(
@@ -325,17 +325,17 @@ def test_a_wrapped_ticket_with_everything(server: responses.RequestsMock, wrap: 
     ],
 )
 def test_tags_in_every_form(tags: Any, read: Tuple[str, ...]) -> None:
-    assert api.Ticket.parse({"id": 1, "tags": tags}).tags == read
+    assert records.Ticket.parse({"id": 1, "tags": tags}).tags == read
 
 
 def test_a_ticket_without_open_is_open_unless_it_has_been_closed() -> None:
-    assert api.Ticket.parse({"id": 1}).open
-    assert not api.Ticket.parse({"id": 1, "closed_at": "2026-07-02 09:00:00"}).open
+    assert records.Ticket.parse({"id": 1}).open
+    assert not records.Ticket.parse({"id": 1, "closed_at": "2026-07-02 09:00:00"}).open
 
 
 def test_a_ticket_on_something_else_has_no_customer() -> None:
     data = {"id": 1, "ticketable_type": "App\\Lead", "ticketable_id": 42}
-    assert api.Ticket.parse(data).customer_id is None
+    assert records.Ticket.parse(data).customer_id is None
 
 
 PRIORITIES = [{"id": 1, "name": "Low", "color": "#fff"}, {"id": "2", "name": None}]
@@ -353,7 +353,7 @@ PRIORITIES = [{"id": 1, "name": "Low", "color": "#fff"}, {"id": "2", "name": Non
 )
 def test_a_list_in_every_wrapping(server: responses.RequestsMock, answer: Any) -> None:
     server.get(f"{URL}/v1/ticketing/priorities", json=answer)
-    assert client().priorities() == [api.Named(1, "Low"), api.Named(2, "")]
+    assert client().priorities() == [records.Named(1, "Low"), records.Named(2, "")]
     assert len(server.calls) == 1
 
 
@@ -470,7 +470,7 @@ def test_a_404_is_not_believed_of_what_is_not_the_api(
 ) -> None:
     server.get(URL + path, body=body, status=404)
     server.get(ITSELF, **priorities)
-    with pytest.raises(api.BadAnswer, match=r"404 .*is api.url right, or") as raised:
+    with pytest.raises(exceptions.BadAnswer, match=r"404 .*is api.url right, or") as raised:
         LOOKUPS[path](client())
     assert (raised.value.retry, raised.value.api_wide) == (True, True)
 
@@ -495,7 +495,7 @@ def test_what_cannot_be_a_404_proves_the_api_whatever_our_user_may_see(
     server.get(ITSELF, **priorities)
     try:
         assert not LOOKUPS[path](client())
-    except api.NotFound:
+    except exceptions.NotFound:
         assert path == "/v1/contacts"
 
 
@@ -523,7 +523,7 @@ def test_a_ticket_is_not_gone_where_the_search_is_a_404_too(
     server.get(f"{URL}/v1/tickets/1024", status=404)
     server.get(f"{URL}/v1/tickets/search", status=404)
     server.get(ITSELF, status=404)
-    with pytest.raises(api.BadAnswer) as raised:
+    with pytest.raises(exceptions.BadAnswer) as raised:
         client().has_ticket(1024, "A7KZ2F", "BN-0123456789ab")
     assert raised.value.retry
 
@@ -533,7 +533,9 @@ def test_a_404_page_of_a_web_server_is_not_an_unknown_customer(
 ) -> None:
     page = "<html><head><title>404 Not Found</title></head></html>"
     server.get(f"{URL}/v1/customers/lookup", body=page, status=404)
-    with pytest.raises(api.BadAnswer, match=r"404 not JSON .404 Not Found.: is api.url right"):
+    with pytest.raises(
+        exceptions.BadAnswer, match=r"404 not JSON .404 Not Found.: is api.url right"
+    ):
         client().customer_by_account("CL1")
 
 
@@ -553,7 +555,7 @@ def test_a_customer_keeps_plain_fields_and_no_secret(server: responses.RequestsM
     }
     server.get(f"{URL}/v1/customers/lookup", json={"found": True, "data": data})
     customer = client().customer_by_account("CL000042")
-    assert customer == api.Customer(
+    assert customer == records.Customer(
         42,
         "Acme Telecom SAS",
         "CL000042",
@@ -580,7 +582,7 @@ def test_a_pbx_host_keeps_nothing_of_its_secrets(server: responses.RequestsMock)
 def test_contacts_without_role_and_first_name(server: responses.RequestsMock) -> None:
     data = [{"id": 88, "first_name": None, "last_name": "D", "email_address": "d@x", "role": None}]
     server.get(f"{URL}/v1/contacts", json=data)
-    assert client().contacts(42) == [api.Contact(88, "", "D", "d@x", "")]
+    assert client().contacts(42) == [records.Contact(88, "", "D", "d@x", "")]
 
 
 def test_words_counts_and_users(server: responses.RequestsMock) -> None:
@@ -590,7 +592,7 @@ def test_words_counts_and_users(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/v1/tickets/counts", json={"total": 150, "open": "42", "x": None})
     assert client().close_ticket(7) == "ticket closed"
     assert client().open_ticket(7) == ""
-    assert client().assign_ticket(7, 9) == api.Named(9, "Eve")
+    assert client().assign_ticket(7, 9) == records.Named(9, "Eve")
     assert client().ticket_counts() == {"total": 150, "open": 42}
 
 
@@ -617,7 +619,7 @@ def test_an_answer_of_another_shape(
     server: responses.RequestsMock, answer: Any, words: str
 ) -> None:
     server.post(f"{URL}/v1/tickets", json=answer, status=201)
-    with pytest.raises(api.BadAnswer) as raised:
+    with pytest.raises(exceptions.BadAnswer) as raised:
         client().create_ticket(42, **CREATE)
     error = raised.value
     assert words in str(error)
@@ -629,7 +631,7 @@ def test_an_answer_of_another_shape(
 @pytest.mark.parametrize("answer", [{"a": 1}, 3, "x", None, {}])
 def test_an_answer_that_is_no_list(server: responses.RequestsMock, answer: Any) -> None:
     server.get(f"{URL}/v1/ticketing/priorities", json=answer)
-    with pytest.raises(api.BadAnswer, match="where a list was due"):
+    with pytest.raises(exceptions.BadAnswer, match="where a list was due"):
         client().priorities()
 
 
@@ -647,14 +649,14 @@ def test_an_answer_that_is_no_list(server: responses.RequestsMock, answer: Any) 
     ],
 )
 def test_both_forms_of_dates(text: str) -> None:
-    moment = api.parse_date(text)
+    moment = fields.parse_date(text)
     assert moment == 1782980100.0
-    assert api.format_date(moment) == "2026-07-02 08:15:00"
+    assert times.api_date(moment) == "2026-07-02 08:15:00"
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "0000-00-00 00:00:00", "2026-13-01"])
 def test_what_is_no_date(text: Optional[str]) -> None:
-    assert api.parse_date(text) is None
+    assert fields.parse_date(text) is None
 
 
 # -- errors of the server
@@ -667,21 +669,21 @@ def _no_json(words: str) -> str:
 @pytest.mark.parametrize(
     ("status", "kind", "retry", "maybe_done", "api_wide"),
     [
-        (400, api.Refused, False, False, False),
-        (401, api.Unauthorized, False, False, False),
-        (403, api.Forbidden, False, False, False),
-        (404, api.NotFound, False, False, False),
-        (405, api.Refused, False, False, False),
-        (408, api.ServerError, True, True, True),
-        (409, api.Refused, False, False, False),
-        (413, api.Refused, False, False, False),
-        (422, api.Refused, False, False, False),
-        (425, api.ServerError, True, False, True),
-        (429, api.Throttled, True, False, True),
-        (500, api.ServerError, True, True, True),
-        (502, api.ServerError, True, True, True),
-        (503, api.ServerError, True, True, True),
-        (504, api.ServerError, True, True, True),
+        (400, exceptions.Refused, False, False, False),
+        (401, exceptions.Unauthorized, False, False, False),
+        (403, exceptions.Forbidden, False, False, False),
+        (404, exceptions.NotFound, False, False, False),
+        (405, exceptions.Refused, False, False, False),
+        (408, exceptions.ServerError, True, True, True),
+        (409, exceptions.Refused, False, False, False),
+        (413, exceptions.Refused, False, False, False),
+        (422, exceptions.Refused, False, False, False),
+        (425, exceptions.ServerError, True, False, True),
+        (429, exceptions.Throttled, True, False, True),
+        (500, exceptions.ServerError, True, True, True),
+        (502, exceptions.ServerError, True, True, True),
+        (503, exceptions.ServerError, True, True, True),
+        (504, exceptions.ServerError, True, True, True),
     ],
 )
 def test_each_status(
@@ -707,9 +709,9 @@ def test_a_4xx_that_is_no_json_comes_from_something_on_the_way(
 ) -> None:
     error = failing(server, status=status, body=body)
     if status == 404 and not body:  # the API's own, perhaps
-        assert type(error) is api.NotFound
+        assert type(error) is exceptions.NotFound
         return
-    assert type(error) is api.BadAnswer
+    assert type(error) is exceptions.BadAnswer
     # It may have let the call through before it spoke.
     assert (error.retry, error.maybe_done, error.api_wide) == (True, True, False)
 
@@ -796,7 +798,7 @@ def test_answers_that_are_not_json(
     server: responses.RequestsMock, body: Any, api_wide: bool, words: str
 ) -> None:
     error = failing(server, status=200, body=body)
-    assert type(error) is api.BadAnswer
+    assert type(error) is exceptions.BadAnswer
     assert words in str(error)
     assert (error.retry, error.maybe_done, error.api_wide) == (True, True, api_wide)
 
@@ -806,7 +808,7 @@ def test_an_endless_answer_is_refused(
 ) -> None:
     monkeypatch.setattr(transport, "LONGEST_ANSWER", 1 << 20)
     error = failing(server, status=200, body=b" " * ((1 << 20) + 1))
-    assert type(error) is api.BadAnswer
+    assert type(error) is exceptions.BadAnswer
     assert "longer than 1 MiB" in str(error)
 
 
@@ -815,7 +817,7 @@ def test_redirects_are_not_followed(server: responses.RequestsMock, status: int)
     server.post("https://evil.example/login", json={})
     target = "https://me:hidden@evil.example/login?token=hidden"
     error = failing(server, status=status, headers={"Location": target})
-    assert type(error) is api.BadAnswer
+    assert type(error) is exceptions.BadAnswer
     assert error.retry is False
     assert "redirected to https://evil.example/login: is api.url right?" in str(error)
     assert "hidden" not in str(error)
@@ -829,7 +831,7 @@ def test_a_redirect_to_nonsense(server: responses.RequestsMock) -> None:
 
 def test_the_query_of_a_path_is_not_shown(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/v1/x", status=404)
-    with pytest.raises(api.NotFound) as raised:
+    with pytest.raises(exceptions.NotFound) as raised:
         client().request("GET", "/v1/x?key=hidden")
     assert raised.value.path == "/v1/x"
     assert str(raised.value) == "GET /v1/x: 404 Not Found"
@@ -867,7 +869,7 @@ def raised_for(cause: BaseException, error: Exception) -> Exception:
 def test_no_answer(server: responses.RequestsMock, cause: Exception, words: str) -> None:
     """Nothing shows that the connection was not there yet: the call may have been made."""
     error = failing(server, body=cause)
-    assert type(error) is api.Unreachable
+    assert type(error) is exceptions.Unreachable
     assert (error.status, error.retry, error.api_wide) == (None, True, True)
     assert error.maybe_done is True
     assert words in str(error)
@@ -887,7 +889,7 @@ def test_a_wrong_certificate(
     cause = ssl.SSLCertVerificationError(1, "[SSL] verify failed")
     cause.verify_code, cause.verify_message = code, "it is no good"
     error = failing(server, body=raised_for(cause, requests.exceptions.SSLError()))
-    assert type(error) is api.TlsError
+    assert type(error) is exceptions.TlsError
     assert (error.retry, error.maybe_done, error.api_wide) == (retry, False, True)
     assert "it is no good; " in str(error)
     assert cure in str(error)
@@ -969,7 +971,7 @@ def deaf() -> Iterator[int]:
 
 def test_a_refused_connection_has_done_nothing(deaf: int) -> None:
     url = f"http://127.0.0.1:{deaf}"
-    with pytest.raises(api.Unreachable, match="Connection refused") as raised:
+    with pytest.raises(exceptions.Unreachable, match="Connection refused") as raised:
         Client(url, Credentials(token=TOKEN)).request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
     assert raised.value.__context__ is None
@@ -980,7 +982,9 @@ def test_an_unknown_name_has_done_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(api.Unreachable, match=r"acme.bluerocktel.net cannot be resolved") as raised:
+    with pytest.raises(
+        exceptions.Unreachable, match=r"acme.bluerocktel.net cannot be resolved"
+    ) as raised:
         client().request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
 
@@ -989,7 +993,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait())
     try:
-        with pytest.raises(api.Unreachable, match="not resolved in time") as raised:
+        with pytest.raises(exceptions.Unreachable, match="not resolved in time") as raised:
             client(timeout=0.01, clock=Clock()).request("POST", "/v1/tickets")
     finally:
         release.set()
@@ -1009,7 +1013,7 @@ def test_a_connection_that_comes_too_late_has_done_nothing(
     here = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 9))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [here, here])
     monkeypatch.setattr(socket, "socket", Slow)
-    with pytest.raises(api.Unreachable, match="no whole answer from acme") as raised:
+    with pytest.raises(exceptions.Unreachable, match="no whole answer from acme") as raised:
         client(clock=clock).request("POST", "/v1/tickets")
     assert (raised.value.retry, raised.value.maybe_done) == (True, False)
 
@@ -1039,7 +1043,7 @@ def test_a_dead_address_leaves_time_for_the_next(
 
 
 def test_a_proxy_that_refuses_the_connection_has_done_nothing(deaf: int) -> None:
-    with pytest.raises(api.Unreachable, match=f"the proxy 127.0.0.1:{deaf}: Conn") as raised:
+    with pytest.raises(exceptions.Unreachable, match=f"the proxy 127.0.0.1:{deaf}: Conn") as raised:
         client(proxy=f"http://127.0.0.1:{deaf}").request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
 
@@ -1052,7 +1056,7 @@ def test_a_kept_connection_that_breaks_may_have_done_something() -> None:
     with RawServer(twice) as server:
         caller = server.client()
         caller.request("GET", "/v1/x")
-        with pytest.raises(api.Unreachable) as raised:
+        with pytest.raises(exceptions.Unreachable) as raised:
             caller.request("POST", "/v1/tickets", json={})
     assert raised.value.maybe_done is True
 
@@ -1067,7 +1071,7 @@ def test_a_kept_connection_that_breaks_may_have_done_something() -> None:
     ],
 )
 def test_a_connection_that_breaks_may_have_done_something(answer: bytes) -> None:
-    with RawServer(says(answer)) as server, pytest.raises(api.Unreachable) as raised:
+    with RawServer(says(answer)) as server, pytest.raises(exceptions.Unreachable) as raised:
         server.client().request("POST", "/v1/tickets", json={})
     assert (raised.value.retry, raised.value.maybe_done) == (True, True)
     assert "127.0.0.1" in str(raised.value)
@@ -1087,7 +1091,7 @@ def test_a_server_that_drips_is_cut_off(head: bytes) -> None:
         with pytest.raises(ApiError) as raised:
             caller.request("POST", "/v1/tickets")
     # The head's only line grows too long, or the time is up: either way it ends.
-    assert isinstance(raised.value, api.Unreachable)
+    assert isinstance(raised.value, exceptions.Unreachable)
     assert raised.value.maybe_done is True
 
 
@@ -1119,7 +1123,7 @@ def test_a_time_out_after_sending_may_have_done_something() -> None:
         clock.now += 11.0
         connection.sendall(b"H")
 
-    with RawServer(too_late) as server, pytest.raises(api.Unreachable) as raised:
+    with RawServer(too_late) as server, pytest.raises(exceptions.Unreachable) as raised:
         server.client(clock=clock).request("POST", "/v1/tickets")
     assert "no whole answer from 127.0.0.1" in str(raised.value)
     assert "within 10 s" in str(raised.value)
@@ -1183,7 +1187,7 @@ def test_the_proxy_is_used_and_its_password_never_shown() -> None:
     with RawServer(says(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
         address = proxy.url[len("http://") : -len("/api")]
         caller = client(proxy=f"http://me:hidden@{address}")
-        with pytest.raises(api.Unreachable) as raised:
+        with pytest.raises(exceptions.Unreachable) as raised:
             caller.request("POST", "/v1/tickets", json={})
     assert proxy.received[0].startswith(b"CONNECT acme.bluerocktel.net:443 ")
     assert b"Proxy-Authorization: Basic" in proxy.received[0]
@@ -1214,7 +1218,7 @@ def test_each_call_gets_its_share_of_the_time(
         caller.priorities()
     assert given == [10.0, 10.0, 4.0, 1.0]
     caller.deadline = clock.now + 0.9
-    with pytest.raises(api.OutOfTime, match="GET /v1/ticketing/priorities: not sent"):
+    with pytest.raises(exceptions.OutOfTime, match="GET /v1/ticketing/priorities: not sent"):
         caller.priorities()
     assert len(given) == 4
 
@@ -1230,7 +1234,7 @@ def test_pages_stop_at_the_deadline(server: responses.RequestsMock) -> None:
     server.add_callback("GET", f"{URL}/v1/ticketing/statuses", answer)
     caller = client(clock=clock)
     caller.deadline = clock.now + 7.5
-    with pytest.raises(api.OutOfTime):
+    with pytest.raises(exceptions.OutOfTime):
         caller.statuses()
     assert len(server.calls) == 3
 
@@ -1359,7 +1363,7 @@ def test_login_says_who_it_is_and_hides_the_token(
     refuses(server)
     caller = client(credentials=login)
     found = caller.login()
-    assert found == api.Login(api.Named(1, "Bot"), (api.Named(3, ""),))
+    assert found == records.Login(records.Named(1, "Bot"), (records.Named(3, ""),))
     caller.request("GET", "/v1/x")
     assert tokens_used(server) == [None, "one"]
     assert "one" not in repr(found)
@@ -1370,7 +1374,9 @@ def test_a_login_without_a_token(
     server: responses.RequestsMock, login: Credentials, answer: Any
 ) -> None:
     server.post(f"{URL}/login", json=answer)
-    with pytest.raises(api.BadAnswer, match="POST /login: 200 answer: no token in it") as raised:
+    with pytest.raises(
+        exceptions.BadAnswer, match="POST /login: 200 answer: no token in it"
+    ) as raised:
         client(credentials=login).request("POST", "/v1/tickets")
     assert raised.value.maybe_done is False
     assert "cr3t" not in everything(raised.value)
@@ -1379,7 +1385,7 @@ def test_a_login_without_a_token(
 def test_a_wrong_password(server: responses.RequestsMock, login: Credentials) -> None:
     said = f"wrong: {PASSWORD} / {json.dumps(PASSWORD)}"
     server.post(f"{URL}/login", json={"message": said}, status=401)
-    with pytest.raises(api.Unauthorized) as raised:
+    with pytest.raises(exceptions.Unauthorized) as raised:
         client(credentials=login).request("GET", "/v1/x")
     assert str(raised.value) == 'POST /login: 401 wrong: *** / "***"'
     assert len(server.calls) == 1
@@ -1401,14 +1407,14 @@ def test_a_login_is_repeated_once_after_a_401(
 def test_a_second_401_is_an_error(server: responses.RequestsMock, login: Credentials) -> None:
     answer_login(server, "one", "two")
     refuses(server, "one", "two")
-    with pytest.raises(api.Unauthorized, match=r"a login as bot@acme.example"):
+    with pytest.raises(exceptions.Unauthorized, match=r"a login as bot@acme.example"):
         client(credentials=login).request("GET", "/v1/x")
     assert tokens_used(server) == [None, "one", None, "two"]
 
 
 def test_a_fixed_token_is_not_tried_twice(server: responses.RequestsMock) -> None:
     refuses(server, TOKEN)
-    with pytest.raises(api.Unauthorized) as raised:
+    with pytest.raises(exceptions.Unauthorized) as raised:
         client().request("GET", "/v1/x")
     expected = (
         "GET /v1/x: 401 Unauthenticated. (api.token is refused: put a valid credential there)"
@@ -1424,7 +1430,7 @@ def test_a_token_file_is_read_again_after_a_401(
     path.write_text("one")
     refuses(server, "one")
     caller = client(credentials=Credentials(token_file=str(path)))
-    with pytest.raises(api.Unauthorized, match="the token file"):
+    with pytest.raises(exceptions.Unauthorized, match="the token file"):
         caller.request("GET", "/v1/x")  # unchanged: not tried again
     path.write_text("two\n")
     caller.request("GET", "/v1/x")
@@ -1478,13 +1484,13 @@ def test_threads_that_wait_for_a_failing_login_do_not_repeat_it(login: Credentia
     def log_in() -> str:
         attempts.append(1)
         waiting.acquire()
-        raise api.Unreachable("POST", "/login", None, "refused")
+        raise exceptions.Unreachable("POST", "/login", None, "refused")
 
     tokens = Tokens(login, None, log_in)
     lock = CountingLock(waiting, 3)
     tokens._lock = lock  # type: ignore[assignment]
     results = in_threads(3, tokens.current)
-    assert [type(result) for result in results] == [api.Unreachable] * 3
+    assert [type(result) for result in results] == [exceptions.Unreachable] * 3
     assert len(attempts) == 1
 
 
@@ -1604,7 +1610,7 @@ def test_password_and_new_token_are_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.post(f"{URL}/login", body=f'{{"token": "{TOKEN}", "broken')
-    with pytest.raises(api.BadAnswer) as raised:
+    with pytest.raises(exceptions.BadAnswer) as raised:
         client(credentials=login).login()
     shown = everything(raised.value) + caplog.text + repr(login) + repr(client(credentials=login))
     assert TOKEN not in shown
@@ -1668,5 +1674,5 @@ def test_a_wrong_proxy_is_not_quoted(proxy: str) -> None:
 def test_the_default_clock_is_monotonic() -> None:
     caller = client()
     caller.deadline = time.monotonic() - 1
-    with pytest.raises(api.OutOfTime):
+    with pytest.raises(exceptions.OutOfTime):
         caller.version()

@@ -10,16 +10,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 import pytest
 
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.client import (
-    ApiError,
-    Client,
-    Credentials,
-    Customer,
-    NotFound,
-    PbxHost,
-    Refused,
-    Unreachable,
-)
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
+from brtel_notify.api.exceptions import ApiError, NotFound, Refused, Unreachable
+from brtel_notify.api.records import Customer, PbxHost
 from brtel_notify.config.schema import Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.sandbox.testing import SandboxProcess

@@ -9,7 +9,10 @@ from typing import Any, Dict, Iterator, List, Optional, cast
 import pytest
 
 from brtel_notify.api.cache import Cache
-from brtel_notify.api.client import ApiError, Client, Credentials, Named, SubCategory, Unreachable
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
+from brtel_notify.api.exceptions import ApiError, Unreachable
+from brtel_notify.api.records import Named, SubCategory
 from brtel_notify.config.schema import SETTABLE, Config, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.sandbox.testing import SandboxProcess
