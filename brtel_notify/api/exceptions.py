@@ -14,6 +14,8 @@ import re
 import time
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Type
 
+from brtel_notify.local.cleaning import line_of
+
 #: Characters of the server's own words that an error repeats.
 LONGEST_MESSAGE = 500
 
@@ -258,8 +260,7 @@ def _decoded(content: bytes) -> Any:
 
 def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
     """TEXT on one line, without control characters, cut at LIMIT characters."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(printable.split())
+    line = " ".join(line_of(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

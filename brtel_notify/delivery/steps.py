@@ -89,7 +89,9 @@ class Steps:
             return {"customer": None, "ticket": None, "seen": []}
         if self.alert.kind == PROBLEM and s.policy.attach and self.services.side_by_side:
             # Most problems that come here open a ticket, and then want to know whom to attach.
-            self._contacts_come = self.services.aside(lambda: self._fetch_contacts(customer["id"]))
+            self._contacts_come = self.services.aside(
+                lambda: self.services.contacts(customer["id"])
+            )
         mine = self._tickets_of(customer["id"], s.reference)
         chosen = _newest([ticket for ticket in mine if ticket.open])
         if chosen is None and self.alert.kind == PROBLEM:
@@ -102,9 +104,6 @@ class Steps:
             "ticket": None if chosen is None else self._met(chosen, s, customer),
             "seen": [ticket.id for ticket in mine],
         }
-
-    def _fetch_contacts(self, customer_id: int) -> None:
-        self.services.contacts(customer_id)
 
     def _met(self, ticket: Ticket, s: Situation, customer: Mapping[str, Any]) -> Facts:
         """What is to be known of a ticket that was found."""

@@ -22,6 +22,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.text.limits import MOST_CHARACTERS, MOST_WORK
 
 
@@ -176,8 +177,7 @@ def describe(error: BaseException, template: str = "") -> str:
         text = "it nests too deeply: does it include or call itself?"
     else:
         text = f"{type(error).__name__}: {error}"
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return _place(error, template) + " ".join(shown.split())[:200]
+    return _place(error, template) + " ".join(line_of(text).split())[:200]
 
 
 def _place(error: BaseException, template: str) -> str:

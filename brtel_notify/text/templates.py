@@ -30,6 +30,7 @@ from markupsafe import Markup
 
 from brtel_notify.alert import without_references
 from brtel_notify.local import shipped_files
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sources import registry
 from brtel_notify.sources.source import Source
@@ -152,7 +153,7 @@ class Renderer:
         source, problems = self._render("subject", context)
         # Every template is escaped, so that one may include another; here that is undone.
         text = markup.unescaped(source)
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        line = " ".join(line_of(text).split())
         line = without_references(line.replace("<", "‹").replace(">", "›"))
         if len(line) > SUBJECT_CHARACTERS:
             line = line[: SUBJECT_CHARACTERS - 1].rstrip() + "…"

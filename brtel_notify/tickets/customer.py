@@ -70,7 +70,7 @@ class Owner(NamedTuple):
 
     def as_dict(self) -> Dict[str, Any]:
         """What the open-ticket map and the journal keep of it."""
-        return {"id": self.id, "name": self.name, "account": self.account, "how": self.how}
+        return self._asdict()
 
     @classmethod
     def from_dict(cls, data: Any) -> Optional[Owner]:
@@ -270,7 +270,7 @@ class CustomerRecord:
             owner = self._find()
             self._known = plain_record(owner) if owner else {}
         if name not in self._known and self._known and not self._whole:
-            self._known = self._record(Owner(**{k: self._known[k] for k in _OWNER}))
+            self._known = self._record(Owner(**{name: self._known[name] for name in Owner._fields}))
             self._whole = True
         return self._known[name]
 
@@ -289,15 +289,6 @@ class CustomerRecord:
             raise self._failure
 
 
-_OWNER = ("id", "name", "account", "how")
-
-
 def plain_record(owner: Owner) -> Dict[str, Any]:
     """What is known of a customer without another call."""
-    return {
-        "id": owner.id,
-        "name": owner.name,
-        "account": owner.account,
-        "customer_account": owner.account,
-        "how": owner.how,
-    }
+    return {**owner.as_dict(), "customer_account": owner.account}

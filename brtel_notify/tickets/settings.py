@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import SETTABLE, Config
+from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.numbers import LAST_ID
 
 #: The variables of an alert that set something of its ticket.
@@ -55,8 +56,7 @@ class Settings:
 
 def _word(text: str) -> str:
     """TEXT as a name or tag: one short line that no web page takes for HTML."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(printable.split()).replace("<", "‹").replace(">", "›")
+    line = " ".join(line_of(text).split()).replace("<", "‹").replace(">", "›")
     return line[:LONGEST_WORD].rstrip()
 
 
