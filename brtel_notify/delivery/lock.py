@@ -7,11 +7,6 @@ import os
 
 from brtel_notify.local import files
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Optional, Type
-
 NAME = "drain.lock"
 
 
@@ -80,10 +75,5 @@ class DrainLock:
         held = os.fstat(self._descriptor)
         return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()

@@ -1,17 +1,16 @@
 """HTML from the outside, as a person reads it in a terminal.
 
-html.parser is not used: on the Pythons that servers still run it takes time quadratic in broken
-input, and it drops "<noc@example.net>" and an unfinished "<b". Here only what carries the name
-of an HTML element is a tag, and everything else is text.
+Only what carries the name of an HTML element is a tag, and everything else is text.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from typing import Iterator, List, Match, Optional
+from typing import List, Match
 
 from brtel_notify.local.cleaning import safe, web_url
+from brtel_notify.sources.html_parts import parts
 
 _INLINE = (
     "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd label mark nobr q s samp "
@@ -57,94 +56,21 @@ def html_to_text(markup: str) -> str:
     HTML tag keeps its form, and ``<`` that begins no tag stays.
     """
     markup = safe(markup)
-    page = _Page()
-    place = 0
-    for tag in _tags(markup):
-        page.add_text(markup[place : tag.start])
-        page.add_tag(tag)
-        place = tag.end
-    if not page.tags:
+    found = list(parts(markup, _TAG, _DECLARATION, _ELEMENTS))
+    if len(found) == 1:
         return _decode(markup).strip()
-    page.add_text(markup[place:])
-    return page.layout()
-
-
-class _Tag:
-    """One tag, or a comment, script or style as a whole (then without a name)."""
-
-    __slots__ = ("attributes", "closing", "end", "name", "start")
-
-    def __init__(
-        self, start: int, end: int, name: str = "", closing: bool = False, attributes: str = ""
-    ) -> None:
-        self.start, self.end = start, end
-        self.name, self.closing, self.attributes = name, closing, attributes
-
-
-def _tags(markup: str) -> Iterator[_Tag]:
-    """The tags of MARKUP in order; what is in none of them is text."""
-    unseen = _Finder(markup)
-    place = markup.find("<")
-    while place >= 0:
-        tag = _tag_at(markup, place, unseen)
+    page = _Page()
+    for text, tag in found:
+        page.add_text(text)
         if tag is not None:
-            yield tag
-        place = markup.find("<", place + 1 if tag is None else tag.end)
-
-
-def _tag_at(markup: str, place: int, unseen: _Finder) -> Optional[_Tag]:
-    if markup.startswith("<!--", place):
-        end = unseen.after("-->", place + 4)
-        return None if end is None else _Tag(place, end)
-    found = _TAG.match(markup, place)
-    if found is None:
-        declaration = _DECLARATION.match(markup, place)
-        return None if declaration is None else _Tag(place, declaration.end())
-    name = found.group(2).lower()
-    if name not in _ELEMENTS:
-        return None
-    closing = bool(found.group(1))
-    if name in ("script", "style", "title") and not closing:
-        end = unseen.after(f"</{name}", found.end())
-        if end is not None:
-            return _Tag(place, end)
-    return _Tag(place, found.end(), name, closing, found.group(3))
-
-
-class _Finder:
-    """Looks for the ends of things, and remembers which end does not come any more.
-
-    Without that memory, a page of nothing but ``<!--`` would be searched to its end once for
-    every one of them.
-    """
-
-    def __init__(self, markup: str) -> None:
-        lower = markup.lower()
-        # A few letters have a longer lower case, which would shift every place.
-        self._lower = lower if len(lower) == len(markup) else markup
-        self._absent: List[str] = []
-
-    def after(self, end: str, place: int) -> Optional[int]:
-        """Where what END ends is over, from PLACE on; None when it is not ended."""
-        if end in self._absent:
-            return None
-        found = self._lower.find(end, place)
-        if found >= 0 and end.startswith("</"):
-            found = self._lower.find(">", found)
-            end_length = 1
-        else:
-            end_length = len(end)
-        if found < 0:
-            self._absent.append(end)
-            return None
-        return found + end_length
+            page.add_tag(tag[2].lower(), bool(tag[1]), tag[3])
+    return page.layout()
 
 
 class _Page:
     """Text and tags, one after the other, then laid out in lines."""
 
     def __init__(self) -> None:
-        self.tags = 0
         self._pieces: List[str] = []
         self._link = ""
         self._link_start = 0
@@ -157,24 +83,22 @@ class _Page:
             text = text.replace("\n", " ") if self._in_row else _BLANK_LINE.sub(_GAP, text)
             self._pieces.append(text)
 
-    def add_tag(self, tag: _Tag) -> None:
-        self.tags += 1
-        name = tag.name
+    def add_tag(self, name: str, closing: bool, attributes: str) -> None:
         if name == "a":
             self._end_link()
-            self._begin_link("" if tag.closing else _attribute(_HREF, tag.attributes))
+            self._begin_link("" if closing else _attribute(_HREF, attributes))
         elif name == "img":
-            self._pieces.append(_attribute(_ALT, tag.attributes))
+            self._pieces.append(_attribute(_ALT, attributes))
         elif name == "br":
             self._pieces.append(_BREAK)
         elif name == "li":
-            self._pieces.append("\n" if tag.closing else "\n- ")
+            self._pieces.append("\n" if closing else "\n- ")
         elif name in ("td", "th"):
-            self._add_cell(tag)
+            self._add_cell(closing)
         elif name in _PARAGRAPHS:
             self._pieces.append("\n" if self._in_row else _GAP)
         elif name in ("tr", "table"):
-            self._in_row = name == "tr" and not tag.closing
+            self._in_row = name == "tr" and not closing
             self._cells = 0
             self._pieces.append("\n")
         elif name == "hr" or name in _BLOCKS:
@@ -185,8 +109,8 @@ class _Page:
         text = re.sub(r"[ \t\xa0]+", " ", "".join(self._pieces))
         return _BREAKS.sub(_line_end, text).strip()
 
-    def _add_cell(self, tag: _Tag) -> None:
-        if not tag.closing:
+    def _add_cell(self, closing: bool) -> None:
+        if not closing:
             self._pieces.append(" | " if self._cells else " ")
             self._cells += 1
 

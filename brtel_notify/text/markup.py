@@ -1,15 +1,15 @@
 """HTML as BlueRockTEL keeps it: nine tags, closed properly, within a number of bytes.
 
-What is cleaned here comes from templates, and with ``|safe`` from anywhere. As in
-sources/html_text.py, html.parser is not used: its time is quadratic in broken input on the older
-Pythons, and its idea of a script or a comment differs from one Python to the next.
+What is cleaned here comes from templates, and with ``|safe`` from anywhere.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Iterator, List, Match, Optional, Tuple
+from typing import List, Tuple
+
+from brtel_notify.sources.html_parts import parts
 
 #: All that BlueRockTEL leaves of a body (Tickets page, "body").
 TAGS = frozenset(("br", "img", "ul", "ol", "li", "strong", "i", "p", "a"))
@@ -17,8 +17,6 @@ _VOID = frozenset(("br", "img"))
 _ATTRIBUTES = {"a": ("href",), "img": ("src", "alt")}
 _ADDRESSES = frozenset(("href", "src"))
 _SAFE_ADDRESS = r"(?i:https?://|mailto:)[^\s]+"
-#: What stands inside these is no text for a reader.
-_SILENT = frozenset(("script", "style", "title"))
 #: What people write in templates, and the nearest that is kept.
 _RENAMED = {"b": "strong", "th": "strong", "em": "i", "cite": "i"}
 _RENAMED.update((f"h{level}", "strong") for level in range(1, 7))
@@ -44,7 +42,7 @@ DEEPEST = 40
 _TAG = re.compile(
     r"""<(/?)([A-Za-z][A-Za-z0-9:-]*)(?=[\s/>])((?:[^<>"']|"[^<"]*"|'[^<']*')*|[^<>]*)>"""
 )
-_DECLARATION = r"<[!?][^<>]*>"
+_DECLARATION = re.compile(r"<[!?][^<>]*>")
 _ATTRIBUTE = r"""(?:^|(?<=[\s"'/]))([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
 #: No attribute of ours needs more; it bounds the search in one that never ends.
 _ATTRIBUTES_LENGTH = 8_000
@@ -182,65 +180,6 @@ def _kept(tag: str, source: str) -> str:
     )
 
 
-class _Ends:
-    """Finds where comments and scripts end; one that is not ended is searched for only once."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.absent: List[str] = []
-
-    def after(self, end: str, place: int) -> Optional[int]:
-        """Where what the pattern END ends is over, from PLACE on; None if nothing ends it."""
-        if end in self.absent:
-            return None
-        found = re.compile(end, re.IGNORECASE).search(self.source, place)
-        if found is None:
-            self.absent.append(end)
-        return found.end() if found else None
-
-
-def _parts(source: str) -> Iterator[Tuple[str, Optional[Match[str]]]]:
-    """SOURCE as text and the tag that follows it, again and again; comments and scripts left out.
-
-    A ``<`` that begins no tag is text.
-    """
-    ends = _Ends(source)
-    place, text = 0, 0
-    while True:
-        place = source.find("<", place)
-        if place < 0:
-            yield source[text:], None
-            return
-        tag = _TAG.match(source, place)
-        end = _end_of_unread(source, place, tag, ends)
-        if end is not None:
-            yield source[text:place], None
-        elif tag is not None:
-            yield source[text:place], tag
-            end = tag.end()
-        if end is None:
-            place += 1
-        else:
-            place = text = end
-
-
-def _end_of_unread(
-    source: str, place: int, tag: Optional[Match[str]], ends: _Ends
-) -> Optional[int]:
-    """Where the comment, declaration or script at PLACE is over; None if none begins there."""
-    if tag is not None:
-        silent = tag[2].lower() in _SILENT and not tag[1]
-        return ends.after(f"</{tag[2].lower()}[^<>]*>", tag.end()) if silent else None
-    if source.startswith("<!--", place):
-        end = ends.after("-->", place + 4)
-        if end is not None:
-            return end
-    if not source.startswith(("<!", "<?"), place):
-        return None
-    declaration = re.compile(_DECLARATION).match(source, place)
-    return declaration.end() if declaration else None
-
-
 def clean(source: str, limit: int) -> Tuple[str, bool]:
     """SOURCE with the nine tags only, every one closed, and whether it was cut.
 
@@ -250,7 +189,7 @@ def clean(source: str, limit: int) -> Tuple[str, bool]:
     cleaner = _Cleaner(limit)
     cut = False
     try:
-        for text, tag in _parts(source):
+        for text, tag in parts(source, _TAG, _DECLARATION):
             cleaner.text(text)
             if tag is not None and tag[1]:
                 cleaner.end(tag[2].lower())
