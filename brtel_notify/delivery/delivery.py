@@ -198,7 +198,7 @@ class Delivery:
             return situation
         if (situation.member is None) != (self.alert.kind == PROBLEM):
             return situation
-        # What may have been told together already stays together.
+        # Events that one note may have told of already stay together.
         told = self.facts or self.event.in_doubt(steps.NOTE) or self.event.in_doubt(steps.RESOLVE)
         agreed = self.event.companions if told else None
         for event, alert in self.followers:

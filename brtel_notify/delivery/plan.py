@@ -1,7 +1,7 @@
 """What an event does to its ticket: DESIGN section 5 as a pure function.
 
 ``plan(situation)`` looks at the alert, the entry of the open-ticket map it belongs to, and what
-the steps taken so far have found out, and gives the steps of the whole story, those already done
+the steps taken so far have found out, and gives all the steps of this event, those already done
 included. The caller performs the first that is not done, adds what it found, and asks again: so
 the same function serves a fresh event and one that was interrupted anywhere.
 """
@@ -45,7 +45,7 @@ _NOTED = {
 
 
 def plan(situation: Situation) -> Plan:
-    """The whole story of an event, as far as it is known by now."""
+    """What is done for an event, from its first step on, as far as it is known by now."""
     kind = situation.alert.kind
     if kind == kinds.PROBLEM:
         return _problem(situation)

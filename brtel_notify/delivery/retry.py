@@ -94,7 +94,7 @@ def _doubled(first: float, times: int, longest: float) -> float:
 def due_at(event: Event) -> float:
     """The earliest time, in seconds since the epoch, of EVENT's next attempt; 0: any.
 
-    A call that was begun, and whose end nobody was left to tell of, may still be under way.
+    A call whose attempt was killed before it could say what came of it may still be under way.
     """
     return max(event.put_off_until, *(begun + SETTLING for begun in event.under_way), 0.0)
 

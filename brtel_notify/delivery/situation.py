@@ -9,7 +9,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle
 from brtel_notify.tickets.open_tickets import Entry
 
-# The steps. Each is at most one change on the server, and stands at most once in a story.
+# The steps. Each is at most one change on the server, and stands at most once in a plan.
 FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
 CHECK = "check"  # see whether a person closed or deleted the ticket
 CREATE = "create"

@@ -1,7 +1,7 @@
 """The steps of a plan: each at most one change on the server, and what it found as facts.
 
-A step that is in doubt (an earlier attempt may have done it and not lived to tell) looks at the
-server before it does anything that must not happen twice.
+A step is in doubt if an earlier attempt may have done it and was killed before it could say so, or
+got no answer. It then looks at the server before it does anything that must not happen twice.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class Steps:
         )
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:
-        """The ticket that a call of ours has made, though nobody said so."""
+        """The ticket that an earlier call made, whose answer did not come or said otherwise."""
         found = s.facts[steps.FIND]
         made = self._tickets_of(found["customer"]["id"], s.reference)
         return _newest([ticket for ticket in made if ticket.id not in found["seen"]])
@@ -296,7 +296,7 @@ class Steps:
         return self._reply(steps.RESOLVE, story.note, s, story)
 
     def _close(self, s: Situation, story: Plan) -> Facts:
-        """The alert is over, whatever is wrong with the note about it."""
+        """Close the ticket although BlueRockTEL refused the note: the alert has recovered."""
         ticket_id = target(s)
         try:
             self.services.client.close_ticket(ticket_id)

@@ -76,7 +76,7 @@ def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     if "-h" in words or "--help" in words:
         parser().parse_args(["--help"])
     given = _read(words)
-    for doubt in doubts(given):  # an alert is not given up over a slip of the pen
+    for doubt in doubts(given):  # a mistake in one flag does not cost the alert
         complain(doubt)
     return words, "" if given["json"] is None else _text(given["json"])
 

@@ -1,9 +1,9 @@
 """Jinja with an end to what it may do, for what people wrote themselves: templates, rules, lookups.
 
-A slip in it fails instead of eating the server: how often bodies of loops, macros and includes
-run, how long a text or list may become, how far ``*``, ``**``, ``%`` and the filters that widen
-text may go. The bounds are against mistakes. They are no wall against somebody who writes templates
-to do harm, who would need to own the configuration anyway.
+A mistake in it fails instead of using up the server's time and memory: how often bodies of loops,
+macros and includes run, how long a text or list may become, how far ``*``, ``**``, ``%`` and the
+filters that widen text may go. The bounds are against mistakes. They are no wall against somebody
+who writes templates to do harm, who would need to own the configuration anyway.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ class Owners:
 class CustomerRecord:
     """``customer`` in rules and templates: what is known, and the rest when somebody asks for it.
 
-    FIND gives the owner, RECORD all that BlueRockTEL says of him; each is called at most once. In
+    FIND gives the owner, RECORD all that BlueRockTEL says of it; each is called at most once. In
     a rule or template an ApiError of theirs would pass for a fault of the expression, so it is
     kept, and raised by :meth:`check`.
     """
