@@ -24,7 +24,8 @@ class Credentials:
 
     ``token``, then ``token_file`` (a path), then ``environment_token`` (the value of
     $BRTEL_TOKEN, if it is not empty), then ``email`` with ``password_file`` (a path).
-    Its ``repr`` names the source, never the secret.
+    ``source`` says which, for messages, and never the secret; ``by_login``: a token has to be
+    fetched with email and password (POST /login); ``by_file``: it is read from ``token_file``.
     """
 
     def __init__(
@@ -41,33 +42,19 @@ class Credentials:
         self.token_file = token_file
         self.email = email
         self.password_file = password_file
+        self.by_file = self.by_login = False
+        self.source = "none"
+        if token is not None:
+            self.source = "api.token"
+        elif token_file:
+            self.source, self.by_file = f"the token file {token_file}", True
+        elif environment_token:
+            self.source = "$BRTEL_TOKEN"
+        elif email:
+            self.source, self.by_login = f"a login as {email}", True
 
     def __repr__(self) -> str:
         return f"<Credentials: {self.source}>"
-
-    @property
-    def source(self) -> str:
-        """Which credential is used, for messages: "api.token", "the token file /etc/…"."""
-        if self._token is not None:
-            return "api.token"
-        if self.token_file:
-            return f"the token file {self.token_file}"
-        if self._environment_token:
-            return "$BRTEL_TOKEN"
-        if self.email:
-            return f"a login as {self.email}"
-        return "none"
-
-    @property
-    def by_login(self) -> bool:
-        """Whether a token has to be fetched with email and password (POST /login)."""
-        given = self._token is not None or self.token_file or self._environment_token
-        return not given and bool(self.email)
-
-    @property
-    def by_file(self) -> bool:
-        """Whether the token is read from ``token_file``."""
-        return self._token is None and bool(self.token_file)
 
     def given_token(self) -> str:
         """The token that needs no login. Raises CredentialsError if it is missing or malformed."""
