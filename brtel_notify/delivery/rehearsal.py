@@ -127,9 +127,10 @@ class RehearsalServices(Services):
         self.cache = _ReadOnlyCache(self.state_dir, self.config.api.url, self.clock)
         self.transport = RecordingTransport(self.config, real, said)
 
-    def _client(self) -> Client:
+    def connect(self, transport: Optional[Sender] = None) -> Client:
+        """A client over the recording transport."""
         if self.transport.real is not None:
-            return self.connect(self.transport)
+            return super().connect(self.transport)
         return Client(
             self.config.api.url,
             Credentials(token="rehearsal"),  # noqa: S106 - offline, nobody reads it

@@ -77,10 +77,7 @@ class Services:
     @property
     def client(self) -> Client:
         """The API client: one session for all. Raises ConfigError."""
-        return self._once("client", self._client)  # type: ignore[no-any-return]
-
-    def _client(self) -> Client:
-        return self.connect()
+        return self._once("client", self.connect)  # type: ignore[no-any-return]
 
     def connect(self, transport: Optional[Sender] = None) -> Client:
         """A client for the configured instance, over the usual transport or another.
