@@ -8,15 +8,12 @@ import sys
 
 from brtel_notify.local.log import complain, trace
 from brtel_notify.local.streams import patient
-from brtel_notify.options import UsageError, split
+from brtel_notify.options import USAGE, UsageError, split
 from brtel_notify.sources.registry import NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
-
-#: The exit code of a wrong command line.
-USAGE = 2
 
 COMMANDS = {
     "flush": "deliver what is due now",
@@ -128,7 +125,15 @@ def _run(words: List[str]) -> int:
     from importlib import import_module
 
     module = import_module(f"brtel_notify.commands.{command}")
-    return int(module.run(arguments, options))
+    try:
+        return int(module.run(arguments, options))
+    except Exception as error:
+        from brtel_notify.console import failures
+
+        code = failures.told(error)
+        if code is None:
+            raise
+        return code
 
 
 def _nearest(word: str) -> str:

@@ -19,7 +19,8 @@ from typing import Any, Iterator, List, Optional
 
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common, snapshot
+from brtel_notify.console import snapshot
+from brtel_notify.console.configured import load_config, services_of
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.intake.queue import Queue
@@ -195,7 +196,7 @@ def _look(given: Any, options: Options) -> Findings:
     findings = Findings()
     state_dir = options.state_dir(os.environ)
     os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
-    config = common.load_config(options)
+    config = load_config(options)
     now = time.time()
     _look_at_queue(given, findings, Queue(state_dir), now)
     _look_at_tickets(findings, state_dir)
@@ -266,12 +267,9 @@ def _look_at_api(given: Any, findings: Findings, config: Config, options: Option
 def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
     """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
     from brtel_notify.api.exceptions import ApiError
-    from brtel_notify.delivery.services import Services
-    from brtel_notify.local.log import Log
 
-    services = Services(config, options.state_dir(os.environ), Log(), time.time, os.environ)
     try:
-        version = services.client.version()
+        version = services_of(options, config).client.version()
     except TimedOut:
         return f"no answer within {given.timeout:g} s"
     except ApiError as error:

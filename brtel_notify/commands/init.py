@@ -9,10 +9,11 @@ import sys
 from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify.config import schema
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import Options
+from brtel_notify.options import USAGE, Options, Stop
 from brtel_notify.setup import as_user, monitoring, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
@@ -21,7 +22,7 @@ from brtel_notify.setup.machine import STATE_DIR, below
 from brtel_notify.setup.monitoring import Installed
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.systems import catalogue
-from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Question, Terminal, Wrong
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: A person left by Ctrl-C, or Ctrl-D.
@@ -110,15 +111,11 @@ def run(arguments: List[str], options: Options) -> int:
         here = _here(setup)
     except (KeyboardInterrupt, EOFError):
         print()
-        return common.fail("left; nothing was written", LEFT)
-    except Stop as stop:
-        return common.fail(str(stop), stop.code)
+        return fail("left; nothing was written", LEFT)
     try:
         undone = _write(setup, answers, here)
-    except unix_users.CannotChange as error:
-        return common.fail(str(error), os.EX_CANTCREAT)
     except OSError as error:
-        return common.fail(because(error, setup.config), os.EX_CANTCREAT)
+        return fail(because(error, setup.config), os.EX_CANTCREAT)
     return _finish(setup, options, here, undone)
 
 
@@ -196,7 +193,7 @@ def _here(setup: _Setup) -> _Here:
     users = _users(setup, systems)
     if not users and setup.given.group:
         text = "--group: there is nobody to share it with: --user NAME says whom the monitoring"
-        raise Stop(f"{text} runs as", common.USAGE)
+        raise Stop(f"{text} runs as", USAGE)
     if not users:
         return _Here(systems, None)
     if not setup.given.user:
@@ -271,7 +268,7 @@ def _agreed(setup: _Setup, sharing: Sharing) -> bool:
 def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
     """Write the files and open them to the monitoring; the commands that are left to root.
 
-    Raises OSError, CannotChange.
+    Raises Stop, OSError.
     """
     secret = answers.secret
     text = new_config.text(answers)
@@ -315,7 +312,7 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
         steps.append(f"{_command(setup)} install {'|'.join(catalogue.monitoring())}")
     if not tests:
         steps.append(f"{_command(setup)} test")
-    print(common.paint("next:", "bold"))
+    print(paint("next:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")
     sys.stdout.flush()
@@ -330,9 +327,9 @@ def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> in
         return as_user.prove(setup.machine_users, words, user)
     from brtel_notify.console import self_test
 
-    print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
+    print(paint(f"{_command(setup)} test:", "bold"), flush=True)
     options.config, options.state_dir_option = setup.config, setup.state_dir
-    report = self_test.prove(options, os.environ)
+    report = self_test.prove(options)
     self_test.show(report)
     return report.code
 

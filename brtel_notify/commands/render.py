@@ -7,7 +7,8 @@ import time
 from typing import List, NamedTuple, Optional
 
 from brtel_notify.alert import Unintelligible
-from brtel_notify.console import common, preview
+from brtel_notify.console import preview
+from brtel_notify.console.failures import fail
 from brtel_notify.intake.capture import Capture
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
@@ -135,7 +136,7 @@ def _show(capture: Capture, options: Options, form: Form) -> int:
         if preview.is_test(capture):
             return 0
     except Unintelligible as error:
-        return common.fail(*preview.explained(error))
+        return fail(*preview.explained(error))
     from brtel_notify.sandbox import render_page
 
     opens = form.opens or form.watches

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, List, Optional, Set
 
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
@@ -37,7 +37,7 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
             continue
         except OSError as error:
             text = f"{event_id} cannot be put back: {because(error, queue.dead_folder)}"
-            code = common.fail(text, os.EX_TEMPFAIL)
+            code = fail(text, os.EX_TEMPFAIL)
     back.sort()
     _say_what_is_back(queue, back)
     if place is None or not (back or waiting):

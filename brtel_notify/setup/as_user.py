@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import List, Optional, Sequence
 
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.setup import machine
 from brtel_notify.setup.unix_users import Action, UnixUsers
 
@@ -29,7 +30,7 @@ def running(root: str = "/") -> Optional[str]:
 
 
 def make(known: UnixUsers, actions: Sequence[Action]) -> List[str]:
-    """Make the changes; the commands of those that are left to root. Raises CannotChange, OSError.
+    """Make the changes; the commands of those that are left to root. Raises Stop, OSError.
 
     What comes after one that is left may need it, a group that is not there yet: it is left, too.
     """
@@ -56,7 +57,7 @@ def prove(known: UnixUsers, test: List[str], user: str) -> int:
     assert ids is not None  # noqa: S101 - the users in a Sharing are known
     become = os.geteuid() == 0
     whom = f" (as {user})" if become else ""
-    print(common.paint(f"{shlex.join(test)}{whom}:", "bold"), flush=True)
+    print(paint(f"{shlex.join(test)}{whom}:", "bold"), flush=True)
     # What the administrator's own shell has set is not what the monitoring will have.
     env = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     try:
@@ -73,4 +74,4 @@ def prove(known: UnixUsers, test: List[str], user: str) -> int:
             extra_groups=groups,
         ).returncode
     except OSError as error:
-        return common.fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)
+        return fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)

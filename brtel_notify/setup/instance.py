@@ -25,7 +25,8 @@ from brtel_notify.api.client import (
     checked_url,
 )
 from brtel_notify.config.values import is_loopback
-from brtel_notify.setup.terminal import Stop, Wrong
+from brtel_notify.options import Stop
+from brtel_notify.setup.terminal import Wrong
 
 #: Paths that are tried at most to find the API.
 MOST_PATHS = 5

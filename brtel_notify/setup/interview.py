@@ -7,12 +7,13 @@ import os
 from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
+from brtel_notify.options import Stop
 from brtel_notify.setup import choices, instance
 from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice
 from brtel_notify.setup.instance import Lists, Way
 from brtel_notify.setup.sign_in import SignIn
-from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Question, Terminal, Wrong
 
 LANGUAGES = ("en", "fr")
 NONE = "none"

@@ -10,11 +10,12 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 
 from brtel_notify.api import credentials
 from brtel_notify.api.client import Client, Credentials, CredentialsError
+from brtel_notify.options import USAGE, Stop
 from brtel_notify.setup import instance, new_config
 from brtel_notify.setup.answers import Secret
 from brtel_notify.setup.instance import Lists, TypedLogin
 from brtel_notify.setup.machine import below
-from brtel_notify.setup.terminal import Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Terminal, Wrong
 
 #: The name of a file that stands for stdin.
 STDIN = "-"
@@ -204,5 +205,5 @@ def _from_stdin(flag: str) -> str:
     data = sys.stdin.buffer.read(credentials.LONGEST_SECRET) if sys.stdin else b""
     secret = data.decode("utf-8", "replace").rstrip("\r\n")
     if not secret:
-        raise Stop(f"{flag} -: nothing came on stdin")
+        raise Stop(f"{flag} -: nothing came on stdin", USAGE)
     return secret

@@ -16,6 +16,7 @@ import subprocess
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from brtel_notify.config.schema import SYSTEM_FILE
+from brtel_notify.options import Stop
 from brtel_notify.setup.machine import below
 
 #: The group of users who share a state folder.
@@ -90,8 +91,9 @@ class UnixUsers:
         return {entry[0]: entry for entry in entries if len(entry) >= 4 and entry[2].isdigit()}
 
 
-class CannotChange(Exception):
-    """A change to the machine could not be made; the text says which and why."""
+def cannot_change(text: str) -> Stop:
+    """That a change to the machine could not be made; TEXT says which and why."""
+    return Stop(text, os.EX_CANTCREAT)
 
 
 class Sharing(NamedTuple):
@@ -173,7 +175,7 @@ def _command(*words: str) -> Action:
     def perform() -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CannotChange(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
+            raise cannot_change(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
 
     return Action(" ".join(words), perform, on_accounts=True)
 
@@ -217,7 +219,7 @@ def _ids(machine_users: UnixUsers, user: str, group: str) -> Tuple[int, int]:
     if user == "root":
         ids = (0, 0)
     if ids is None or gid is None:
-        raise CannotChange(
+        raise cannot_change(
             f"there is no user {user}" if ids is None else f"there is no group {group}"
         )
     return ids[0], gid
@@ -309,15 +311,15 @@ def _open_to_group(
     def perform() -> None:
         gid = machine_users.group(group)
         if gid is None:
-            raise CannotChange(f"there is no group {group}")
+            raise cannot_change(f"there is no group {group}")
         own = below(machine_users.root, path)
         try:
             descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise CannotChange(f"{path}: {error.strerror}: is it a link?") from None
+            raise cannot_change(f"{path}: {error.strerror}: is it a link?") from None
         try:
             if owner is not None and os.fstat(descriptor).st_uid != owner:
-                raise CannotChange(
+                raise cannot_change(
                     f"{path}: the configuration names it, which others than root can write;"
                     f" if it is right: {text}"
                 )
