@@ -14,14 +14,14 @@ from brtel_notify.console.output import paint
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import USAGE, Options, Stop
-from brtel_notify.setup import as_user, monitoring, new_config, unix_users
+from brtel_notify.setup import as_user, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
 from brtel_notify.setup.machine import STATE_DIR, below
-from brtel_notify.setup.monitoring import Installed
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.systems import catalogue
+from brtel_notify.setup.systems.catalogue import Installed
 from brtel_notify.setup.terminal import Question, Terminal, Wrong
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
@@ -189,7 +189,7 @@ def _may_write(setup: _Setup) -> bool:
 
 def _here(setup: _Setup) -> _Here:
     """What of this machine's monitoring opens tickets. Raises Stop, EOFError."""
-    systems = _systems(setup, monitoring.systems(setup.machine_users))
+    systems = _systems(setup, catalogue.installed(setup.machine_users))
     users = _users(setup, systems)
     if not users and setup.given.group:
         text = "--group: there is nobody to share it with: --user NAME says whom the monitoring"
@@ -197,8 +197,7 @@ def _here(setup: _Setup) -> _Here:
     if not users:
         return _Here(systems, None)
     if not setup.given.user:
-        earlier = monitoring.owner_of(setup.machine_users, setup.state_dir)
-        users += [earlier] if earlier else []
+        users += unix_users.owner_of(setup.machine_users, setup.state_dir)
     sharing = unix_users.sharing(setup.machine_users, users, setup.given.group or "")
     return _Here(systems, sharing if _agreed(setup, sharing) else None)
 

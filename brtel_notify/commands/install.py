@@ -6,6 +6,7 @@ import argparse
 import difflib
 import os
 import shlex
+import stat
 import sys
 from typing import List, Optional, Tuple
 
@@ -197,17 +198,14 @@ def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Opt
         if not users and not given.print:
             raise Stop("whom shall it run as? --user NAME says so", USAGE)
     elif not given.dest:
-        users = users or _users_of(catalogue.everything()[given.system].find(known.root), known)
+        location = catalogue.everything()[given.system].find(known.root)
+        users = users or (catalogue.users_of(location, known) if location else [])
     if not users:
         return None
     # Whoever works with the state folder already is not locked out of it.
-    users = [*users, *(_owner(known, state_dir) if given.user else _earlier(known, state_dir))]
+    already = unix_users.owner_of if given.user else _earlier
+    users = [*users, *already(known, state_dir)]
     return unix_users.sharing(known, users, given.group or unix_users.sharer(known, state_dir))
-
-
-def _users_of(location: Optional[Location], known: UnixUsers) -> List[str]:
-    """Whom a system runs as: the first of its usual users that there is."""
-    return [user for user in (location.users if location else ()) if known.user(user)][:1]
 
 
 def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
@@ -216,29 +214,16 @@ def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
     A user alone means nothing: Zabbix's agent brings its server's user to every machine.
     """
     users = []
-    for drop_in in catalogue.everything().values():
-        location = drop_in.find(known.root)
-        if location is not None:
-            first = os.path.join(location.folder, drop_in.files[0])
-            if os.path.exists(below(known.root, first)):
-                users += _users_of(location, known)
-    return [*users, *_owner(known, state_dir)]
-
-
-def _owner(known: UnixUsers, state_dir: str) -> List[str]:
-    """The user whose the state folder is; none where it is root's, and a group's."""
-    try:
-        owner = os.stat(below(known.root, state_dir)).st_uid
-    except OSError:
-        return []
-    name = known.name_of(owner) if owner else None
-    return [name] if name else []
+    for _, drop_in, location in catalogue.located(known.root):
+        first = os.path.join(location.folder, drop_in.files[0])
+        if os.path.exists(below(known.root, first)):
+            users += catalogue.users_of(location, known)
+    return [*users, *unix_users.owner_of(known, state_dir)]
 
 
 def _only_one(known: UnixUsers) -> List[str]:
     """Whom the monitoring runs as, where the machine has only one monitoring system."""
-    found = (drop_in.find(known.root) for drop_in in catalogue.everything().values())
-    users = {user for location in found for user in _users_of(location, known)}
+    users = {system.user for system in catalogue.installed(known) if system.user}
     return list(users) if len(users) == 1 else []
 
 
@@ -246,8 +231,8 @@ def _group_services(sharing: Optional[Sharing], root: str) -> List[str]:
     """What systemd calls the systems whose users get the group of SHARING."""
     if sharing is None or not sharing.shared:
         return []
-    found = (drop_in.find(root) for drop_in in catalogue.everything().values())
-    return [each.service for each in found if each and set(each.users) & {*sharing.users}]
+    found = [location for _, _, location in catalogue.located(root)]
+    return [each.service for each in found if set(each.users) & {*sharing.users}]
 
 
 # --- doing it -------------------------------------------------------------------------------------
@@ -268,7 +253,7 @@ def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     data = job.targets[path].encode()
     there = machine.read(own)
     if there is None or there == data or force:
-        return there is None or not machine.is_same(own, data, job.mode)
+        return there != data or stat.S_IMODE(os.stat(own).st_mode) != job.mode
     lines = difflib.unified_diff(
         there.decode("utf-8", "replace").splitlines(),
         data.decode().splitlines(),

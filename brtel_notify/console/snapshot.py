@@ -60,7 +60,7 @@ def look(state_dir: str, now: float) -> Sight:
         damage=damage,
         waiting=len(queue.pending()),
         dead=len(queue.dead()),
-        oldest=oldest(queue, now),
+        oldest=_oldest(queue, now),
         breaker=Breaker(state_dir),
         holder=holder(state_dir),
     )
@@ -71,7 +71,7 @@ def is_open(entry: Entry) -> bool:
     return entry.is_open and entry.checked_at != NEVER
 
 
-def oldest(queue: Queue, now: float) -> float:
+def _oldest(queue: Queue, now: float) -> float:
     """The age in seconds of the oldest waiting event; 0 when none waits. Raises OSError."""
     for event_id in queue.pending():
         try:

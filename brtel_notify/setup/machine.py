@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Dict, List, Optional
 
 from brtel_notify.local import files
@@ -50,11 +49,6 @@ def refuse_links(path: str, cure: str) -> None:
                 text = f"{part}: is a symbolic link that belongs to somebody else"
                 raise Stop(text, os.EX_CANTCREAT)
         part = os.path.dirname(part)
-
-
-def is_same(path: str, data: bytes, mode: int) -> bool:
-    """Whether the file PATH is there with that content and mode."""
-    return read(path) == data and stat.S_IMODE(os.stat(path).st_mode) == mode
 
 
 def read(path: str) -> Optional[bytes]:

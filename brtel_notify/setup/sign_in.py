@@ -14,7 +14,7 @@ from brtel_notify.options import USAGE, Stop
 from brtel_notify.setup import instance, new_config
 from brtel_notify.setup.answers import Secret
 from brtel_notify.setup.instance import Lists, TypedLogin
-from brtel_notify.setup.machine import below
+from brtel_notify.setup.machine import below, text_in
 from brtel_notify.setup.terminal import Terminal, Wrong
 
 #: The name of a file that stands for stdin.
@@ -181,7 +181,12 @@ class SignIn:
         own = below(self.root, file)
         if not self.given.dry_run:
             new_config.prove_writable(own)
-        if agreed or self.given.force or not self._exists(file) or _holds(own, secret):
+        if (
+            agreed
+            or self.given.force
+            or not self._exists(file)
+            or text_in(own).strip() == secret.strip()
+        ):
             return
         if not (self.terminal.attended and self.terminal.agrees(f"Replace {file}?", default=False)):
             text = f"{file}: is there already, and holds another secret: --force replaces it"
@@ -190,14 +195,6 @@ class SignIn:
 
 def _nothing() -> Optional[Credential]:
     return None
-
-
-def _holds(file: str, secret: str) -> bool:
-    try:
-        with open(file, encoding="utf-8", errors="replace") as there:
-            return there.read().strip() == secret.strip()
-    except OSError:
-        return False
 
 
 def _from_stdin(flag: str) -> str:

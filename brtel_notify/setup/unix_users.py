@@ -124,6 +124,16 @@ def sharing(machine_users: UnixUsers, users: Sequence[str], group: str = "") -> 
     return Sharing(unique, machine_users.group_name(ids[1]) if ids else unique[0], False)
 
 
+def owner_of(machine_users: UnixUsers, state_dir: str) -> List[str]:
+    """The user whose the state folder is; none where it is root's, and a group's."""
+    try:
+        owner = os.stat(below(machine_users.root, state_dir)).st_uid
+    except OSError:
+        return []
+    name = machine_users.name_of(owner) if owner else None
+    return [name] if name else []
+
+
 def sharer(machine_users: UnixUsers, state_dir: str) -> str:
     """The group that shares the state folder already; empty where none does, or it has no name."""
     try:
@@ -155,20 +165,13 @@ def actions(
     return found
 
 
-def newcomers(machine_users: UnixUsers, wanted: Sharing) -> List[str]:
-    """The users whose running daemons do not have the group yet."""
+def _membership(machine_users: UnixUsers, wanted: Sharing) -> List[Action]:
     if not wanted.shared:
         return []
-    return [user for user in wanted.users if not machine_users.is_member(user, wanted.group)]
-
-
-def _membership(machine_users: UnixUsers, wanted: Sharing) -> List[Action]:
-    found = []
-    if wanted.shared and machine_users.group(wanted.group) is None:
-        found.append(_command("groupadd", "--system", wanted.group))
-    for user in newcomers(machine_users, wanted):
-        found.append(_command("usermod", "-aG", wanted.group, user))
-    return found
+    is_new = machine_users.group(wanted.group) is None
+    found = [_command("groupadd", "--system", wanted.group)] if is_new else []
+    newcomers = [each for each in wanted.users if not machine_users.is_member(each, wanted.group)]
+    return found + [_command("usermod", "-aG", wanted.group, user) for user in newcomers]
 
 
 def _command(*words: str) -> Action:
