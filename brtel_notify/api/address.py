@@ -10,6 +10,15 @@ import re
 import urllib.parse
 
 
+class WrongSetting(ValueError):
+    """A setting that cannot be used: its KEY in config.yml, and what is said behind that name."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key + problem)
+        self.key = key
+        self.problem = problem
+
+
 def is_loopback(url: str) -> bool:
     """Whether URL leads to this machine itself."""
     import ipaddress
@@ -24,30 +33,34 @@ def is_loopback(url: str) -> bool:
 
 
 def checked_url(url: str) -> str:
-    """URL without its trailing slash, or a ValueError that says what is wrong with api.url.
+    """URL without its trailing slash, or a WrongSetting that says what is wrong with api.url.
 
     https only, since the token travels in every call; plain http if it stays on this machine.
     """
     if not url or re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise ValueError("api.url is not a URL: empty, or with spaces or backslashes in it")
+        raise WrongSetting("api.url", " is not a URL: empty, or with spaces or backslashes in it")
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("api.url is not a URL: wrong host or port") from None
+        raise WrongSetting("api.url", " is not a URL: wrong host or port") from None
     if "@" in parts.netloc:
-        raise ValueError("api.url must not hold a user name or password")
+        raise WrongSetting("api.url", " must not hold a user name or password")
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError(f"api.url must look like https://acme.bluerocktel.net/api, not {url}")
+        raise WrongSetting(
+            "api.url", f" must look like https://acme.bluerocktel.net/api, not {url}"
+        )
     if parts.query or parts.fragment:
-        raise ValueError(f"api.url must end with the path, without ? or #: {url}")
+        raise WrongSetting("api.url", f" must end with the path, without ? or #: {url}")
     if parts.scheme == "http" and not is_loopback(url):
-        raise ValueError(f"api.url must be https (plain http only to this machine itself): {url}")
+        raise WrongSetting(
+            "api.url", f" must be https (plain http only to this machine itself): {url}"
+        )
     return url.rstrip("/")
 
 
 def checked_proxy(proxy: str) -> str:
-    """Host and port of the proxy, for messages; ValueError if PROXY is not an http(s) URL."""
+    """Host and port of the proxy, for messages; WrongSetting if PROXY is not an http(s) URL."""
     try:
         parts = urllib.parse.urlsplit(proxy)
         host, port = parts.hostname, parts.port
@@ -55,12 +68,12 @@ def checked_proxy(proxy: str) -> str:
         host, port = None, None
     if not host or parts.scheme not in ("http", "https") or re.search(r"\s", proxy):
         # Not quoted: it may hold a password.
-        raise ValueError("api.proxy must look like http://proxy.example.net:3128")
+        raise WrongSetting("api.proxy", " must look like http://proxy.example.net:3128")
     return f"{host}:{port}" if port else host
 
 
 def check_ca_file(ca_file: str) -> None:
-    """ValueError if CA_FILE (or folder) holds no usable certificates."""
+    """WrongSetting if CA_FILE (or folder) holds no usable certificates."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -70,6 +83,8 @@ def check_ca_file(ca_file: str) -> None:
         else:
             context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
-        raise ValueError(f"api.ca_file: {ca_file}: holds no certificate in PEM form") from None
+        raise WrongSetting(
+            "api.ca_file", f": {ca_file}: holds no certificate in PEM form"
+        ) from None
     except OSError as error:
-        raise ValueError(f"api.ca_file: {ca_file}: {error.strerror}") from None
+        raise WrongSetting("api.ca_file", f": {ca_file}: {error.strerror}") from None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
-from brtel_notify.api.address import checked_url
 from brtel_notify.api.caller import Caller, query_text
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.exceptions import (
@@ -66,7 +65,6 @@ __all__ = [
     "Unauthorized",
     "Unreachable",
     "Version",
-    "checked_url",
     "format_date",
     "parse_date",
 ]

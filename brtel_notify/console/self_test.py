@@ -202,9 +202,10 @@ def _prove_variables(variables: Mapping[str, str], services: Services, report: R
     settings = Settings({"tags": []}, {})
     settings.take_variables(variables)
     if "priority" in settings.values:
-        priority = {"priority": settings.values["priority"]}
-        for problem in services.names.problems("vars", priority):
-            report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), os.EX_CONFIG)
+        try:
+            services.names.id("priority", settings.values["priority"], f"vars.{PRIORITY}")
+        except ConfigError as error:
+            report.bad(str(error), os.EX_CONFIG)
     account = variables.get("CUSTOMER_ACCOUNT", "").strip()
     if account and services.client.customer_by_account(account) is None:
         report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", os.EX_CONFIG)

@@ -86,6 +86,7 @@ class Services:
 
         Raises ConfigError.
         """
+        from brtel_notify.api.address import WrongSetting
         from brtel_notify.api.client import Client
         from brtel_notify.api.credentials import Credentials
         from brtel_notify.api.pace import Pace
@@ -111,10 +112,8 @@ class Services:
                 transport=transport,
                 pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
             )
-        except ValueError as error:
-            key = str(error).partition(" ")[0].rstrip(":")  # what is wrong begins with it
-            where = self.config.where(key if key.startswith("api.") else "api")
-            raise ConfigError(f"{where}: {error}") from None
+        except WrongSetting as error:
+            raise ConfigError(f"{self.config.where(error.key)}: {error}") from None
         client.deadline = self.deadline
         return client
 
