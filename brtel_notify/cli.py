@@ -7,7 +7,7 @@ import os
 import sys
 
 from brtel_notify.local.log import complain, trace
-from brtel_notify.local.streams import patient
+from brtel_notify.local.stdio import patient
 from brtel_notify.options import USAGE, UsageError, split
 from brtel_notify.sources.registry import NAMES
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 
 from brtel_notify import __version__  # noqa: E402
 from brtel_notify.config.schema import SYSTEM_FILE  # noqa: E402
-from brtel_notify.setup.machine import STATE_DIR  # noqa: E402
+from brtel_notify.setup.machine_files import STATE_DIR  # noqa: E402
 from brtel_notify.setup.systems.systemd import unit_of  # noqa: E402
 from brtel_notify.setup.unix_users import GROUP  # noqa: E402
 

@@ -18,7 +18,7 @@ from brtel_notify.setup import as_user, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
-from brtel_notify.setup.machine import STATE_DIR, below
+from brtel_notify.setup.machine_files import STATE_DIR, below
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.systems.catalogue import Installed

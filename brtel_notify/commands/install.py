@@ -18,9 +18,9 @@ from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import USAGE, Options, Stop
-from brtel_notify.setup import as_user, machine, unix_users
+from brtel_notify.setup import as_user, machine_files, unix_users
 from brtel_notify.setup.drop_in import Command, DropIn, Job, Location
-from brtel_notify.setup.machine import STATE_DIR, below
+from brtel_notify.setup.machine_files import STATE_DIR, below
 from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
@@ -249,9 +249,9 @@ def _print(job: Job) -> None:
 def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
     """Whether PATH has to be written. Raises Stop if somebody has changed what is there."""
     own = below(job.root, path)
-    machine.refuse_links(own, "--dest names the file itself")
+    machine_files.refuse_links(own, "--dest names the file itself")
     data = job.targets[path].encode()
-    there = machine.read(own)
+    there = machine_files.read(own)
     if there is None or there == data or force:
         return there != data or stat.S_IMODE(os.stat(own).st_mode) != job.mode
     lines = difflib.unified_diff(

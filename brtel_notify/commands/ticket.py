@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from brtel_notify.alert import last_reference
 from brtel_notify.api.client import NotFound, parse_date
-from brtel_notify.console import map_changes
+from brtel_notify.console import map_after_command
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.find_ticket import Found, find
 from brtel_notify.console.output import paint, print_json
@@ -191,10 +191,13 @@ def _act(given: argparse.Namespace, options: Options) -> int:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
     getattr(Hand(found, services, given), given.action)()
-    changes = {"close": map_changes.closed(services.config), "reopen": map_changes.reopened}
+    changes = {
+        "close": map_after_command.closed(services.config),
+        "reopen": map_after_command.reopened,
+    }
     if given.action in changes:
         try:
-            trouble = map_changes.remember(place, found.ticket.id, changes[given.action])
+            trouble = map_after_command.remember(place, found.ticket.id, changes[given.action])
         except OSError as error:  # another user's state folder: what was asked for is done
             trouble = f"{error.filename or place.state_dir}: {error.strerror}"
         if trouble:

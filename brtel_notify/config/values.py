@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from brtel_notify.config.tree import Tree, nearest
 from brtel_notify.config.yaml_nodes import SCALAR
-from brtel_notify.local.numbers import LAST_ID
+from brtel_notify.local.plausible import LAST_ID
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
 #: Words that monitoring systems use for states and severities (monitoring.md), lower case.

@@ -14,7 +14,7 @@ from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import INFO, Log, tell
 from brtel_notify.local.os_errors import because
-from brtel_notify.local.streams import patient
+from brtel_notify.local.stdio import patient
 from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.

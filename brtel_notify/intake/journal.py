@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
-from brtel_notify.local.numbers import is_id, is_time
+from brtel_notify.local.plausible import is_id, is_time
 
 UNREADABLE = "unreadable"
 #: So much of such a line is kept, for people.

@@ -332,7 +332,7 @@ def _read(path: str) -> Event:
 
 def _capture(data: Any) -> Capture:
     """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
-    from brtel_notify.local.numbers import is_time
+    from brtel_notify.local.plausible import is_time
 
     capture = Capture.from_dict(data)
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]

@@ -12,7 +12,7 @@ import sys
 import time
 
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.streams import patient, sink_of
+from brtel_notify.local.stdio import patient, sink_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

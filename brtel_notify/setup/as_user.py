@@ -11,21 +11,23 @@ from typing import List, Optional, Sequence
 
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint
-from brtel_notify.setup import machine
+from brtel_notify.setup import machine_files
 from brtel_notify.setup.unix_users import Action, UnixUsers
 
 
 def running(root: str = "/") -> Optional[str]:
     """The path of the brtel-notify command that is running; None where it is called otherwise."""
-    if root != "/" and os.path.exists(machine.below(root, machine.COMMAND)):
-        return machine.COMMAND
+    if root != "/" and os.path.exists(machine_files.below(root, machine_files.COMMAND)):
+        return machine_files.COMMAND
     beside = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
     for candidate in (sys.argv[0], beside):
         found = shutil.which(candidate) if os.path.basename(candidate) == "brtel-notify" else None
         if found:
             path = os.path.abspath(found)
-            usual = os.path.exists(machine.COMMAND) and os.path.samefile(machine.COMMAND, path)
-            return machine.COMMAND if usual else path
+            usual = os.path.exists(machine_files.COMMAND) and os.path.samefile(
+                machine_files.COMMAND, path
+            )
+            return machine_files.COMMAND if usual else path
     return None
 
 

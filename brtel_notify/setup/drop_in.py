@@ -11,7 +11,7 @@ from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
 from brtel_notify.local import shipped_files
 from brtel_notify.options import Stop
-from brtel_notify.setup.machine import COMMAND, below
+from brtel_notify.setup.machine_files import COMMAND, below
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 from brtel_notify.sources import registry
 

@@ -8,10 +8,10 @@ from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from brtel_notify.api.client import ApiError, Client, Customer, Named, SubCategory
 from brtel_notify.options import Stop
-from brtel_notify.setup import choices, instance
+from brtel_notify.setup import choices, find_api
 from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice
-from brtel_notify.setup.instance import Lists, Way
+from brtel_notify.setup.find_api import Lists, Way
 from brtel_notify.setup.sign_in import SignIn
 from brtel_notify.setup.terminal import Question, Terminal, Wrong
 
@@ -70,7 +70,7 @@ class Interview:
     def _address(self, way: Way) -> str:
         question = Question("Address of your BlueRockTEL, such as acme.bluerocktel.net", "--url")
         url, version = self.terminal.settle(
-            question, self.given.url, lambda text: instance.find(text, way)
+            question, self.given.url, lambda text: find_api.find(text, way)
         )
         if self.terminal.attended:
             self.terminal.say(f"  BlueRockTEL answers at {url}, version {version.version}")
@@ -153,7 +153,7 @@ class Interview:
             customer = client.customer_by_account(text)
             found = [customer] if customer else client.search_customers(text)
         except ApiError as error:
-            raise instance.explained(error, client.url) from None
+            raise find_api.explained(error, client.url) from None
         return self._chosen(text, found, is_exact=customer is not None)
 
     def _chosen(self, text: str, found: Sequence[Customer], is_exact: bool) -> Fallback:

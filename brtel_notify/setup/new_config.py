@@ -14,7 +14,7 @@ from brtel_notify.local import files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Stop
-from brtel_notify.setup import machine
+from brtel_notify.setup import machine_files
 from brtel_notify.setup.answers import Answers, Filed
 
 #: The configuration is for its group too: :mod:`brtel_notify.setup.unix_users` says which that is.
@@ -152,7 +152,7 @@ def scalar(value: Any) -> str:
 
 def prove_writable(path: str) -> None:
     """Raise Stop if PATH cannot be written: better now than after the last answer."""
-    machine.refuse_links(path, "name the file itself")
+    machine_files.refuse_links(path, "name the file itself")
     if os.path.exists(path) and not os.path.isfile(path):
         raise Stop(f"{path}: is there, and is no file", os.EX_CANTCREAT)
     folder = os.path.dirname(path)

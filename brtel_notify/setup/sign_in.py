@@ -11,10 +11,10 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 from brtel_notify.api import credentials
 from brtel_notify.api.client import Client, Credentials, CredentialsError
 from brtel_notify.options import USAGE, Stop
-from brtel_notify.setup import instance, new_config
+from brtel_notify.setup import find_api, new_config
 from brtel_notify.setup.answers import Secret
-from brtel_notify.setup.instance import Lists, TypedLogin
-from brtel_notify.setup.machine import below, text_in
+from brtel_notify.setup.find_api import Lists, TypedLogin
+from brtel_notify.setup.machine_files import below, text_in
 from brtel_notify.setup.terminal import Terminal, Wrong
 
 #: The name of a file that stands for stdin.
@@ -49,7 +49,7 @@ class SignIn:
         self.folder = folder
         self.root = root
 
-    def settle(self, url: str, way: instance.Way) -> Tuple[Secret, Client, Lists]:
+    def settle(self, url: str, way: find_api.Way) -> Tuple[Secret, Client, Lists]:
         """A credential that BlueRockTEL takes, and what BlueRockTEL shows to it.
 
         Raises Stop, EOFError.
@@ -75,7 +75,7 @@ class SignIn:
         """The client, and what BlueRockTEL shows to it. Raises Wrong, CredentialsError."""
         while True:
             try:
-                return client, instance.lists(client)
+                return client, find_api.lists(client)
             except Wrong as wrong:
                 if wrong.code != os.EX_UNAVAILABLE or not self.terminal.attended:
                     client.close()

@@ -17,7 +17,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from brtel_notify.config.schema import SYSTEM_FILE
 from brtel_notify.options import Stop
-from brtel_notify.setup.machine import below
+from brtel_notify.setup.machine_files import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"

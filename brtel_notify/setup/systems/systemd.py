@@ -6,7 +6,7 @@ import re
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import STATE_DIR
+from brtel_notify.setup.machine_files import STATE_DIR
 
 
 class Systemd(DropIn):
