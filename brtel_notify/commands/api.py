@@ -10,7 +10,6 @@ import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from brtel_notify.api.caller import RawAnswer
-from brtel_notify.api.client import Client
 from brtel_notify.api.fields import WrongShape, next_page, parse_list
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.failures import fail, refused
@@ -165,30 +164,20 @@ def _call(given: argparse.Namespace, options: Options) -> int:
     if given.paginate and method != "GET":
         raise Stop("--paginate goes with GET alone")
     if options.dry_run or given.dry_run:
-        return _rehearse(method, path, params, document)
+        print_json({"method": method, "path": path, "query": params, "body": document})
+        return 0
     client = services_of(options).client
 
     def ask(more: Fields) -> RawAnswer:
         query: Dict[str, List[Any]] = {}
         for name, value in [*params, *more]:
             query.setdefault(name, []).append(value)
-        return _answer(client, method, path, query, document)
+        try:
+            return client.answer(method, path, params=query, json=document)
+        except ValueError as error:  # no such method or path
+            raise Stop(str(error)) from None
 
     return _all_pages(ask) if given.paginate else _show(ask([]))
-
-
-def _answer(
-    client: Client, method: str, path: str, query: Dict[str, List[Any]], document: Any
-) -> RawAnswer:
-    try:
-        return client.answer(method, path, params=query, json=document)
-    except ValueError as error:
-        raise Stop(str(error)) from None
-
-
-def _rehearse(method: str, path: str, params: Fields, document: Any) -> int:
-    print_json({"method": method, "path": path, "query": params, "body": document})
-    return 0
 
 
 def _show(answer: RawAnswer) -> int:

@@ -283,15 +283,11 @@ def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
         [file._replace(path=setup.own(file.path)) for file in files],
         lambda file: print(f"put: {file.path} (mode {file.mode:04o})", flush=True),
     )
-    return _open(setup, secret.file, here.sharing) if here.sharing else []
-
-
-def _open(setup: _Setup, secret: str, sharing: Sharing) -> List[str]:
-    """Let the monitoring's users work with the files; the commands that are left to root."""
-    wanted = unix_users.actions(
-        setup.machine_users, sharing, setup.state_dir, setup.config, [secret]
-    )
-    return as_user.make(setup.machine_users, wanted)
+    if here.sharing is None:
+        return []
+    known = setup.machine_users
+    paths = (setup.state_dir, setup.config, [secret.file])
+    return as_user.make(known, unix_users.actions(known, here.sharing, *paths))
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -46,8 +46,7 @@ class PrivateFolder:
     def _opened(self) -> Iterator[int]:
         """A descriptor of the folder, through which alone it is used: its path may lead elsewhere
         at any moment, for the parent is the group's. Raises OSError."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        folder = os.open(self.path, flags)
+        folder = os.open(self.path, files.OPEN_FOLDER)
         try:
             status = os.fstat(folder)
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:

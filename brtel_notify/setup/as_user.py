@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint
@@ -63,17 +63,10 @@ def prove(known: UnixUsers, test: List[str], user: str) -> int:
     # What the administrator's own shell has set is not what the monitoring will have.
     env = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     try:
-        if not become:
-            return subprocess.run(test, env=env, cwd="/", check=False).returncode
-        groups = os.getgrouplist(user, ids[1])
-        return subprocess.run(
-            test,
-            env=env,
-            cwd="/",
-            check=False,
-            user=ids[0],
-            group=ids[1],
-            extra_groups=groups,
-        ).returncode
+        identity: Dict[str, Any] = {}
+        if become:
+            groups = os.getgrouplist(user, ids[1])
+            identity = {"user": ids[0], "group": ids[1], "extra_groups": groups}
+        return subprocess.run(test, env=env, cwd="/", check=False, **identity).returncode
     except OSError as error:
         return fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)

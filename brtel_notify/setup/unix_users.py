@@ -271,11 +271,7 @@ def _readable(
     except OSError:
         return []
     found = _passable(machine_users, wanted, os.path.dirname(path))
-    mode = stat.S_IMODE(status.st_mode)
-    ids = machine_users.user(wanted.users[0])
-    owns = not wanted.shared and ids is not None and status.st_uid == ids[0] and mode & 0o400
-    by_group = status.st_gid == machine_users.group(wanted.group) and mode & 0o040
-    if (owns or by_group or mode & 0o004) and not (is_secret and mode & 0o007):
+    if _may(machine_users, wanted, status, 4) and not (is_secret and status.st_mode & 0o007):
         return found
     return [*found, _open_to_group(machine_users, wanted.group, path, 0o640, owner)]
 
@@ -298,12 +294,18 @@ def _passable(machine_users: UnixUsers, wanted: Sharing, folder: str) -> List[Ac
         status = os.lstat(below(machine_users.root, folder))
     except OSError:
         return []
-    ids = machine_users.user(wanted.users[0])
-    owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
-    by_group = status.st_gid == machine_users.group(wanted.group) and status.st_mode & 0o010
-    if owns or by_group or status.st_mode & 0o001:
+    if _may(machine_users, wanted, status, 1):
         return []
     return [_open_to_group(machine_users, wanted.group, folder, 0o750)]
+
+
+def _may(machine_users: UnixUsers, wanted: Sharing, status: os.stat_result, bit: int) -> bool:
+    """Whether the users may read a file of that STATUS (BIT 4), or pass through a folder (1)."""
+    ids = machine_users.user(wanted.users[0])
+    owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
+    by_group = status.st_gid == machine_users.group(wanted.group)
+    bits = (bit << 6 if owns else 0) | (bit << 3 if by_group else 0) | bit
+    return bool(status.st_mode & bits)
 
 
 def _open_to_group(
