@@ -59,10 +59,10 @@ def entry() -> None:
 
 
 def _open_streams() -> None:
-    """Whoever starts us with stdin, stdout or stderr closed shall lose no alert by it.
+    """No alert is lost because the caller has closed stdin, stdout or stderr, or reads none.
 
-    Python has None in their place, and the next file that is opened would have their number. Nor
-    by not reading stderr, whoever writes there: the log, a warning of Python's, a traceback.
+    Of one that is closed Python makes None, and the next file that is opened would have its number.
+    To stderr write the log, Python's warnings and tracebacks: none of them may wait for a reader.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

@@ -153,7 +153,7 @@ def _files(given: argparse.Namespace, drop_in: DropIn) -> Tuple[str, ...]:
 
 
 def _target(given: argparse.Namespace, job: Job, file: str) -> str:
-    """Where FILE goes, below no root."""
+    """Where FILE goes: the machine's own path."""
     if given.dest:
         dest: str = os.path.abspath(given.dest)
         if os.path.isdir(below(job.root, dest)) or given.dest.endswith("/"):

@@ -1,4 +1,4 @@
-"""``brtel-notify ticket``: an operator's hand on one ticket."""
+"""``brtel-notify ticket``: what an operator does to one ticket."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def _user(made: argparse.ArgumentParser, word: str) -> Optional[int]:
 # --- what is done ---------------------------------------------------------------------------------
 
 
-class Hand:
-    """An operator's hand on one ticket."""
+class Actions:
+    """What can be done to one ticket, a method each."""
 
     def __init__(self, found: Found, services: Services, given: argparse.Namespace) -> None:
         self.ticket, self.entries = found
@@ -190,7 +190,7 @@ def _act(given: argparse.Namespace, options: Options) -> int:
     if options.dry_run or given.dry_run:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
-    getattr(Hand(found, services, given), given.action)()
+    getattr(Actions(found, services, given), given.action)()
     changes = {
         "close": map_after_command.closed(services.config),
         "reopen": map_after_command.reopened,

@@ -56,7 +56,7 @@ def _say_what_is_back(queue: Queue, back: List[str]) -> None:
             continue
         except (Damaged, OSError):  # the drain will say what is wrong with it
             print(line_of(f"put back: {event_id}"))
-    # Nothing is left to be printed while we hold the lock: whoever reads it may take his time.
+    # Written out before the drain lock is taken: a slow reader of stdout must not hold that up.
     print(f"{len(back)} put back", flush=True)
 
 
@@ -90,7 +90,7 @@ class _Progress(Log):
         self.out = patient(sys.stdout)
 
     def send_to(self, target: str) -> None:
-        """As ever."""
+        """See :meth:`Log.send_to`; which events are told on stdout depends on it."""
         self.to_stderr = target == "stderr"
         super().send_to(target)
 

@@ -30,7 +30,7 @@ class Holder(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What there is to see in a state folder.
+    """What a state folder holds at one moment.
 
     ``oldest`` is the age in seconds of the oldest waiting event, 0 when none waits; ``damage``
     what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody.

@@ -1,6 +1,6 @@
-"""The journal of an event: one JSON object a line, each of which its readers can rely on.
+"""The journal of an event: one JSON object a line, checked, so that its readers can rely on it.
 
-What an editor or a disk left in a line's place, whatever it is, becomes an entry of its own kind,
+A line that an editor or a failing disk has damaged becomes an entry of its own kind,
 ``unreadable``: it may have said that a call was begun, and that must not be forgotten.
 """
 

@@ -14,7 +14,8 @@ from brtel_notify.local import files
 
 
 class PrivateFolder:
-    """The folder ``cache/NAME-UID`` below the state folder. Nothing that fails here matters."""
+    """The folder ``cache/NAME-UID`` below the state folder. Where that cannot be used, the
+    work is done again, and that is all."""
 
     def __init__(self, state_dir: str, name: str) -> None:
         self.parent = os.path.join(state_dir, "cache")

@@ -44,7 +44,7 @@ class TypedLogin(Credentials):
         self._password = password
 
     def login(self) -> Tuple[str, str]:
-        """Both."""
+        """The two."""
         return self.email or "", self._password
 
 

@@ -277,8 +277,10 @@ def _readable(
 
 
 def writer(path: str) -> Optional[int]:
-    """Whose word the file PATH is, for root: None for root's own, else its owner, who may be root
-    where others can write it, too. Raises OSError."""
+    """Who beside root can change the file PATH: a user's id, -1 for a group or everybody, or None.
+
+    Raises OSError.
+    """
     places = [os.stat(path), os.stat(os.path.dirname(os.path.abspath(path)))]
     roots = all(
         each.st_uid == 0 and not each.st_mode & (0o022 if each.st_gid else 0o002) for each in places
