@@ -9,6 +9,8 @@ import os
 import re
 import urllib.parse
 
+from brtel_notify.local.loopback import is_loopback
+
 
 class WrongSetting(ValueError):
     """A setting that cannot be used: its KEY in config.yml, and what is said behind that name."""
@@ -17,19 +19,6 @@ class WrongSetting(ValueError):
         super().__init__(key + problem)
         self.key = key
         self.problem = problem
-
-
-def is_loopback(url: str) -> bool:
-    """Whether URL leads to this machine itself."""
-    import ipaddress
-
-    host = urllib.parse.urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def checked_url(url: str) -> str:
@@ -52,7 +41,7 @@ def checked_url(url: str) -> str:
         )
     if parts.query or parts.fragment:
         raise WrongSetting("api.url", f" must end with the path, without ? or #: {url}")
-    if parts.scheme == "http" and not is_loopback(url):
+    if parts.scheme == "http" and not is_loopback(host):
         raise WrongSetting(
             "api.url", f" must be https (plain http only to this machine itself): {url}"
         )

@@ -21,9 +21,10 @@ import requests.adapters
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from brtel_notify import __version__
-from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url, is_loopback
+from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url
 from brtel_notify.api.connections import HttpPool, HttpsPool, TimeLimit
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Call, TlsError, Unreachable
+from brtel_notify.local.loopback import is_loopback
 
 #: An answer longer than this (bytes) is refused.
 LONGEST_ANSWER = 16 * 1024 * 1024
@@ -51,7 +52,8 @@ class Transport:
         clock: Callable[[], float],
     ) -> None:
         self.url = checked_url(url)
-        self._peer = urllib.parse.urlsplit(self.url).netloc  # whom we talk to, for messages
+        parts = urllib.parse.urlsplit(self.url)
+        self._peer = parts.netloc  # whom we talk to, for messages
         self._clock = clock
         self._session = _Session(pool_size)
         if ca_file:
@@ -59,7 +61,9 @@ class Transport:
             self._session.verify = ca_file
         if proxy:
             shown_proxy = checked_proxy(proxy)
-            if not is_loopback(self.url):  # a plain http call must not leave this machine
+            if not is_loopback(
+                parts.hostname or ""
+            ):  # a plain http call must not leave this machine
                 self._session.proxies = {"http": proxy, "https": proxy}
                 self._peer += f" through the proxy {shown_proxy}"
 

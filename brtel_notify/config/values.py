@@ -5,7 +5,6 @@ Every reader raises ConfigError, whose text names the file, the line, the key an
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import timezone, tzinfo
 from typing import Any, Callable, Dict, List, Tuple
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from brtel_notify.config.tree import Tree, nearest
 from brtel_notify.config.yaml_nodes import SCALAR
+from brtel_notify.local.loopback import is_loopback
 from brtel_notify.local.plausible import LAST_ID
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
@@ -108,16 +108,6 @@ def ticket_page(tree: Tree) -> str:
     if rest == value or "{" in rest or "}" in rest:
         raise tree.error("must have {id} or {number} where the ticket is named")
     return value
-
-
-def is_loopback(host: str) -> bool:
-    """Whether HOST is this machine itself, by its name or address alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @or_null

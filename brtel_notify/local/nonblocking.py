@@ -23,8 +23,8 @@ BRIEFLY = 0.05
 
 
 class Sink:
-    """Somewhere to write to. ``lost`` counts the lines that were dropped there, or refused; the next
-    line that can be written says how many.
+    """Somewhere to write to. ``lost`` counts the lines that were dropped there, or refused; the
+    next line that can be written says how many.
 
     For several threads. A subclass says what can be written without waiting, and how to write.
     """

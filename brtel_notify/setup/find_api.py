@@ -24,7 +24,7 @@ from brtel_notify.api.client import (
     Unreachable,
     Version,
 )
-from brtel_notify.config.values import is_loopback
+from brtel_notify.local.loopback import is_loopback
 from brtel_notify.options import Stop
 from brtel_notify.setup.terminal import Wrong
 

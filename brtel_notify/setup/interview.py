@@ -146,7 +146,7 @@ class Interview:
             raise Wrong(f"an answer is needed: a search, or {NONE}")
         if text.casefold() == NONE:
             return None
-        hit = _hit(text, self._hits)
+        hit = next((each for each in self._hits if str(each.number) == text), None)
         if hit is not None:
             return Fallback(hit.other_name, hit.name)
         try:
@@ -192,11 +192,6 @@ class Interview:
 
 def _choices(rows: Iterable[Union[Named, SubCategory]]) -> List[Choice]:
     return [Choice(row.id, row.name) for row in rows]
-
-
-def _hit(text: str, hits: Sequence[Choice]) -> Optional[Choice]:
-    """What was just found, by its number in the list."""
-    return next((hit for hit in hits if str(hit.number) == text), None)
 
 
 def _locale(environ: Mapping[str, str]) -> str:
