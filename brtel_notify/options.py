@@ -86,8 +86,3 @@ def split(words: List[str]) -> Tuple[Options, List[str]]:
     while rest and options.take(rest):
         pass
     return options, rest
-
-
-def environment() -> Mapping[str, str]:
-    """The environment of this process."""
-    return os.environ

@@ -13,12 +13,12 @@ from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import USAGE, Options, Stop
+from brtel_notify.options import DEFAULT_STATE_DIR, USAGE, Options, Stop
 from brtel_notify.setup import as_user, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
-from brtel_notify.setup.machine_files import STATE_DIR, below
+from brtel_notify.setup.machine_files import below
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.systems.catalogue import Installed
@@ -333,5 +333,5 @@ def _command(setup: _Setup) -> str:
     """How the command is called from now on."""
     words = ["brtel-notify"]
     words += ["--config", setup.config] if setup.config != schema.SYSTEM_FILE else []
-    words += ["--state-dir", setup.state_dir] if setup.state_dir != STATE_DIR else []
+    words += ["--state-dir", setup.state_dir] if setup.state_dir != DEFAULT_STATE_DIR else []
     return shlex.join(words)

@@ -17,10 +17,10 @@ from brtel_notify.console.output import paint
 from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import USAGE, Options, Stop
+from brtel_notify.options import DEFAULT_STATE_DIR, USAGE, Options, Stop
 from brtel_notify.setup import as_user, machine_files, unix_users
 from brtel_notify.setup.drop_in import Command, DropIn, Job, Location
-from brtel_notify.setup.machine_files import STATE_DIR, below
+from brtel_notify.setup.machine_files import below
 from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
@@ -113,7 +113,7 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
     location = drop_in.find(root)
     state_dir = options.state_dir_option and os.path.abspath(options.state_dir_option)
     config = options.config and os.path.abspath(options.config)
-    sharing = _sharing(given, known, state_dir or STATE_DIR)
+    sharing = _sharing(given, known, state_dir or DEFAULT_STATE_DIR)
     job = Job(
         name=given.system,
         drop_in=drop_in,
@@ -123,7 +123,7 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
         sharing=sharing,
         group_services=_group_services(sharing, root),
         command=Command(_running(root), config or "", state_dir or ""),
-        state_dir=state_dir or STATE_DIR,
+        state_dir=state_dir or DEFAULT_STATE_DIR,
         config=config or configuration.SYSTEM_FILE,
         mode=0o644 if given.file in drop_in.others else drop_in.mode,
         targets={},

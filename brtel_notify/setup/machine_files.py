@@ -8,9 +8,8 @@ from typing import Dict, List, Optional
 from brtel_notify.local import files
 from brtel_notify.options import Stop
 
-#: Where the command and the state folder are, usually.
+#: Where the command is, usually.
 COMMAND = "/usr/bin/brtel-notify"
-STATE_DIR = "/var/lib/brtel-notify"
 
 
 def below(root: str, path: str) -> str:
