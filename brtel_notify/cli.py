@@ -130,6 +130,8 @@ def _run(words: List[str]) -> int:
     except Exception as error:
         from brtel_notify.console import failures
 
+        if options.verbose and isinstance(error, OSError):
+            raise  # -v shows where
         code = failures.told(error)
         if code is None:
             raise
