@@ -7,16 +7,13 @@ import os
 import sys
 
 from brtel_notify.local.log import complain, trace
-from brtel_notify.local.streams import patient
-from brtel_notify.options import UsageError, split
+from brtel_notify.local.stdio import patient
+from brtel_notify.options import USAGE, UsageError, split
 from brtel_notify.sources.registry import NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
-
-#: The exit code of a wrong command line.
-USAGE = 2
 
 COMMANDS = {
     "flush": "deliver what is due now",
@@ -62,10 +59,10 @@ def entry() -> None:
 
 
 def _open_streams() -> None:
-    """Whoever starts us with stdin, stdout or stderr closed shall lose no alert by it.
+    """No alert is lost because the caller has closed stdin, stdout or stderr, or reads none.
 
-    Python has None in their place, and the next file that is opened would have their number. Nor
-    by not reading stderr, whoever writes there: the log, a warning of Python's, a traceback.
+    Of one that is closed Python makes None, and the next file that is opened would have its number.
+    To stderr write the log, Python's warnings and tracebacks: none of them may wait for a reader.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -128,7 +125,17 @@ def _run(words: List[str]) -> int:
     from importlib import import_module
 
     module = import_module(f"brtel_notify.commands.{command}")
-    return int(module.run(arguments, options))
+    try:
+        return int(module.run(arguments, options))
+    except Exception as error:
+        from brtel_notify.console import failures
+
+        if options.verbose and isinstance(error, OSError):
+            raise  # -v shows where
+        code = failures.told(error)
+        if code is None:
+            raise
+        return code
 
 
 def _nearest(word: str) -> str:

@@ -19,6 +19,21 @@ _VALUED = {
 _FLAGS = {"-v": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
 
 
+#: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.
+USAGE = 2
+
+
+class Stop(Exception):
+    """A command for people goes no further: the text says in one line why, and what to do.
+
+    ``code`` is the exit code.
+    """
+
+    def __init__(self, text: str, code: int = os.EX_DATAERR) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class UsageError(Exception):
     """The command line is wrong; the text says how, in one line."""
 
@@ -80,8 +95,3 @@ def split(words: List[str]) -> Tuple[Options, List[str]]:
     while rest and options.take(rest):
         pass
     return options, rest
-
-
-def environment() -> Mapping[str, str]:
-    """The environment of this process."""
-    return os.environ

@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT))  # the code beside this file, not one that is 
 
 from brtel_notify import __version__  # noqa: E402
 from brtel_notify.config.schema import SYSTEM_FILE  # noqa: E402
-from brtel_notify.setup.machine import STATE_DIR  # noqa: E402
+from brtel_notify.options import DEFAULT_STATE_DIR  # noqa: E402
 from brtel_notify.setup.systems.systemd import unit_of  # noqa: E402
 from brtel_notify.setup.unix_users import GROUP  # noqa: E402
 
@@ -115,13 +115,13 @@ def _fill(root: Path, wheel: Path, time: int) -> None:
 
 def unit(text: str) -> str:
     """A shipped unit's TEXT as the package has it: for its user, and idle until configured."""
-    text = unit_of(text, USER, GROUP, STATE_DIR, shared=True)
+    text = unit_of(text, USER, GROUP, DEFAULT_STATE_DIR, shared=True)
     text = text[text.index("[Unit]") :]  # what stands before tells how to put it there by hand
     is_service = "[Service]" in text
     condition = f"ConditionPathExists={SYSTEM_FILE}\n" if is_service else ""
     more = f"Documentation=man:brtel-notify(1)\n{condition}"
     text = re.sub(r"^Description=.*\n", rf"\g<0>{more}", text, count=1, flags=re.MULTILINE)
-    return text.replace(f"={STATE_DIR}\n", f"={STATE_DIR} -{LOGS}\n")
+    return text.replace(f"={DEFAULT_STATE_DIR}\n", f"={DEFAULT_STATE_DIR} -{LOGS}\n")
 
 
 def _changelog(time: int) -> str:

@@ -9,53 +9,47 @@ import os
 import re
 import urllib.parse
 
+from brtel_notify.local.loopback import is_loopback
 
-class Unusable(ValueError):
-    """A setting of the API cannot be used; ``key`` is its name in the configuration."""
 
-    def __init__(self, key: str, why: str) -> None:
-        super().__init__(f"{key}{why}")
+class WrongSetting(ValueError):
+    """A setting that cannot be used: its KEY in config.yml, and what is said behind that name."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key + problem)
         self.key = key
-
-
-def is_loopback(url: str) -> bool:
-    """Whether URL leads to this machine itself."""
-    import ipaddress
-
-    host = urllib.parse.urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        self.problem = problem
 
 
 def checked_url(url: str) -> str:
-    """URL without its trailing slash, or an error (Unusable) that says what is wrong with it.
+    """URL without its trailing slash, or a WrongSetting that says what is wrong with api.url.
 
     https only, since the token travels in every call; plain http if it stays on this machine.
     """
     if not url or re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise Unusable("api.url", " is not a URL: empty, or with spaces or backslashes in it")
+        raise WrongSetting("api.url", " is not a URL: empty, or with spaces or backslashes in it")
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise Unusable("api.url", " is not a URL: wrong host or port") from None
+        raise WrongSetting("api.url", " is not a URL: wrong host or port") from None
     if "@" in parts.netloc:
-        raise Unusable("api.url", " must not hold a user name or password")
+        raise WrongSetting("api.url", " must not hold a user name or password")
     if parts.scheme not in ("http", "https") or not host:
-        raise Unusable("api.url", f" must look like https://acme.bluerocktel.net/api, not {url}")
+        raise WrongSetting(
+            "api.url", f" must look like https://acme.bluerocktel.net/api, not {url}"
+        )
     if parts.query or parts.fragment:
-        raise Unusable("api.url", f" must end with the path, without ? or #: {url}")
-    if parts.scheme == "http" and not is_loopback(url):
-        raise Unusable("api.url", f" must be https (plain http only to this machine itself): {url}")
+        raise WrongSetting("api.url", f" must end with the path, without ? or #: {url}")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise WrongSetting(
+            "api.url", f" must be https (plain http only to this machine itself): {url}"
+        )
     return url.rstrip("/")
 
 
 def checked_proxy(proxy: str) -> str:
-    """Host and port of the proxy, for messages. Raises Unusable if PROXY is not an http(s) URL."""
+    """Host and port of the proxy, for messages; WrongSetting if PROXY is not an http(s) URL."""
     try:
         parts = urllib.parse.urlsplit(proxy)
         host, port = parts.hostname, parts.port
@@ -63,12 +57,12 @@ def checked_proxy(proxy: str) -> str:
         host, port = None, None
     if not host or parts.scheme not in ("http", "https") or re.search(r"\s", proxy):
         # Not quoted: it may hold a password.
-        raise Unusable("api.proxy", " must look like http://proxy.example.net:3128")
+        raise WrongSetting("api.proxy", " must look like http://proxy.example.net:3128")
     return f"{host}:{port}" if port else host
 
 
 def check_ca_file(ca_file: str) -> None:
-    """Raises Unusable if CA_FILE (or folder) holds no usable certificates."""
+    """WrongSetting if CA_FILE (or folder) holds no usable certificates."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -78,6 +72,8 @@ def check_ca_file(ca_file: str) -> None:
         else:
             context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
-        raise Unusable("api.ca_file", f": {ca_file}: holds no certificate in PEM form") from None
+        raise WrongSetting(
+            "api.ca_file", f": {ca_file}: holds no certificate in PEM form"
+        ) from None
     except OSError as error:
-        raise Unusable("api.ca_file", f": {ca_file}: {error.strerror}") from None
+        raise WrongSetting("api.ca_file", f": {ca_file}: {error.strerror}") from None

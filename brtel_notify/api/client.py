@@ -60,7 +60,7 @@ class Client(Caller):
     being sent with less than a second left.
 
     Every method raises ApiError, OutOfTime or CredentialsError; ValueError, at once, for a wrong
-    argument (address.Unusable: url, proxy or ca_file). No call is repeated, but
+    argument (address.WrongSetting: url, proxy or ca_file). No call is repeated, but
     for once after a 401 with a token freshly fetched.
     """
 

@@ -18,6 +18,8 @@ from brtel_notify.local.cleaning import line_of
 
 #: Characters of the server's own words that an error repeats.
 LONGEST_MESSAGE = 500
+#: What a cure calls the settings that it names, where they stand in config.yml.
+IN_FILE = {"url": "api.url", "ca_file": "set api.ca_file to its certificate"}
 
 
 class CredentialsError(Exception):
@@ -31,7 +33,9 @@ class OutOfTime(Exception):
 class ApiError(Exception):
     """A call failed. ``str()`` is one line: method, path, status, the server's own words.
 
-    ``path``: without its query. ``status``: of the answer, None if there was none.
+    ``problem``: what is wrong; ``cure``: how the line goes on, what to look at or to do, settings
+    in braces: ``{url}``; ``message``: both. ``path``: without its query.
+    ``status``: of the answer, None if there was none.
     ``retry``: whether the same call may succeed later although nobody changes anything here.
     ``retry_after``: seconds, if the server said so, however many.
     ``maybe_done``: whether the call may have taken effect all the same; always False for calls
@@ -44,26 +48,41 @@ class ApiError(Exception):
         method: str,
         path: str,
         status: Optional[int],
-        message: str,
+        problem: str,
         *,
+        cure: str = "",
         retry: bool = False,
         retry_after: Optional[float] = None,
         maybe_done: bool = False,
         api_wide: bool = False,
     ) -> None:
-        super().__init__(method, path, status, message)
+        super().__init__(method, path, status, problem)
         self.method = method
         self.path = path
         self.status = status
-        self.message = message
+        self.problem = problem
+        self.cure = cure
         self.retry = retry
         self.retry_after = retry_after
         self.maybe_done = maybe_done
         self.api_wide = api_wide
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> str:
+        """What is wrong, and the cure."""
+        return self.message_with(IN_FILE)
+
+    def message_with(self, names: Mapping[str, str]) -> str:
+        """The message of one who calls the settings by these NAMES, as IN_FILE has them."""
+        return self.problem + self.cure.format_map(names)
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """The whole line, likewise."""
         status = "" if self.status is None else f"{self.status} "
-        return f"{self.method} {self.path}: {status}{self.message}"
+        return f"{self.method} {self.path}: {status}{self.message_with(names)}"
+
+    def __str__(self) -> str:
+        return self.told(IN_FILE)
 
     def judged(self, retry: bool) -> ApiError:
         """The same error, by somebody who knows better whether to RETRY the call."""
@@ -182,8 +201,8 @@ def json_answer(call: Call, status: int, content: bytes) -> Any:
         text = "the answer is broken JSON, or cut short"
         raise call.error(BadAnswer, status, text, retry=True, maybe_done=True)
     words = one_line(_page_words(content), 100) or "no words"
-    text = f"the answer is not JSON ({words}): is api.url right?"
-    raise call.error(BadAnswer, status, text, retry=True, maybe_done=True, api_wide=True)
+    text, cure = f"the answer is not JSON ({words})", ": is {url} right?"
+    raise call.error(BadAnswer, status, text, cure=cure, retry=True, maybe_done=True, api_wide=True)
 
 
 def refusal(
@@ -192,14 +211,14 @@ def refusal(
     """The error of an answer that is no success; CREDENTIAL names the token's source for a 401."""
     if 300 <= status < 400:
         target = _shown_url(headers.get("Location", "")) or "nowhere"
-        text = f"redirected to {target}: is api.url right?"
-        return call.error(BadAnswer, status, text, maybe_done=True, api_wide=True)
+        text, cure = f"redirected to {target}", ": is {url} right?"
+        return call.error(BadAnswer, status, text, cure=cure, maybe_done=True, api_wide=True)
     kind = _error_class(status)
     words = _server_words(content) or _standard_words(status)
     if _is_not_the_apis(kind, content):
-        text = f"not JSON ({words}): is api.url right, or does a firewall answer?"
+        text, cure = f"not JSON ({words})", ": is {url} right, or does a firewall answer?"
         # What answers in the API's stead may have let the call through before.
-        return call.error(BadAnswer, status, text, retry=True, maybe_done=True)
+        return call.error(BadAnswer, status, text, cure=cure, retry=True, maybe_done=True)
     if kind is Unauthorized and call.token is not None:
         words = f"{words} ({credential} is refused: put a valid credential there)"
     troubled = kind in (Throttled, ServerError)

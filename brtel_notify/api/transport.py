@@ -21,9 +21,10 @@ import requests.adapters
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from brtel_notify import __version__
-from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url, is_loopback
+from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url
 from brtel_notify.api.connections import HttpPool, HttpsPool, TimeLimit
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Call, TlsError, Unreachable
+from brtel_notify.local.loopback import is_loopback
 
 #: An answer longer than this (bytes) is refused.
 LONGEST_ANSWER = 16 * 1024 * 1024
@@ -38,7 +39,7 @@ class Transport:
     """The way to one API; threads may share it.
 
     ``url``, ``ca_file``, ``proxy`` and ``pool_size`` are those of the Client, ``clock`` counts
-    seconds. Raises address.Unusable for a URL, proxy or CA file that is so.
+    seconds. Raises address.WrongSetting for a URL, proxy or CA file that is so.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class Transport:
         clock: Callable[[], float],
     ) -> None:
         self.url = checked_url(url)
-        self._peer = urllib.parse.urlsplit(self.url).netloc  # whom we talk to, for messages
+        parts = urllib.parse.urlsplit(self.url)
+        self._peer = parts.netloc  # whom we talk to, for messages
         self._clock = clock
         self._session = _Session(pool_size)
         if ca_file:
@@ -59,7 +61,9 @@ class Transport:
             self._session.verify = ca_file
         if proxy:
             shown_proxy = checked_proxy(proxy)
-            if not is_loopback(self.url):  # a plain http call must not leave this machine
+            if not is_loopback(
+                parts.hostname or ""
+            ):  # a plain http call must not leave this machine
                 self._session.proxies = {"http": proxy, "https": proxy}
                 self._peer += f" through the proxy {shown_proxy}"
 
@@ -112,9 +116,14 @@ class Transport:
                 content += chunk
                 if len(content) > LONGEST_ANSWER:
                     text = f"the answer is longer than {LONGEST_ANSWER >> 20} MiB"
-                    text += ": is api.url right?"
-                    status = response.status_code
-                    raise call.error(BadAnswer, status, text, retry=True, maybe_done=True)
+                    raise call.error(
+                        BadAnswer,
+                        response.status_code,
+                        text,
+                        cure=": is {url} right?",
+                        retry=True,
+                        maybe_done=True,
+                    )
             return response.status_code, response.headers, bytes(content)
 
     def _failure(self, call: Call, limit: TimeLimit, seconds: float, error: Exception) -> ApiError:
@@ -126,8 +135,10 @@ class Transport:
         for cause in causes:
             if isinstance(cause, (ssl.SSLCertVerificationError, CertificateError)):
                 return self._distrust(call, cause)
-        text = _reason(causes, self._peer, seconds)
-        return call.error(Unreachable, None, text, retry=True, maybe_done=limit.sent, api_wide=True)
+        text, cure = _reason(causes, self._peer, seconds)
+        return call.error(
+            Unreachable, None, text, cure=cure, retry=True, maybe_done=limit.sent, api_wide=True
+        )
 
     def _distrust(
         self, call: Call, error: Union[ssl.SSLCertVerificationError, CertificateError]
@@ -136,13 +147,13 @@ class Transport:
         code = getattr(error, "verify_code", None)
         passing = code in _CERTIFICATE_DATES
         if passing:
-            cure = "is this machine's clock right?"
+            cure = "; is this machine's clock right?"
         elif code in _CERTIFICATE_NAMES or isinstance(error, CertificateError):
-            cure = "is api.url right?"
+            cure = "; is {url} right?"
         else:
-            cure = "if the server has a private CA, set api.ca_file to its certificate"
-        text = f"the certificate of {self._peer} is not trusted: {why}; {cure}"
-        return call.error(TlsError, None, text, retry=passing, api_wide=True)
+            cure = "; if the server has a private CA, {ca_file}"
+        text = f"the certificate of {self._peer} is not trusted: {why}"
+        return call.error(TlsError, None, text, cure=cure, retry=passing, api_wide=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -156,19 +167,22 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         item = item.__context__ or item.__cause__
 
 
-def _reason(causes: List[BaseException], peer: str, seconds: float) -> str:
-    """In a few words, why PEER gave no whole answer."""
+def _reason(causes: List[BaseException], peer: str, seconds: float) -> Tuple[str, str]:
+    """In a few words, why PEER gave no whole answer; and the cure, if there is one."""
     for cause in reversed(causes):
         if isinstance(cause, socket.gaierror):
-            return f"the name of {peer} cannot be resolved: {cause.strerror}"
+            return f"the name of {peer} cannot be resolved: {cause.strerror}", ""
         if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
-            return f"{peer}: what answers there is no https: are scheme and port of api.url right?"
+            return (
+                f"{peer}: what answers there is no https",
+                ": are scheme and port of {url} right?",
+            )
         # A plain OSError without an error number has a text, such as a proxy's refusal.
         if isinstance(cause, OSError) and (cause.strerror or type(cause) is OSError):
-            return f"{peer}: {cause.strerror or cause}"
+            return f"{peer}: {cause.strerror or cause}", ""
         if isinstance(cause, (socket.timeout, requests.Timeout)):
-            return f"no whole answer from {peer} within {seconds:.3g} s"
-    return f"the connection to {peer} broke before the whole answer was there"
+            return f"no whole answer from {peer} within {seconds:.3g} s", ""
+    return f"the connection to {peer} broke before the whole answer was there", ""
 
 
 # ---------------------------------------------------------------------------------- requests

@@ -10,12 +10,12 @@ import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from brtel_notify.api.caller import RawAnswer
-from brtel_notify.api.client import Client
 from brtel_notify.api.fields import WrongShape, next_page, parse_list
-from brtel_notify.console import common, connection
-from brtel_notify.console.connection import CannotDo
+from brtel_notify.console.configured import services_of
+from brtel_notify.console.failures import fail, refused
+from brtel_notify.console.output import print_json
 from brtel_notify.local import command_line
-from brtel_notify.options import Options
+from brtel_notify.options import Options, Stop
 
 #: Pages that --paginate fetches at most.
 MOST_PAGES = 1000
@@ -30,7 +30,7 @@ Fields = List[Tuple[str, Any]]
 def run(arguments: List[str], options: Options) -> int:
     """Make one call; 0 if its answer is a success."""
     given = command_line.parse(_parser(), arguments, options, intermixed=True)
-    return connection.answered(lambda: _call(given, options))
+    return _call(given, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,25 +107,25 @@ def _read(path: str) -> bytes:
 
 
 def _document(path: str) -> Any:
-    """The JSON in the file PATH. Raises CannotDo."""
+    """The JSON in the file PATH. Raises Stop."""
     try:
         return json.loads(_read(path))
     except OSError as error:
-        raise CannotDo(f"--json {path}: {error.strerror}") from None
+        raise Stop(f"--json {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         where = "stdin" if path == "-" else path
-        raise CannotDo(f"{where}: is no JSON: {error}") from None
+        raise Stop(f"{where}: is no JSON: {error}") from None
 
 
 def nested(fields: Fields) -> Dict[str, Any]:
     """FIELDS as one object: ``a[b]=1`` is an object inside it, ``a[]=1`` adds to a list.
 
-    Raises CannotDo when a name is used in two ways.
+    Raises Stop when a name is used in two ways.
     """
     body: Dict[str, Any] = {}
     for name, value in fields:
         if not _NAME.fullmatch(name):
-            raise CannotDo(f"{name}: a field's name is NAME, NAME[KEY] or NAME[]")
+            raise Stop(f"{name}: a field's name is NAME, NAME[KEY] or NAME[]")
         first, *keys = name.split("[")
         _put(body, name, [first, *(key.rstrip("]") for key in keys)], value)
     return body
@@ -135,13 +135,13 @@ def _put(body: Dict[str, Any], name: str, keys: List[str], value: Any) -> None:
     place: Any = body
     for key, following in zip(keys, [*keys[1:], None]):
         if not isinstance(place, dict):
-            raise CannotDo(f"{name}: is a value and holds others, too")
+            raise Stop(f"{name}: is a value and holds others, too")
         if following is None:
             place[key] = value
         elif following == "":
             items = place.setdefault(key, [])
             if not isinstance(items, list):
-                raise CannotDo(f"{name}: is a value and a list, too")
+                raise Stop(f"{name}: is a value and a list, too")
             items.append(value)
             return
         else:
@@ -162,48 +162,38 @@ def _call(given: argparse.Namespace, options: Options) -> int:
     elif given.fields:
         document = nested(given.fields)
     if given.paginate and method != "GET":
-        raise CannotDo("--paginate goes with GET alone")
+        raise Stop("--paginate goes with GET alone")
     if options.dry_run or given.dry_run:
-        return _rehearse(method, path, params, document)
-    client = connection.services_of(options).client
+        print_json({"method": method, "path": path, "query": params, "body": document})
+        return 0
+    client = services_of(options).client
 
     def ask(more: Fields) -> RawAnswer:
         query: Dict[str, List[Any]] = {}
         for name, value in [*params, *more]:
             query.setdefault(name, []).append(value)
-        return _answer(client, method, path, query, document)
+        try:
+            return client.answer(method, path, params=query, json=document)
+        except ValueError as error:  # no such method or path
+            raise Stop(str(error)) from None
 
     return _all_pages(ask) if given.paginate else _show(ask([]))
-
-
-def _answer(
-    client: Client, method: str, path: str, query: Dict[str, List[Any]], document: Any
-) -> RawAnswer:
-    try:
-        return client.answer(method, path, params=query, json=document)
-    except ValueError as error:
-        raise CannotDo(str(error)) from None
-
-
-def _rehearse(method: str, path: str, params: Fields, document: Any) -> int:
-    common.print_json({"method": method, "path": path, "query": params, "body": document})
-    return 0
 
 
 def _show(answer: RawAnswer) -> int:
     """Print the body, whatever the status; the exit code."""
     data = _decoded(answer.content)
     if data is not None:
-        common.print_json(data[0])
+        print_json(data[0])
     elif answer.content.strip():
         _print_as_it_is(answer.content)
     if answer.error is not None:
-        return connection.refused(answer.error)
+        return refused(answer.error)
     begins = answer.content.lstrip()[:1] if data is None else b""
     if begins == b"<":
-        return common.fail("api: the answer is a web page: is api.url right?", os.EX_CONFIG)
+        return fail("api: the answer is a web page: is api.url right?", os.EX_CONFIG)
     if begins in (b"{", b"["):
-        return common.fail("api: the answer is broken JSON, or cut short", os.EX_UNAVAILABLE)
+        return fail("api: the answer is broken JSON, or cut short", os.EX_UNAVAILABLE)
     return 0
 
 
@@ -239,7 +229,7 @@ def _all_pages(ask: Callable[[Fields], RawAnswer]) -> int:
         try:
             records = parse_list(lambda record: record, data[0])
         except WrongShape:
-            raise CannotDo("--paginate: the answer is no list") from None
+            raise Stop("--paginate: the answer is no list") from None
         if more and all(record in found for record in records):
             break  # a server that knows no pages answers the same to each
         found += records
@@ -247,5 +237,5 @@ def _all_pages(ask: Callable[[Fields], RawAnswer]) -> int:
         if following is None:
             break
         page, more = following, [("page", following)]
-    common.print_json(found)
+    print_json(found)
     return 0

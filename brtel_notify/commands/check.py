@@ -19,15 +19,15 @@ from typing import Any, Iterator, List, Optional
 
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common, snapshot
+from brtel_notify.console import snapshot
+from brtel_notify.console.configured import load_config, services_of
+from brtel_notify.console.snapshot import Sight
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import STATE_FILE
-from brtel_notify.intake.queue import Queue
 from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
 from brtel_notify.text import times
-from brtel_notify.tickets.open_tickets import LaterVersion, State
+from brtel_notify.tickets.open_tickets import LaterVersion
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -195,19 +195,22 @@ def _look(given: Any, options: Options) -> Findings:
     findings = Findings()
     state_dir = options.state_dir(os.environ)
     os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
-    config = common.load_config(options)
+    config = load_config(options)
     now = time.time()
-    _look_at_queue(given, findings, Queue(state_dir), now)
-    _look_at_tickets(findings, state_dir)
-    _look_at_breaker(given, findings, state_dir, now)
+    sight = snapshot.look(state_dir, now)
+    _judge_queue(given, findings, sight)
+    if sight.damage:
+        findings.problem(WARNING, sight.damage)
+    findings.summary.append(f"{len(sight.open)} open tickets")
+    findings.perfdata.append(f"open_tickets={len(sight.open)};;;0")
+    _judge_breaker(given, findings, sight.breaker, now)
     if given.api:
         _look_at_api(given, findings, config, options)
     return findings
 
 
-def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> None:
-    waiting, dead = len(queue.pending()), len(queue.dead())
-    oldest = snapshot.oldest(queue, now)
+def _judge_queue(given: Any, findings: Findings, sight: Sight) -> None:
+    waiting, dead, oldest = sight.waiting, sight.dead, sight.oldest
     for status, limit in ((CRITICAL, given.critical), (WARNING, given.warning)):
         if waiting and limit.alerts(oldest):
             age = times.span(oldest)
@@ -221,17 +224,7 @@ def _look_at_queue(given: Any, findings: Findings, queue: Queue, now: float) -> 
     findings.perfdata.append(f"oldest={oldest:.0f}s;{limits};0")
 
 
-def _look_at_tickets(findings: Findings, state_dir: str) -> None:
-    state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
-    if damage:
-        findings.problem(WARNING, damage)
-    tickets = sum(snapshot.is_open(entry) for entry in state.entries())
-    findings.summary.append(f"{tickets} open tickets")
-    findings.perfdata.append(f"open_tickets={tickets};;;0")
-
-
-def _look_at_breaker(given: Any, findings: Findings, state_dir: str, now: float) -> None:
-    breaker = Breaker(state_dir)
+def _judge_breaker(given: Any, findings: Findings, breaker: Breaker, now: float) -> None:
     if not breaker.is_open:
         _prove_readable(breaker.path)
     else:
@@ -266,12 +259,9 @@ def _look_at_api(given: Any, findings: Findings, config: Config, options: Option
 def _api_problem(given: Any, config: Config, options: Options) -> Optional[str]:
     """What is wrong with the API; None when it answers as it should. Raises ConfigError."""
     from brtel_notify.api.exceptions import ApiError
-    from brtel_notify.delivery.services import Services
-    from brtel_notify.local.log import Log
 
-    services = Services(config, options.state_dir(os.environ), Log(), time.time, os.environ)
     try:
-        version = services.client.version()
+        version = services_of(options, config).client.version()
     except TimedOut:
         return f"no answer within {given.timeout:g} s"
     except ApiError as error:

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.local import command_line, interpreter
 from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -158,7 +159,7 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--language", choices=("en", "fr"), default="en", help="of the tickets")
     given = command_line.parse(made, arguments, options)
     if find_spec("flask") is None:
-        return common.fail("the demo needs Flask: pip install 'brtel-notify[sandbox]'", 70)
+        return fail("the demo needs Flask: pip install 'brtel-notify[sandbox]'", 70)
     scratch = tempfile.TemporaryDirectory(prefix="brtel-notify-demo-")
     with scratch as folder, SandboxProcess() as sandbox:
         stage = Stage(sandbox, Path(folder), given.language)
@@ -169,10 +170,10 @@ def run(arguments: List[str], options: Options) -> int:
     print()
     if faults:
         for fault in faults:
-            print(common.paint(f"wrong: {fault}", "red"))
+            print(paint(f"wrong: {fault}", "red"))
         return 1
     text = f"all well: {len(STORIES)} alerts, {len(STORIES)} tickets, each as it should be"
-    print(common.paint(text, "green"))
+    print(paint(text, "green"))
     return 0
 
 
@@ -190,20 +191,20 @@ class Stage:
 
     def test(self) -> None:
         """What one does first with a new configuration."""
-        print(common.paint("brtel-notify test", "bold"), flush=True)
+        print(paint("brtel-notify test", "bold"), flush=True)
         subprocess.run(interpreter.command(*self.globals, "test"), check=False)
 
     def play(self, story: Story) -> Iterator[str]:
         """Play a story and tell it; gives what went wrong."""
-        print(f"\n{common.paint(story.title, 'bold')}")
+        print(f"\n{paint(story.title, 'bold')}")
         before = len(self.known)
         for act in story.acts:
             self.sandbox.clear_requests()
             code, said = self._notify(act)
             calls = len(self.sandbox.requests())
             plural = "" if calls == 1 else "s"
-            print(f"  {act.title}{common.paint(f'  [{calls} API call{plural}]', 'grey')}")
-            print(f"      {common.paint(said, 'blue')}")
+            print(f"  {act.title}{paint(f'  [{calls} API call{plural}]', 'grey')}")
+            print(f"      {paint(said, 'blue')}")
             if code:
                 yield f"{story.title}: {act.title}: exit code {code}: {said}"
             news = self._tell()
@@ -253,7 +254,7 @@ class Stage:
 
 
 def _news(before: Optional[Dict[str, Any]], now: Dict[str, Any]) -> Iterator[str]:
-    number = common.paint(now["number"], "yellow")
+    number = paint(now["number"], "yellow")
     if before is None:
         yield f"ticket {number} opened on customer {now['ticketable_id']}: {now['subject']}"
         before = {"replies": [], "open": True, "contacts": [], "priority_id": now["priority_id"]}

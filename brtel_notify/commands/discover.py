@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any, Dict, List
 
-from brtel_notify.api.exceptions import ApiError, CredentialsError
-from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common, tables
-from brtel_notify.delivery.services import Services
+from brtel_notify.console import tables
+from brtel_notify.console.configured import services_of
+from brtel_notify.console.output import paint, print_json
 from brtel_notify.local import command_line
-from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.tickets.ids_of_names import LISTS
 
@@ -34,18 +30,10 @@ def run(arguments: List[str], options: Options) -> int:
     )
     made.add_argument("--json", action="store_true", help="for programs")
     given = command_line.parse(made, arguments, options)
-    try:
-        config = common.load_config(options)
-        state_dir = options.state_dir(os.environ)
-        services = Services(config, state_dir, Log(options.verbose), time.time, os.environ)
-        lists = {_TITLES[name]: services.names.rows(name) for name in LISTS}
-    except (ConfigError, CredentialsError) as error:
-        return common.fail(str(error), os.EX_CONFIG)
-    except ApiError as error:
-        code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
-        return common.fail(f"api: {error}", code)
+    names = services_of(options).names
+    lists = {_TITLES[name]: names.rows(name) for name in LISTS}
     if given.json:
-        common.print_json({title.replace("-", "_"): rows for title, rows in lists.items()})
+        print_json({title.replace("-", "_"): rows for title, rows in lists.items()})
         return 0
     _print(lists)
     return 0
@@ -54,7 +42,7 @@ def run(arguments: List[str], options: Options) -> int:
 def _print(lists: Dict[str, List[Dict[str, Any]]]) -> None:
     categories = {row["id"]: row["name"] for row in lists["categories"]}
     for title, rows in lists.items():
-        print(common.paint(title, "bold"))
+        print(paint(title, "bold"))
         for line in tables.table(
             ("", "", ""),
             ((row["id"], row["name"], _parent(row, categories)) for row in rows),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import List
 
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 from brtel_notify.local import command_line
@@ -35,7 +35,7 @@ def run(arguments: List[str], options: Options) -> int:
         print(f"nothing to deliver: {here.state_dir} is not there yet")
         return 0
     except OSError as error:
-        return common.fail(
+        return fail(
             f"the state folder cannot be used: {because(error, here.state_dir)}", os.EX_TEMPFAIL
         )
     return _report(drain)

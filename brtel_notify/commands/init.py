@@ -9,19 +9,20 @@ import sys
 from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify.config import schema
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import Options
-from brtel_notify.setup import as_user, monitoring, new_config, unix_users
+from brtel_notify.options import DEFAULT_STATE_DIR, USAGE, Options, Stop
+from brtel_notify.setup import as_user, new_config, unix_users
 from brtel_notify.setup.answers import Answers
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.interview import NONE, Interview
-from brtel_notify.setup.machine import STATE_DIR, below
-from brtel_notify.setup.monitoring import Installed
+from brtel_notify.setup.machine_files import below
 from brtel_notify.setup.new_config import File
 from brtel_notify.setup.systems import catalogue
-from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
+from brtel_notify.setup.systems.catalogue import Installed
+from brtel_notify.setup.terminal import Question, Terminal, Wrong
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
 #: A person left by Ctrl-C, or Ctrl-D.
@@ -110,15 +111,11 @@ def run(arguments: List[str], options: Options) -> int:
         here = _here(setup)
     except (KeyboardInterrupt, EOFError):
         print()
-        return common.fail("left; nothing was written", LEFT)
-    except Stop as stop:
-        return common.fail(str(stop), stop.code)
+        return fail("left; nothing was written", LEFT)
     try:
         undone = _write(setup, answers, here)
-    except unix_users.CannotChange as error:
-        return common.fail(str(error), os.EX_CANTCREAT)
     except OSError as error:
-        return common.fail(because(error, setup.config), os.EX_CANTCREAT)
+        return fail(because(error, setup.config), os.EX_CANTCREAT)
     return _finish(setup, options, here, undone)
 
 
@@ -192,16 +189,15 @@ def _may_write(setup: _Setup) -> bool:
 
 def _here(setup: _Setup) -> _Here:
     """What of this machine's monitoring opens tickets. Raises Stop, EOFError."""
-    systems = _systems(setup, monitoring.systems(setup.machine_users))
+    systems = _systems(setup, catalogue.installed(setup.machine_users))
     users = _users(setup, systems)
     if not users and setup.given.group:
         text = "--group: there is nobody to share it with: --user NAME says whom the monitoring"
-        raise Stop(f"{text} runs as", common.USAGE)
+        raise Stop(f"{text} runs as", USAGE)
     if not users:
         return _Here(systems, None)
     if not setup.given.user:
-        earlier = monitoring.owner_of(setup.machine_users, setup.state_dir)
-        users += [earlier] if earlier else []
+        users += unix_users.owner_of(setup.machine_users, setup.state_dir)
     sharing = unix_users.sharing(setup.machine_users, users, setup.given.group or "")
     return _Here(systems, sharing if _agreed(setup, sharing) else None)
 
@@ -271,7 +267,7 @@ def _agreed(setup: _Setup, sharing: Sharing) -> bool:
 def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
     """Write the files and open them to the monitoring; the commands that are left to root.
 
-    Raises OSError, CannotChange.
+    Raises Stop, OSError.
     """
     secret = answers.secret
     text = new_config.text(answers)
@@ -287,15 +283,11 @@ def _write(setup: _Setup, answers: Answers, here: _Here) -> List[str]:
         [file._replace(path=setup.own(file.path)) for file in files],
         lambda file: print(f"put: {file.path} (mode {file.mode:04o})", flush=True),
     )
-    return _open(setup, secret.file, here.sharing) if here.sharing else []
-
-
-def _open(setup: _Setup, secret: str, sharing: Sharing) -> List[str]:
-    """Let the monitoring's users work with the files; the commands that are left to root."""
-    wanted = unix_users.actions(
-        setup.machine_users, sharing, setup.state_dir, setup.config, [secret]
-    )
-    return as_user.make(setup.machine_users, wanted)
+    if here.sharing is None:
+        return []
+    known = setup.machine_users
+    paths = (setup.state_dir, setup.config, [secret.file])
+    return as_user.make(known, unix_users.actions(known, here.sharing, *paths))
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -315,7 +307,7 @@ def _finish(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> 
         steps.append(f"{_command(setup)} install {'|'.join(catalogue.monitoring())}")
     if not tests:
         steps.append(f"{_command(setup)} test")
-    print(common.paint("next:", "bold"))
+    print(paint("next:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")
     sys.stdout.flush()
@@ -330,9 +322,9 @@ def _test(setup: _Setup, options: Options, here: _Here, undone: List[str]) -> in
         return as_user.prove(setup.machine_users, words, user)
     from brtel_notify.console import self_test
 
-    print(common.paint(f"{_command(setup)} test:", "bold"), flush=True)
+    print(paint(f"{_command(setup)} test:", "bold"), flush=True)
     options.config, options.state_dir_option = setup.config, setup.state_dir
-    report = self_test.prove(options, os.environ)
+    report = self_test.prove(options)
     self_test.show(report)
     return report.code
 
@@ -341,5 +333,5 @@ def _command(setup: _Setup) -> str:
     """How the command is called from now on."""
     words = ["brtel-notify"]
     words += ["--config", setup.config] if setup.config != schema.SYSTEM_FILE else []
-    words += ["--state-dir", setup.state_dir] if setup.state_dir != STATE_DIR else []
+    words += ["--state-dir", setup.state_dir] if setup.state_dir != DEFAULT_STATE_DIR else []
     return shlex.join(words)

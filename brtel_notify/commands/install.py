@@ -6,19 +6,21 @@ import argparse
 import difflib
 import os
 import shlex
+import stat
 import sys
 from typing import List, Optional, Tuple
 
 from brtel_notify.config import schema as configuration
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import Options
-from brtel_notify.setup import as_user, machine, unix_users
-from brtel_notify.setup.drop_in import Command, DropIn, Job, Location, Unwritable
-from brtel_notify.setup.machine import STATE_DIR, below
+from brtel_notify.options import DEFAULT_STATE_DIR, USAGE, Options, Stop
+from brtel_notify.setup import as_user, machine_files, unix_users
+from brtel_notify.setup.drop_in import Command, DropIn, Job, Location
+from brtel_notify.setup.machine_files import below
 from brtel_notify.setup.systems import catalogue
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 
@@ -56,14 +58,6 @@ example:
 """
 
 
-class _Stop(Exception):
-    """Nothing can be put; the text says why, the code is the exit code."""
-
-    def __init__(self, text: str, code: int = os.EX_CANTCREAT) -> None:
-        super().__init__(text)
-        self.code = code
-
-
 def run(arguments: List[str], options: Options) -> int:
     """Put, or print, the drop-in of one system; the exit code."""
     given = command_line.parse(parser(), arguments, options, intermixed=True)
@@ -76,12 +70,10 @@ def run(arguments: List[str], options: Options) -> int:
         changed = [path for path in job.targets if _is_to_be_put(job, path, given.force)]
         _put(job, changed, given.dry_run)
         undone = _change(job, given)
-    except (_Stop, Unwritable, machine.ForeignLink, unix_users.CannotChange) as error:
-        return common.fail(str(error), getattr(error, "code", os.EX_CANTCREAT))
     except PermissionError as error:
-        return common.fail(f"{because(error, '')}: run it as root, or see --dest", os.EX_CANTCREAT)
+        return fail(f"{because(error, '')}: run it as root, or see --dest", os.EX_CANTCREAT)
     except OSError as error:
-        return common.fail(because(error, ""), os.EX_CANTCREAT)
+        return fail(because(error, ""), os.EX_CANTCREAT)
     return _finish(job, given, undone)
 
 
@@ -112,16 +104,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _job(given: argparse.Namespace, options: Options) -> Job:
-    """What is to be done. Raises _Stop, Unwritable, OSError."""
+    """What is to be done. Raises Stop, OSError."""
     drop_in = catalogue.everything()[given.system]
     root = os.path.abspath(given.root)
     if not os.path.isdir(root):
-        raise _Stop(f"--root {given.root}: there is no such folder", common.USAGE)
+        raise Stop(f"--root {given.root}: there is no such folder", USAGE)
     known = UnixUsers(root)
     location = drop_in.find(root)
     state_dir = options.state_dir_option and os.path.abspath(options.state_dir_option)
     config = options.config and os.path.abspath(options.config)
-    sharing = _sharing(given, known, state_dir or STATE_DIR)
+    sharing = _sharing(given, known, state_dir or DEFAULT_STATE_DIR)
     job = Job(
         name=given.system,
         drop_in=drop_in,
@@ -131,7 +123,7 @@ def _job(given: argparse.Namespace, options: Options) -> Job:
         sharing=sharing,
         group_services=_group_services(sharing, root),
         command=Command(_running(root), config or "", state_dir or ""),
-        state_dir=state_dir or STATE_DIR,
+        state_dir=state_dir or DEFAULT_STATE_DIR,
         config=config or configuration.SYSTEM_FILE,
         mode=0o644 if given.file in drop_in.others else drop_in.mode,
         targets={},
@@ -153,21 +145,24 @@ def _files(given: argparse.Namespace, drop_in: DropIn) -> Tuple[str, ...]:
         return drop_in.files
     known = (*drop_in.files, *drop_in.others)
     if given.file not in known:
-        raise _Stop(f"--file {given.file}: is none of {', '.join(known)}", common.USAGE)
+        raise Stop(f"--file {given.file}: is none of {', '.join(known)}", USAGE)
     if given.file in drop_in.others and not given.print and not given.dest:
         text = f"--file {given.file}: is for a web interface: add --print, or --dest"
-        raise _Stop(text, common.USAGE)
+        raise Stop(text, USAGE)
     return (given.file,)
 
 
 def _target(given: argparse.Namespace, job: Job, file: str) -> str:
-    """Where FILE goes, below no root."""
+    """Where FILE goes: the machine's own path."""
     if given.dest:
         dest: str = os.path.abspath(given.dest)
         if os.path.isdir(below(job.root, dest)) or given.dest.endswith("/"):
             return os.path.join(dest, file)
         if len(_files(given, job.drop_in)) > 1:
-            raise _Stop(f"--dest {given.dest}: must be a folder, for {job.name} has several files")
+            raise Stop(
+                f"--dest {given.dest}: must be a folder, for {job.name} has several files",
+                os.EX_CANTCREAT,
+            )
         return dest
     if job.location is not None:
         return os.path.join(job.location.folder, file)
@@ -175,14 +170,17 @@ def _target(given: argparse.Namespace, job: Job, file: str) -> str:
         return file
     looked = ", ".join(each.folder for each in job.drop_in.locations)
     text = f"no {job.name} found (looked for {looked}): --dest FOLDER says where its file goes"
-    raise _Stop(text, os.EX_UNAVAILABLE)
+    raise Stop(text, os.EX_UNAVAILABLE)
 
 
 def _running(root: str) -> str:
-    """The path of the brtel-notify command that is running. Raises _Stop."""
+    """The path of the brtel-notify command that is running. Raises Stop."""
     path = as_user.running(root)
     if path is None:
-        raise _Stop("cannot tell where the command brtel-notify is: call it by its full path")
+        raise Stop(
+            "cannot tell where the command brtel-notify is: call it by its full path",
+            os.EX_CANTCREAT,
+        )
     return path
 
 
@@ -190,27 +188,24 @@ def _running(root: str) -> str:
 
 
 def _sharing(given: argparse.Namespace, known: UnixUsers, state_dir: str) -> Optional[Sharing]:
-    """Who works with the state folder; None where that is not known. Raises _Stop."""
+    """Who works with the state folder; None where that is not known. Raises Stop."""
     missing = [user for user in given.user or () if known.user(user) is None]
     if missing:
-        raise _Stop(f"--user {missing[0]}: there is no such user", common.USAGE)
+        raise Stop(f"--user {missing[0]}: there is no such user", USAGE)
     users = given.user or []
     if given.system == catalogue.SYSTEMD:
         users = users or _earlier(known, state_dir) or _only_one(known)
         if not users and not given.print:
-            raise _Stop("whom shall it run as? --user NAME says so", common.USAGE)
+            raise Stop("whom shall it run as? --user NAME says so", USAGE)
     elif not given.dest:
-        users = users or _users_of(catalogue.everything()[given.system].find(known.root), known)
+        location = catalogue.everything()[given.system].find(known.root)
+        users = users or (catalogue.users_of(location, known) if location else [])
     if not users:
         return None
     # Whoever works with the state folder already is not locked out of it.
-    users = [*users, *(_owner(known, state_dir) if given.user else _earlier(known, state_dir))]
+    already = unix_users.owner_of if given.user else _earlier
+    users = [*users, *already(known, state_dir)]
     return unix_users.sharing(known, users, given.group or unix_users.sharer(known, state_dir))
-
-
-def _users_of(location: Optional[Location], known: UnixUsers) -> List[str]:
-    """Whom a system runs as: the first of its usual users that there is."""
-    return [user for user in (location.users if location else ()) if known.user(user)][:1]
 
 
 def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
@@ -219,29 +214,16 @@ def _earlier(known: UnixUsers, state_dir: str) -> List[str]:
     A user alone means nothing: Zabbix's agent brings its server's user to every machine.
     """
     users = []
-    for drop_in in catalogue.everything().values():
-        location = drop_in.find(known.root)
-        if location is not None:
-            first = os.path.join(location.folder, drop_in.files[0])
-            if os.path.exists(below(known.root, first)):
-                users += _users_of(location, known)
-    return [*users, *_owner(known, state_dir)]
-
-
-def _owner(known: UnixUsers, state_dir: str) -> List[str]:
-    """The user whose the state folder is; none where it is root's, and a group's."""
-    try:
-        owner = os.stat(below(known.root, state_dir)).st_uid
-    except OSError:
-        return []
-    name = known.name_of(owner) if owner else None
-    return [name] if name else []
+    for _, drop_in, location in catalogue.located(known.root):
+        first = os.path.join(location.folder, drop_in.files[0])
+        if os.path.exists(below(known.root, first)):
+            users += catalogue.users_of(location, known)
+    return [*users, *unix_users.owner_of(known, state_dir)]
 
 
 def _only_one(known: UnixUsers) -> List[str]:
     """Whom the monitoring runs as, where the machine has only one monitoring system."""
-    found = (drop_in.find(known.root) for drop_in in catalogue.everything().values())
-    users = {user for location in found for user in _users_of(location, known)}
+    users = {system.user for system in catalogue.installed(known) if system.user}
     return list(users) if len(users) == 1 else []
 
 
@@ -249,8 +231,8 @@ def _group_services(sharing: Optional[Sharing], root: str) -> List[str]:
     """What systemd calls the systems whose users get the group of SHARING."""
     if sharing is None or not sharing.shared:
         return []
-    found = (drop_in.find(root) for drop_in in catalogue.everything().values())
-    return [each.service for each in found if each and set(each.users) & {*sharing.users}]
+    found = [location for _, _, location in catalogue.located(root)]
+    return [each.service for each in found if set(each.users) & {*sharing.users}]
 
 
 # --- doing it -------------------------------------------------------------------------------------
@@ -265,13 +247,13 @@ def _print(job: Job) -> None:
 
 
 def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
-    """Whether PATH has to be written. Raises _Stop if somebody has changed what is there."""
+    """Whether PATH has to be written. Raises Stop if somebody has changed what is there."""
     own = below(job.root, path)
-    machine.refuse_links(own)
+    machine_files.refuse_links(own, "--dest names the file itself")
     data = job.targets[path].encode()
-    there = machine.read(own)
+    there = machine_files.read(own)
     if there is None or there == data or force:
-        return there is None or not machine.is_same(own, data, job.mode)
+        return there != data or stat.S_IMODE(os.stat(own).st_mode) != job.mode
     lines = difflib.unified_diff(
         there.decode("utf-8", "replace").splitlines(),
         data.decode().splitlines(),
@@ -285,7 +267,7 @@ def _is_to_be_put(job: Job, path: str, force: bool) -> bool:
         print(line_of(line))
     if len(shown) > MOST_LINES:
         print(f"… and {len(shown) - MOST_LINES} lines more")
-    raise _Stop(f"{path}: is there, and differs: --force replaces it")
+    raise Stop(f"{path}: is there, and differs: --force replaces it", os.EX_CANTCREAT)
 
 
 def _put(job: Job, changed: List[str], dry_run: bool) -> None:
@@ -351,7 +333,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
     if not runs:
         named = [job.program, *test[1:]]
         steps.append(shlex.join(["sudo", "-u", user, *named] if user else named))
-    print(common.paint("left to do:", "bold"))
+    print(paint("left to do:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")
     return as_user.prove(job.machine_users, test, user) if runs else 0

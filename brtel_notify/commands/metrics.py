@@ -13,13 +13,13 @@ from typing import Dict, Iterator, List, Tuple
 
 from brtel_notify import __version__
 from brtel_notify.alert import SEVERITIES
-from brtel_notify.console import common, snapshot
+from brtel_notify.console import snapshot
+from brtel_notify.console.failures import fail
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.local import command_line
 from brtel_notify.local.files import refuse_devices, write_whole
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.tickets.open_tickets import LaterVersion
 
 #: Whoever collects is another user; nothing in it is secret.
 MODE = 0o644
@@ -46,10 +46,8 @@ def run(arguments: List[str], options: Options) -> int:
     try:
         os.listdir(state_dir)  # a wrong --state-dir must not look like an empty queue
         sight = snapshot.look(state_dir, now)
-    except LaterVersion as error:
-        return common.fail(str(error), os.EX_CONFIG)
     except OSError as error:
-        return common.fail(
+        return fail(
             f"{because(error, state_dir)} (--state-dir names another folder)", os.EX_TEMPFAIL
         )
     text = exposition(_metrics(sight))
@@ -61,9 +59,7 @@ def run(arguments: List[str], options: Options) -> int:
         # Its temporary file does not end in .prom, so that nobody collects it.
         write_whole(given.output, text.encode("utf-8"), durable=False, mode=MODE)
     except OSError as error:
-        return common.fail(
-            f"the metrics are not written: {because(error, given.output)}", os.EX_CANTCREAT
-        )
+        return fail(f"the metrics are not written: {because(error, given.output)}", os.EX_CANTCREAT)
     return 0
 
 

@@ -84,7 +84,7 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     except Unintelligible:
         return None
     queue.remove(event)
-    report = self_test.prove(options, os.environ, alert.vars)
+    report = self_test.prove(options, alert.vars)
     if not report.code:
         tell("delivered: the test passed; no ticket was opened")
         return 0

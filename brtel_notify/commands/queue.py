@@ -9,7 +9,9 @@ import time
 from typing import Any, Dict, List, Optional
 
 from brtel_notify.alert import Alert, Unintelligible
-from brtel_notify.console import common, event_text, queue_retry, tables
+from brtel_notify.console import event_text, queue_retry, tables
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import print_json
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.drain import Place
@@ -17,7 +19,7 @@ from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
-from brtel_notify.options import Options, UsageError
+from brtel_notify.options import Options, Stop, UsageError
 from brtel_notify.sources import registry
 from brtel_notify.text import times
 
@@ -62,19 +64,17 @@ def run(arguments: List[str], options: Options) -> int:
         if given.action == "retry":
             return queue_retry.retry(queue, chosen, None if given.later else place)
         return _drop(queue, chosen, given.yes)
-    except LookupError as error:
-        return common.fail(str(error.args[0]), os.EX_DATAERR)
     except BrokenPipeError:  # of stdout: nothing is wrong with the state folder
         raise
     except OSError as error:
-        return common.fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
+        return fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
 
 
 def _list(queue: Queue, as_json: bool) -> int:
     events = [_summary(queue, event_id, dead=False) for event_id in queue.pending()]
     events += [_summary(queue, event_id, dead=True) for event_id in queue.dead()]
     if as_json:
-        common.print_json(events)
+        print_json(events)
         return 0
     if not events:
         print("the queue is empty")
@@ -136,18 +136,18 @@ def _alert(event: Event) -> Optional[Alert]:
 
 
 def _chosen(queue: Queue, wanted: List[str], all_dead: bool) -> List[str]:
-    """The full ids of the events named. Raises LookupError."""
+    """The full ids of the events named. Raises Stop."""
     if all_dead:
         return queue.dead()
     if not wanted:
-        raise LookupError("name an event, or --all for every dead one (queue list shows them)")
+        raise Stop("name an event, or --all for every dead one (queue list shows them)")
     known = queue.pending() + queue.dead()
     chosen = []
     for part in wanted:
         fitting = [name for name in known if name.startswith(part) or name.endswith(part)]
         if len(fitting) != 1:
             how_many = "no event" if not fitting else f"{len(fitting)} events"
-            raise LookupError(f"{part}: fits {how_many} (queue list shows them)")
+            raise Stop(f"{part}: fits {how_many} (queue list shows them)")
         chosen += fitting
     return chosen
 
@@ -156,7 +156,7 @@ def _show(queue: Queue, chosen: List[str], as_json: bool) -> int:
     dead = set(queue.dead())
     shown = [_found(queue, event_id) for event_id in chosen]
     if as_json:
-        common.print_json([_whole(event) for event in shown])
+        print_json([_whole(event) for event in shown])
         return 0
     for number, event in enumerate(shown):
         if number:
@@ -170,9 +170,9 @@ def _found(queue: Queue, event_id: str) -> Event:
     try:
         event = queue.find(event_id)
     except Damaged as error:
-        raise LookupError(str(error)) from None
+        raise Stop(str(error)) from None
     if event is None:
-        raise LookupError(f"{event_id}: is not there any more")
+        raise Stop(f"{event_id}: is not there any more")
     event.capture = registry.without_secrets(event.capture)  # an older version left nothing out
     return event
 
@@ -201,15 +201,15 @@ def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
             queue.forget(event_id)
             dropped += 1
         except OSError as error:  # a folder in its place; another user's
-            code = common.fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
+            code = fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
     print(f"{dropped} event{'' if dropped == 1 else 's'} dropped")
     return code
 
 
 def _agreed(queue: Queue, chosen: List[str]) -> bool:
-    """Ask whether to drop the events. Raises LookupError when there is nobody to ask."""
+    """Ask whether to drop the events. Raises Stop when there is nobody to ask."""
     if not sys.stdin.isatty():
-        raise LookupError("nobody to ask whether to drop them: add --yes")
+        raise Stop("nobody to ask whether to drop them: add --yes")
     dead = set(queue.dead())
     for event_id in chosen[:MOST_NAMED]:
         event = _summary(queue, event_id, dead=event_id in dead)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import List, NamedTuple, Optional
+from dataclasses import dataclass
+from typing import List, Optional
 
 from brtel_notify.alert import Unintelligible
-from brtel_notify.console import common, preview
+from brtel_notify.console import preview
+from brtel_notify.console.failures import fail
 from brtel_notify.intake.capture import Capture
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
@@ -35,7 +37,8 @@ example:
 """
 
 
-class Form(NamedTuple):
+@dataclass
+class Form:
     """In what form the ticket is wanted; ``html`` is the path of a page."""
 
     json: bool = False
@@ -49,6 +52,7 @@ class Form(NamedTuple):
         return self.opens or self.watches or self.html is not None
 
 
+_FLAGS = {"--json": "json", "--open": "opens", "--watch": "watches"}
 #: What belongs to `render`, and to no source.
 _OWN = ("--open", "--watch", "--html")
 
@@ -71,7 +75,7 @@ def run(arguments: List[str], options: Options) -> int:
     source = words.pop(0)
     if source != "zabbix" and source != "event" and "--json" in words:
         words.remove("--json")
-        form = form._replace(json=True)
+        form.json = True
     late = next((word for word in words if word.partition("=")[0] in _OWN), None)
     if late is not None and source != "zabbix":
         raise UsageError(f"{late} stands before the source: render {late} ... {source} ...")
@@ -83,21 +87,14 @@ def _form(words: List[str], options: Options) -> Form:
     form = Form()
     while words:
         name, _, value = words[0].partition("=")
-        if words[0] == "--json":
-            form = form._replace(json=True)
-            del words[0]
-        elif words[0] == "--open":
-            form = form._replace(opens=True)
-            del words[0]
-        elif words[0] == "--watch":
-            form = form._replace(watches=True)
-            del words[0]
+        if words[0] in _FLAGS:
+            setattr(form, _FLAGS[words.pop(0)], True)
         elif name == "--html":
             del words[0]
             value = value or (words.pop(0) if words else "")
             if not value:
                 raise UsageError("--html needs a file")
-            form = form._replace(html=value)
+            form.html = value
         elif not options.take(words):
             break
     return form
@@ -135,7 +132,7 @@ def _show(capture: Capture, options: Options, form: Form) -> int:
         if preview.is_test(capture):
             return 0
     except Unintelligible as error:
-        return common.fail(*preview.explained(error))
+        return fail(*preview.explained(error))
     from brtel_notify.sandbox import render_page
 
     opens = form.opens or form.watches

@@ -11,7 +11,10 @@ import time
 from typing import Any, Dict, List, Optional
 
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common, snapshot, tables
+from brtel_notify.console import snapshot, tables
+from brtel_notify.console.configured import load_config
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint, print_json
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
@@ -58,14 +61,12 @@ def run(arguments: List[str], options: Options) -> int:
         return _watch(here.state_dir, given)
     try:
         sight = snapshot.look(here.state_dir, time.time())
-    except LaterVersion as error:
-        return common.fail(str(error), os.EX_CONFIG)
     except OSError as error:
-        return common.fail(because(error, here.state_dir), os.EX_TEMPFAIL)
+        return fail(because(error, here.state_dir), os.EX_TEMPFAIL)
     if sight.damage:
         here.log.error(sight.damage)
     if given.json:
-        common.print_json(_as_data(sight, given))
+        print_json(_as_data(sight, given))
     else:
         print("\n".join(_lines(sight, given)))
     return 0
@@ -74,7 +75,7 @@ def run(arguments: List[str], options: Options) -> int:
 def _page(options: Options) -> Optional[str]:
     """Where people see tickets; a wrong configuration is no reason to show nothing."""
     try:
-        return common.load_config(options).api.ticket_page
+        return load_config(options).api.ticket_page
     except ConfigError:
         return None
 
@@ -115,7 +116,7 @@ def _look_again(state_dir: str, given: argparse.Namespace) -> List[str]:
         return [json.dumps(_as_data(sight, given))]
     head = f"{times.iso(time.time())}, every {given.watch:g} s"
     damage = [line_of(sight.damage)] if sight.damage else []
-    return [common.paint(head, "grey"), *_lines(sight, given, tables.screen()), *damage]
+    return [paint(head, "grey"), *_lines(sight, given, tables.screen()), *damage]
 
 
 def _screenful(lines: List[str]) -> str:
@@ -188,7 +189,7 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
         text = line_of(
             f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(sight.breaker, now)}"
         )
-        lines.append(common.paint(text if most is None else tables.clip(text, most), "red"))
+        lines.append(paint(text if most is None else tables.clip(text, most), "red"))
     return lines
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import List
 
-from brtel_notify.console import common, self_test
+from brtel_notify.console import self_test
+from brtel_notify.console.configured import services_of
 from brtel_notify.local import command_line
 from brtel_notify.options import Options
 
@@ -26,7 +26,7 @@ def run(arguments: List[str], options: Options) -> int:
     given = command_line.parse(made, arguments, options)
     if given.account and not given.open:
         made.error("--account goes with --open")
-    report = self_test.prove(options, os.environ)
+    report = self_test.prove(options)
     if given.open and not report.code:
         _open(options, given.account, report)
     self_test.show(report)
@@ -35,14 +35,11 @@ def run(arguments: List[str], options: Options) -> int:
 
 def _open(options: Options, account: str, report: self_test.Report) -> None:
     from brtel_notify.api.exceptions import ApiError
-    from brtel_notify.delivery.services import Services
-    from brtel_notify.local.log import Log
     from brtel_notify.tickets.ids_of_names import LISTS
     from brtel_notify.tickets.settings import Settings
 
-    config = common.load_config(options)
-    log = Log(form=options.log_format)
-    services = Services(config, options.state_dir(os.environ), log, time.time, os.environ)
+    services = services_of(options)
+    config = services.config
     account = account or config.customer.fallback or ""
     if not account:
         report.bad("--open needs a customer: --account, or customer.fallback", 2)

@@ -1,4 +1,4 @@
-"""``brtel-notify ticket``: an operator's hand on one ticket."""
+"""``brtel-notify ticket``: what an operator does to one ticket."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import argparse
 import math
 import os
 import re
+import sys
 import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from brtel_notify.alert import last_reference
 from brtel_notify.api.exceptions import NotFound
 from brtel_notify.api.fields import parse_date
-from brtel_notify.console import common, connection, map_changes
-from brtel_notify.console.connection import CannotDo
+from brtel_notify.console import map_after_command
+from brtel_notify.console.configured import services_of
 from brtel_notify.console.find_ticket import Found, find
+from brtel_notify.console.output import paint, print_json
 from brtel_notify.delivery.drain import STATE_FILE, Place
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.options import Options
+from brtel_notify.options import Options, Stop
 from brtel_notify.text import markup, times
 from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
@@ -36,7 +38,7 @@ def run(arguments: List[str], options: Options) -> int:
     made = _parser()
     given = command_line.parse(made, arguments, options, intermixed=True)
     _check_words(made, given)
-    return connection.answered(lambda: _act(given, options))
+    return _act(given, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,8 +100,8 @@ def _user(made: argparse.ArgumentParser, word: str) -> Optional[int]:
 # --- what is done ---------------------------------------------------------------------------------
 
 
-class Hand:
-    """An operator's hand on one ticket."""
+class Actions:
+    """What can be done to one ticket, a method each."""
 
     def __init__(self, found: Found, services: Services, given: argparse.Namespace) -> None:
         self.ticket, self.entries = found
@@ -143,7 +145,7 @@ class Hand:
         try:
             user = self.client.assign_ticket(self.ticket.id, self.given.user)
         except NotFound:  # the ticket is there: it has just been fetched
-            raise CannotDo(f"BlueRockTEL has no user with the id {self.given.user}") from None
+            raise Stop(f"BlueRockTEL has no user with the id {self.given.user}") from None
         print(f"assigned to {line_of(user.name) or user.id}: {self.name}")
 
     def time(self) -> None:
@@ -157,7 +159,7 @@ class Hand:
     def _reply(self, close: bool) -> None:
         body, cut = markup.clean(as_html(self.given.text), BODY_BYTES)
         if cut:
-            raise CannotDo(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
+            raise Stop(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
         options, visible = self.services.config.replies, self.given.visible
         self.client.create_reply(
             self.ticket.id,
@@ -180,25 +182,42 @@ def as_html(text: str) -> str:
 
 def _act(given: argparse.Namespace, options: Options) -> int:
     if given.words and given.action in ("note", "close", "reopen"):
-        given.text = connection.text_from(given.words[0])
+        given.text = _text_from(given.words[0])
     place = Place.of(options)
-    services = connection.services_of(options)
+    services = services_of(options)
     found = find(given.ticket, services.client, _map(place.state_dir, services))
     if given.action == "show":
         return _show(found, services, given.json)
     if options.dry_run or given.dry_run:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
-    getattr(Hand(found, services, given), given.action)()
-    changes = {"close": map_changes.closed(services.config), "reopen": map_changes.reopened}
+    getattr(Actions(found, services, given), given.action)()
+    changes = {
+        "close": map_after_command.closed(services.config),
+        "reopen": map_after_command.reopened,
+    }
     if given.action in changes:
         try:
-            trouble = map_changes.remember(place, found.ticket.id, changes[given.action])
+            trouble = map_after_command.remember(place, found.ticket.id, changes[given.action])
         except OSError as error:  # another user's state folder: what was asked for is done
             trouble = f"{error.filename or place.state_dir}: {error.strerror}"
         if trouble:
             place.log.error(f"the open-ticket map is not changed: {trouble}")
     return 0
+
+
+def _text_from(word: str) -> str:
+    """WORD, or all of stdin where it is ``-``: lines end in \\n, none of them at the end.
+
+    Raises Stop when there is nothing in it.
+    """
+    if word == "-":
+        data = sys.stdin.buffer.read()
+        word = data.decode("utf-8", "replace")
+    text = word.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if not text.strip():
+        raise Stop("there is no text to send")
+    return text
 
 
 def _map(state_dir: str, services: Services) -> State:
@@ -223,9 +242,9 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         for name in ("replies", "contacts"):
             data[name] = [item._asdict() for item in data[name] or ()]
         data["alerts"] = {entry.key: entry._asdict() for entry in found.entries}
-        common.print_json(data)
+        print_json(data)
         return 0
-    print(common.paint(f"{line_of(ticket.number)}  {line_of(ticket.subject)}", "bold"))
+    print(paint(f"{line_of(ticket.number)}  {line_of(ticket.subject)}", "bold"))
     raw = services.client.request("GET", f"/v1/tickets/{ticket.id}")
     for name, value in _facts(found, services, _object(raw)):
         if value:
@@ -238,7 +257,7 @@ def _show(found: Found, services: Services, as_json: bool) -> int:
         seen = {True: "visible to the customer", False: "internal", None: ""}
         about = (_date(reply.created_at, services), reply.author_name, seen[reply.customer_visible])
         print()
-        print(common.paint(line_of(", ".join(part for part in about if part)), "blue"))
+        print(paint(line_of(", ".join(part for part in about if part)), "blue"))
         _print_text(reply.body)
     return 0
 

@@ -43,12 +43,12 @@ class Key:
 
 
 def key(default: Any, reader: Reader, description: str) -> Any:
-    """An Key, as an attribute of a Section; REQUIRED has no default."""
+    """A Key, as an attribute of a Section; REQUIRED has no default."""
     return Key(default, reader, description)
 
 
 def choice(default: str, words: Tuple[str, ...], description: str) -> Any:
-    """An Key whose value is one of WORDS."""
+    """A Key whose value is one of WORDS."""
     return Key(default, values.choice(*words), description, words)
 
 

@@ -5,15 +5,15 @@ Every reader raises ConfigError, whose text names the file, the line, the key an
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import timezone, tzinfo
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 from urllib.parse import urlsplit
 
 from brtel_notify.config.tree import Tree, nearest
 from brtel_notify.config.yaml_nodes import SCALAR
-from brtel_notify.local.numbers import LAST_ID
+from brtel_notify.local.loopback import is_loopback
+from brtel_notify.local.plausible import LAST_ID
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
 #: Words that monitoring systems use for states and severities (monitoring.md), lower case.
@@ -58,9 +58,10 @@ account: Reader = or_null(_text)
 email: Reader = or_null(_text)
 
 
-def secret(tree: Tree) -> Optional[str]:
+@or_null
+def secret(tree: Tree) -> str:
     """A token: text that no message repeats."""
-    return None if tree.is_null else _text(tree).strip()
+    return _text(tree).strip()
 
 
 def _web_address(tree: Tree, schemes: Tuple[str, ...], example: str) -> str:
@@ -88,10 +89,9 @@ def url(tree: Tree) -> str:
     return value.rstrip("/")
 
 
-def page(tree: Tree) -> Optional[str]:
+@or_null
+def page(tree: Tree) -> str:
     """The address of a monitoring system's web pages, what stands before their own paths."""
-    if tree.is_null:
-        return None
     value = _web_address(tree, ("http", "https"), "https://monitoring.example.net/nagios4")
     if "@" in urlsplit(value).netloc:
         raise tree.error("must hold no user or password: everybody who reads the ticket sees it")
@@ -100,10 +100,9 @@ def page(tree: Tree) -> Optional[str]:
     return value.rstrip("/")
 
 
-def ticket_page(tree: Tree) -> Optional[str]:
+@or_null
+def ticket_page(tree: Tree) -> str:
     """The address of a ticket's page, with a place for the ticket in it."""
-    if tree.is_null:
-        return None
     value = _web_address(tree, ("http", "https"), "https://acme.bluerocktel.net/tickets/{id}")
     rest = value.replace("{id}", "").replace("{number}", "")
     if rest == value or "{" in rest or "}" in rest:
@@ -111,27 +110,15 @@ def ticket_page(tree: Tree) -> Optional[str]:
     return value
 
 
-def is_loopback(host: str) -> bool:
-    """Whether HOST is this machine itself, by its name or address alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def proxy(tree: Tree) -> Optional[str]:
+@or_null
+def proxy(tree: Tree) -> str:
     """A proxy's address."""
-    if tree.is_null:
-        return None
     return _web_address(tree, ("https", "http"), "http://proxy.example.net:3128")
 
 
-def number_or_null(tree: Tree) -> Optional[int]:
+@or_null
+def number_or_null(tree: Tree) -> int:
     """A whole number above 0, or null."""
-    if tree.is_null:
-        return None
     value = tree.scalar()
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= 1_000_000:
         raise tree.error("must be a whole number above 0")
@@ -199,10 +186,9 @@ def choice(*words: str) -> Reader:
     return read
 
 
-def regex_or_null(tree: Tree) -> Optional[str]:
+@or_null
+def regex_or_null(tree: Tree) -> str:
     """A regular expression."""
-    if tree.is_null:
-        return None
     value = _text(tree)
     try:
         re.compile(value)

@@ -1,1 +1,1 @@
-"""What the commands share: parsers, tables, what is looked at, self-test."""
+"""What the commands share: failures, output, tables, a look at the state folder, the self-test."""

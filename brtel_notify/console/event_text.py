@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, Iterator, List, Optional
 
 from brtel_notify.alert import Alert
-from brtel_notify.console.common import paint
+from brtel_notify.console.output import paint
 from brtel_notify.console.tables import width
 from brtel_notify.delivery import retry
 from brtel_notify.intake.queue import Event

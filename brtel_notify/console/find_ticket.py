@@ -9,8 +9,8 @@ from brtel_notify.alert import last_reference, reference
 from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import NotFound
 from brtel_notify.api.records import Ticket
-from brtel_notify.console.connection import CannotDo
 from brtel_notify.console.snapshot import is_open
+from brtel_notify.options import Stop
 from brtel_notify.tickets.open_tickets import Entry, State
 
 
@@ -22,7 +22,7 @@ class Found(NamedTuple):
 
 
 def find(word: str, client: Client, state: State) -> Found:
-    """The ticket that WORD means. Raises CannotDo if it means none, or several.
+    """The ticket that WORD means. Raises Stop if it means none, or several.
 
     The map is asked first, so that a key and a number cost no search; then the server, which also
     has the tickets of other machines and those whose alert is over.
@@ -35,7 +35,7 @@ def find(word: str, client: Client, state: State) -> Found:
         except NotFound:
             if client.has_ticket(entry.ticket_id, entry.number, entry.reference):
                 raise
-            raise CannotDo(f"ticket {entry.number} is not there any more") from None
+            raise Stop(f"ticket {entry.number} is not there any more") from None
     else:
         ticket = _on_server(word, client)
     return Found(ticket, [entry for entry in entries if entry.ticket_id == ticket.id])
@@ -75,7 +75,7 @@ def _newest_with(wanted: str, client: Client, none: str) -> Ticket:
     whole = [client.ticket(ticket.id) for ticket in found]
     mine = [ticket for ticket in whole if last_reference(ticket.body) == wanted]
     if not mine:
-        raise CannotDo(none)
+        raise Stop(none)
     return max(mine, key=lambda ticket: (ticket.open, ticket.id))
 
 
@@ -88,5 +88,5 @@ def _numbered(number: str, client: Client) -> Ticket:
     if len(fitting) != 1:
         ids = ", ".join(str(ticket.id) for ticket in fitting)
         hint = f"several have this number, with the ids {ids}: name one" if ids else "there is none"
-        raise CannotDo(f"ticket {number}: {hint}")
+        raise Stop(f"ticket {number}: {hint}")
     return client.ticket(fitting[0].id)

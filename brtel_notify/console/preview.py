@@ -11,7 +11,9 @@ from brtel_notify.api.exceptions import ApiError, CredentialsError
 from brtel_notify.api.transport import Transport
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common
+from brtel_notify.console.configured import load_config
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint, print_json
 from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
@@ -42,9 +44,9 @@ def show(capture: Capture, options: Options, as_json: bool = False) -> int:
             return 0
         data = look(capture, options).data
     except ERRORS as error:
-        return common.fail(*explained(error))
+        return fail(*explained(error))
     if as_json:
-        common.print_json(data)
+        print_json(data)
     else:
         _print(data)
     return 0
@@ -61,7 +63,7 @@ def is_test(capture: Capture) -> bool:
 def look(capture: Capture, options: Options) -> Look:
     """What CAPTURE, which is no test, would give. Raises one of ERRORS."""
     alert = registry.parse(capture)
-    config = common.load_config(options)
+    config = load_config(options)
     log = Log(form=options.log_format)
     shown = _rehearsed(capture, alert, config, options, log)
     data = _data(alert, shown)
@@ -142,7 +144,7 @@ def _print(data: Dict[str, Any]) -> None:
     _line("steps", ", ".join(data["steps"]) or "none")
     _line("calls", str(len(data["calls"])))
     for call in data["calls"]:
-        print(f"  {call['method']:<4} {common.paint(line_of(call['path']), 'grey')}")
+        print(f"  {call['method']:<4} {paint(line_of(call['path']), 'grey')}")
 
 
 def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
@@ -155,13 +157,13 @@ def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
 
 
 def _line(name: str, text: str) -> None:
-    print(f"{common.paint(f'{name}:', 'bold')} {text}")
+    print(f"{paint(f'{name}:', 'bold')} {text}")
 
 
 def _texts(name: str, html: str) -> None:
-    print(common.paint(f"{name}, as text:", "bold"))
+    print(paint(f"{name}, as text:", "bold"))
     for line in plaintext.as_text(html).splitlines():
         print(f"  {line}".rstrip())
-    print(common.paint(f"{name}, as HTML:", "bold"))
+    print(paint(f"{name}, as HTML:", "bold"))
     for line in html.splitlines():
         print(f"  {line}".rstrip())

@@ -7,14 +7,14 @@ import sys
 import time
 from typing import Any, List, Optional, Set
 
-from brtel_notify.console import common
+from brtel_notify.console.failures import fail
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import INFO, Log, tell
 from brtel_notify.local.os_errors import because
-from brtel_notify.local.streams import patient
+from brtel_notify.local.stdio import patient
 from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.
@@ -37,7 +37,7 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
             continue
         except OSError as error:
             text = f"{event_id} cannot be put back: {because(error, queue.dead_folder)}"
-            code = common.fail(text, os.EX_TEMPFAIL)
+            code = fail(text, os.EX_TEMPFAIL)
     back.sort()
     _say_what_is_back(queue, back)
     if place is None or not (back or waiting):
@@ -56,7 +56,7 @@ def _say_what_is_back(queue: Queue, back: List[str]) -> None:
             continue
         except (Damaged, OSError):  # the drain will say what is wrong with it
             print(line_of(f"put back: {event_id}"))
-    # Nothing is left to be printed while we hold the lock: whoever reads it may take his time.
+    # Written out before the drain lock is taken: a slow reader of stdout must not hold that up.
     print(f"{len(back)} put back", flush=True)
 
 
@@ -90,7 +90,7 @@ class _Progress(Log):
         self.out = patient(sys.stdout)
 
     def send_to(self, target: str) -> None:
-        """As ever."""
+        """See :meth:`Log.send_to`; which events are told on stdout depends on it."""
         self.to_stderr = target == "stderr"
         super().send_to(target)
 

@@ -11,7 +11,9 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import SETTABLE, Config
 from brtel_notify.config.tree import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common
+from brtel_notify.console.configured import services_of
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.options import Options
@@ -43,17 +45,13 @@ class Report:
         self.failure = self.failure or text
 
 
-def prove(
-    options: Options,
-    environ: Mapping[str, str],
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> Report:
+def prove(options: Options, variables: Mapping[str, str] = MappingProxyType({})) -> Report:
     """Try all that a ticket needs, except opening one; also what a test's VARIABLES ask for."""
     report = Report()
-    path = configuration.find(options.config, environ)
-    state_dir = options.state_dir(environ)
+    path = configuration.find(options.config, os.environ)
+    state_dir = options.state_dir(os.environ)
     try:
-        config = configuration.load(path, environ)
+        config = configuration.load(path, os.environ)
     except ConfigError as error:
         report.bad(str(error), os.EX_CONFIG)
         return report
@@ -61,9 +59,9 @@ def prove(
     _prove_state_folder(state_dir, report)
     _prove_paths(config, report)
     # What is parsed and compiled here need not be when the first alert comes.
-    configuration.load(path, environ, PrivateFolder(state_dir, "parsed"))
+    configuration.load(path, os.environ, PrivateFolder(state_dir, "parsed"))
     _prove_expressions(config, state_dir, report)
-    _prove_api(config, state_dir, options, environ, variables, report)
+    _prove_api(config, options, variables, report)
     return report
 
 
@@ -136,20 +134,11 @@ def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
 
 
 def _prove_api(
-    config: Config,
-    state_dir: str,
-    options: Options,
-    environ: Mapping[str, str],
-    variables: Mapping[str, str],
-    report: Report,
+    config: Config, options: Options, variables: Mapping[str, str], report: Report
 ) -> None:
-    import time
-
     from brtel_notify.api.exceptions import ApiError, CredentialsError, NotFound
-    from brtel_notify.delivery.services import Services
-    from brtel_notify.local.log import Log
 
-    services = Services(config, state_dir, Log(options.verbose), time.time, environ)
+    services = services_of(options, config)
     try:
         try:
             version = services.client.version()
@@ -212,9 +201,10 @@ def _prove_variables(variables: Mapping[str, str], services: Services, report: R
     settings = Settings({"tags": []}, {})
     settings.take_variables(variables)
     if "priority" in settings.values:
-        priority = {"priority": settings.values["priority"]}
-        for problem in services.names.problems("vars", priority):
-            report.bad(problem.replace("vars.priority", f"vars.{PRIORITY}"), os.EX_CONFIG)
+        try:
+            services.names.id("priority", settings.values["priority"], f"vars.{PRIORITY}")
+        except ConfigError as error:
+            report.bad(str(error), os.EX_CONFIG)
     account = variables.get("CUSTOMER_ACCOUNT", "").strip()
     if account and services.client.customer_by_account(account) is None:
         report.bad(f"vars.CUSTOMER_ACCOUNT: no customer has the account {account}", os.EX_CONFIG)
@@ -224,8 +214,8 @@ def show(report: Report) -> None:
     """Print what REPORT says, a line each; what is wrong on stderr."""
     for good, text in report.lines:
         if good:
-            print(f"{common.paint('ok  ', 'green')} {text}")
+            print(f"{paint('ok  ', 'green')} {text}")
         elif good is None:
-            print(f"{common.paint('note', 'yellow')} {text}")
+            print(f"{paint('note', 'yellow')} {text}")
         else:
-            common.fail(text, report.code)
+            fail(text, report.code)

@@ -30,7 +30,7 @@ class Holder(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What there is to see in a state folder.
+    """What a state folder holds at one moment.
 
     ``oldest`` is the age in seconds of the oldest waiting event, 0 when none waits; ``damage``
     what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody.
@@ -60,7 +60,7 @@ def look(state_dir: str, now: float) -> Sight:
         damage=damage,
         waiting=len(queue.pending()),
         dead=len(queue.dead()),
-        oldest=oldest(queue, now),
+        oldest=_oldest(queue, now),
         breaker=Breaker(state_dir),
         holder=holder(state_dir),
     )
@@ -71,7 +71,7 @@ def is_open(entry: Entry) -> bool:
     return entry.is_open and entry.checked_at != NEVER
 
 
-def oldest(queue: Queue, now: float) -> float:
+def _oldest(queue: Queue, now: float) -> float:
     """The age in seconds of the oldest waiting event; 0 when none waits. Raises OSError."""
     for event_id in queue.pending():
         try:

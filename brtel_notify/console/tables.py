@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence
 
-from brtel_notify.console.common import paint
+from brtel_notify.console.output import paint
 from brtel_notify.local.cleaning import line_of
 
 #: What is between two columns.

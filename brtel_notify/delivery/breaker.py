@@ -11,7 +11,7 @@ import os
 
 from brtel_notify.delivery import retry
 from brtel_notify.local import files
-from brtel_notify.local.numbers import is_time
+from brtel_notify.local.plausible import is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ class Services:
 
         Raises ConfigError.
         """
-        from brtel_notify.api.address import Unusable
+        from brtel_notify.api.address import WrongSetting
         from brtel_notify.api.client import Client
         from brtel_notify.api.credentials import Credentials
         from brtel_notify.api.pace import Pace
@@ -110,7 +110,7 @@ class Services:
                 transport=transport,
                 pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
             )
-        except Unusable as error:
+        except WrongSetting as error:
             raise ConfigError(f"{self.config.where(error.key)}: {error}") from None
         client.deadline = self.deadline
         return client

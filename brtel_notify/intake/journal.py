@@ -1,6 +1,6 @@
-"""The journal of an event: one JSON object a line, each of which its readers can rely on.
+"""The journal of an event: one JSON object a line, checked, so that its readers can rely on it.
 
-What an editor or a disk left in a line's place, whatever it is, becomes an entry of its own kind,
+A line that an editor or a failing disk has damaged becomes an entry of its own kind,
 ``unreadable``: it may have said that a call was begun, and that must not be forgotten.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
-from brtel_notify.local.numbers import is_id, is_time
+from brtel_notify.local.plausible import is_id, is_time
 
 UNREADABLE = "unreadable"
 #: So much of such a line is kept, for people.

@@ -81,10 +81,10 @@ class Event:
         return sum(record.get("turned_down") == step for record in self.journal)
 
     def in_doubt(self, step: str) -> bool:
-        """Whether an earlier attempt may have done STEP without living to tell.
+        """Whether an earlier attempt may have done STEP, although the journal has no result of it.
 
-        It was begun, and neither ended nor failed in a way that shows it never arrived. The failure
-        of any other call says nothing about it.
+        It was begun, and neither ended nor failed in a way that shows it never arrived: the process
+        was killed, or the answer was lost. The failure of any other call says nothing about it.
         """
         doubt, begun = False, ""
         for record in self.journal:
@@ -332,7 +332,7 @@ def _read(path: str) -> Event:
 
 def _capture(data: Any) -> Capture:
     """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
-    from brtel_notify.local.numbers import is_time
+    from brtel_notify.local.plausible import is_time
 
     capture = Capture.from_dict(data)
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]

@@ -141,7 +141,7 @@ def named(line: str) -> Tuple[str, str]:
 
 # --- what should be JSON and is none --------------------------------------------------------------
 
-#: One of them stands in every name of capture.is_secret.
+#: One of them stands in every name that is_secret knows.
 _WORDS = ("COMMUNITY", "PASS", "SECRET", "TOKEN", "AUTHNAME", "CRYPTO", "CHECKCOMMAND", "ARG")
 #: More names than that are not gone through one by one.
 _MOST_NAMES = 10_000

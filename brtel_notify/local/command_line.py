@@ -63,14 +63,6 @@ def add_globals(made: argparse.ArgumentParser) -> None:
     group.add_argument("-v", "--verbose", action="store_true", help="say more")
 
 
-def adopt_globals(options: Options, given: argparse.Namespace) -> None:
-    """Take the global options that stood after the command."""
-    options.config = given.config or options.config
-    options.state_dir_option = given.state_dir or options.state_dir_option
-    options.log_format = given.log_format or options.log_format
-    options.verbose = given.verbose or options.verbose
-
-
 def parse(
     made: argparse.ArgumentParser,
     arguments: Sequence[str],
@@ -79,8 +71,12 @@ def parse(
 ) -> argparse.Namespace:
     """The arguments; leaves by SystemExit(2), as argparse does, when they are wrong.
 
-    INTERMIXED: options may stand between and behind the other arguments.
+    The global options that stood after the command are added to OPTIONS. INTERMIXED: options may
+    stand between and behind the other arguments.
     """
     given = (made.parse_intermixed_args if intermixed else made.parse_args)(arguments)
-    adopt_globals(options, given)
+    options.config = given.config or options.config
+    options.state_dir_option = given.state_dir or options.state_dir_option
+    options.log_format = given.log_format or options.log_format
+    options.verbose = given.verbose or options.verbose
     return given

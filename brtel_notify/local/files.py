@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _GROUP_WRITE = 0o020
 #: O_NONBLOCK: a FIFO in a file's place must not hang us.
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: To open a folder, and no link to one.
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotAFile(OSError):
@@ -78,7 +80,7 @@ def is_folder(path: PathLike) -> bool:
 def names_in(folder: PathLike) -> List[str]:
     """The names in FOLDER, which must be no link. Raises OSError, NotADirectoryError."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(folder, OPEN_FOLDER)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and os.path.lexists(folder):
             raise _not_a_folder(folder) from None
@@ -95,12 +97,11 @@ def _not_a_folder(path: PathLike) -> NotADirectoryError:
 
 
 def _open_folder(path: PathLike) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, flags)
+        return os.open(path, OPEN_FOLDER)
     except PermissionError:  # a umask that takes even the owner's rights
         os.chmod(path, 0o700)
-        return os.open(path, flags)
+        return os.open(path, OPEN_FOLDER)
 
 
 def _folder_of(path: PathLike) -> str:

@@ -2,7 +2,7 @@
 
 A line is text for people or, with ``--log-format json`` (or $BRTEL_NOTIFY_LOG_FORMAT=json), one
 JSON object for programs: ``time``, ``level``, ``message``, ``pid``, and for an event's line what
-logfields.py tells of it. Every alert imports this module: nothing heavy.
+delivery/log_fields.py tells of it. Every alert imports this module: nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.streams import patient, sink_of
+from brtel_notify.local.stdio import patient, sink_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Writing to where perhaps nobody reads: a pipe that is full, a stopped terminal, a stuck journal.
+"""Writing where perhaps nobody reads: into a full pipe, to a stopped terminal, to a stuck journal.
 
 A delivery that waits there waits for ever, with the drain lock, and all that comes later waits with
 it. So what cannot be written at once is left to a thread, which may hang in its write for as long
@@ -23,7 +23,8 @@ BRIEFLY = 0.05
 
 
 class Sink:
-    """Somewhere to write to. ``lost`` counts what was dropped there, or refused, and not yet told.
+    """Somewhere to write to. ``lost`` counts the lines that were dropped there, or refused; the
+    next line that can be written says how many.
 
     For several threads. A subclass says what can be written without waiting, and how to write.
     """

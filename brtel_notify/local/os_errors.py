@@ -1,4 +1,4 @@
-"""Why a file could not be used, in words that name the cure."""
+"""Why a file could not be used: the operating system's error, and whose the file is."""
 
 from __future__ import annotations
 

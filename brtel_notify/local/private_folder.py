@@ -14,7 +14,8 @@ from brtel_notify.local import files
 
 
 class PrivateFolder:
-    """The folder ``cache/NAME-UID`` below the state folder. Nothing that fails here matters."""
+    """The folder ``cache/NAME-UID`` below the state folder. Where that cannot be used, the
+    work is done again, and that is all."""
 
     def __init__(self, state_dir: str, name: str) -> None:
         self.parent = os.path.join(state_dir, "cache")
@@ -46,8 +47,7 @@ class PrivateFolder:
     def _opened(self) -> Iterator[int]:
         """A descriptor of the folder, through which alone it is used: its path may lead elsewhere
         at any moment, for the parent is the group's. Raises OSError."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        folder = os.open(self.path, flags)
+        folder = os.open(self.path, files.OPEN_FOLDER)
         try:
             status = os.fstat(folder)
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:

@@ -18,7 +18,8 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from brtel_notify.config.schema import find
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import common
+from brtel_notify.console.configured import load_config
+from brtel_notify.console.failures import fail
 from brtel_notify.console.preview import ERRORS, explained, look
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files, shipped_files
@@ -48,7 +49,7 @@ def run(capture: Capture, options: Options, path: Optional[str], opens: bool, wa
     try:
         code = preview.write(watches)
     except OSError as error:
-        return common.fail(f"the page cannot be written: {target}: {error.strerror}", 73)
+        return fail(f"the page cannot be written: {target}: {error.strerror}", 73)
     print(f"page: {target}", flush=True)
     if opens and can_open(os.environ, sys.platform):
         webbrowser.open(target.absolute().as_uri())
@@ -91,7 +92,7 @@ class Preview:
             self.title = ticket.row.subject
         except ERRORS as error:
             text, code = explained(error)
-            common.fail(text, code)
+            fail(text, code)
             self.title, problems = text, [text]
         style = pages.file("style.css")
         page = pages.render(
@@ -138,7 +139,7 @@ class Watched:
     def _paths(self) -> Iterator[str]:
         yield find(self._options.config, os.environ)
         try:
-            self._folder = common.load_config(self._options).templates
+            self._folder = load_config(self._options).templates
         except ConfigError:
             pass  # while it is wrong, its last folder is the one being worked on
         for folder in filter(None, (self._folder, shipped_files.folder("templates"))):

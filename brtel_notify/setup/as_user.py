@@ -7,29 +7,32 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
-from brtel_notify.console import common
-from brtel_notify.setup import machine
+from brtel_notify.console.failures import fail
+from brtel_notify.console.output import paint
+from brtel_notify.setup import machine_files
 from brtel_notify.setup.unix_users import Action, UnixUsers
 
 
 def running(root: str = "/") -> Optional[str]:
     """The path of the brtel-notify command that is running; None where it is called otherwise."""
-    if root != "/" and os.path.exists(machine.below(root, machine.COMMAND)):
-        return machine.COMMAND
+    if root != "/" and os.path.exists(machine_files.below(root, machine_files.COMMAND)):
+        return machine_files.COMMAND
     beside = os.path.join(os.path.dirname(sys.executable), "brtel-notify")
     for candidate in (sys.argv[0], beside):
         found = shutil.which(candidate) if os.path.basename(candidate) == "brtel-notify" else None
         if found:
             path = os.path.abspath(found)
-            usual = os.path.exists(machine.COMMAND) and os.path.samefile(machine.COMMAND, path)
-            return machine.COMMAND if usual else path
+            usual = os.path.exists(machine_files.COMMAND) and os.path.samefile(
+                machine_files.COMMAND, path
+            )
+            return machine_files.COMMAND if usual else path
     return None
 
 
 def make(known: UnixUsers, actions: Sequence[Action]) -> List[str]:
-    """Make the changes; the commands of those that are left to root. Raises CannotChange, OSError.
+    """Make the changes; the commands of those that are left to root. Raises Stop, OSError.
 
     What comes after one that is left may need it, a group that is not there yet: it is left, too.
     """
@@ -56,21 +59,14 @@ def prove(known: UnixUsers, test: List[str], user: str) -> int:
     assert ids is not None  # noqa: S101 - the users in a Sharing are known
     become = os.geteuid() == 0
     whom = f" (as {user})" if become else ""
-    print(common.paint(f"{shlex.join(test)}{whom}:", "bold"), flush=True)
+    print(paint(f"{shlex.join(test)}{whom}:", "bold"), flush=True)
     # What the administrator's own shell has set is not what the monitoring will have.
     env = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     try:
-        if not become:
-            return subprocess.run(test, env=env, cwd="/", check=False).returncode
-        groups = os.getgrouplist(user, ids[1])
-        return subprocess.run(
-            test,
-            env=env,
-            cwd="/",
-            check=False,
-            user=ids[0],
-            group=ids[1],
-            extra_groups=groups,
-        ).returncode
+        identity: Dict[str, Any] = {}
+        if become:
+            groups = os.getgrouplist(user, ids[1])
+            identity = {"user": ids[0], "group": ids[1], "extra_groups": groups}
+        return subprocess.run(test, env=env, cwd="/", check=False, **identity).returncode
     except OSError as error:
-        return common.fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)
+        return fail(f"{user} cannot run {test[0]}: {error.strerror}", os.EX_CANTCREAT)

@@ -10,7 +10,8 @@ import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
 from brtel_notify.local import shipped_files
-from brtel_notify.setup.machine import COMMAND, below
+from brtel_notify.options import Stop
+from brtel_notify.setup.machine_files import COMMAND, below
 from brtel_notify.setup.unix_users import Sharing, UnixUsers
 from brtel_notify.sources import registry
 
@@ -126,7 +127,7 @@ class DropIn:
         return main and os.path.isdir(below(root, location.folder))
 
     def text(self, file: str, job: Job) -> str:
-        """The shipped FILE as it is for JOB. Raises FileNotFoundError, Unwritable."""
+        """The shipped FILE as it is for JOB. Raises FileNotFoundError, Stop."""
         return text_of(self.folder, file, job.command)
 
     def steps(self, job: Job) -> List[str]:
@@ -134,20 +135,17 @@ class DropIn:
         raise NotImplementedError
 
 
-class Unwritable(ValueError):
-    """A path that cannot stand in a drop-in without meaning something else there."""
-
-
 def text_of(folder: str, file: str, command: Command) -> str:
     """The FILE of the shipped FOLDER with the COMMAND in the place of the usual one.
 
-    Raises FileNotFoundError, Unwritable.
+    Raises FileNotFoundError, Stop.
     """
     for path in (command.path, command.config, command.state_dir):
         if path and not _PLAIN_PATH.fullmatch(path):
-            raise Unwritable(
+            raise Stop(
                 f"{path}: cannot stand in a command line of every system:"
-                " use a path of letters, digits and _ . / + @ = , : -"
+                " use a path of letters, digits and _ . / + @ = , : -",
+                os.EX_CANTCREAT,
             )
     with open(os.path.join(shipped_files.folder(folder), file), encoding="utf-8") as shipped_file:
         return _IN_TEXT.sub(lambda found: _written(found, command), shipped_file.read())

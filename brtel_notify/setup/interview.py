@@ -9,12 +9,13 @@ from typing import Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import ApiError
 from brtel_notify.api.records import Customer, Named, SubCategory
-from brtel_notify.setup import choices, instance
+from brtel_notify.options import Stop
+from brtel_notify.setup import choices, find_api
 from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice
-from brtel_notify.setup.instance import Lists, Way
+from brtel_notify.setup.find_api import Lists, Way
 from brtel_notify.setup.sign_in import SignIn
-from brtel_notify.setup.terminal import Question, Stop, Terminal, Wrong
+from brtel_notify.setup.terminal import Question, Terminal, Wrong
 
 LANGUAGES = ("en", "fr")
 NONE = "none"
@@ -71,7 +72,7 @@ class Interview:
     def _address(self, way: Way) -> str:
         question = Question("Address of your BlueRockTEL, such as acme.bluerocktel.net", "--url")
         url, version = self.terminal.settle(
-            question, self.given.url, lambda text: instance.find(text, way)
+            question, self.given.url, lambda text: find_api.find(text, way)
         )
         if self.terminal.attended:
             self.terminal.say(f"  BlueRockTEL answers at {url}, version {version.version}")
@@ -147,14 +148,14 @@ class Interview:
             raise Wrong(f"an answer is needed: a search, or {NONE}")
         if text.casefold() == NONE:
             return None
-        hit = _hit(text, self._hits)
+        hit = next((each for each in self._hits if str(each.number) == text), None)
         if hit is not None:
             return Fallback(hit.other_name, hit.name)
         try:
             customer = client.customer_by_account(text)
             found = [customer] if customer else client.search_customers(text)
         except ApiError as error:
-            raise instance.explained(error, client.url) from None
+            raise find_api.explained(error, client.url) from None
         return self._chosen(text, found, is_exact=customer is not None)
 
     def _chosen(self, text: str, found: Sequence[Customer], is_exact: bool) -> Fallback:
@@ -193,11 +194,6 @@ class Interview:
 
 def _choices(rows: Iterable[Union[Named, SubCategory]]) -> List[Choice]:
     return [Choice(row.id, row.name) for row in rows]
-
-
-def _hit(text: str, hits: Sequence[Choice]) -> Optional[Choice]:
-    """What was just found, by its number in the list."""
-    return next((hit for hit in hits if str(hit.number) == text), None)
 
 
 def _locale(environ: Mapping[str, str]) -> str:

@@ -13,9 +13,9 @@ import yaml
 from brtel_notify.local import files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
-from brtel_notify.setup import machine
+from brtel_notify.options import Stop
+from brtel_notify.setup import machine_files
 from brtel_notify.setup.answers import Answers, Filed
-from brtel_notify.setup.terminal import Stop
 
 #: The configuration is for its group too: :mod:`brtel_notify.setup.unix_users` says which that is.
 CONFIG_MODE = 0o640
@@ -152,11 +152,7 @@ def scalar(value: Any) -> str:
 
 def prove_writable(path: str) -> None:
     """Raise Stop if PATH cannot be written: better now than after the last answer."""
-    for link in machine.links_to(path):
-        if link == os.path.abspath(path):
-            raise Stop(f"{path}: is a symbolic link: name the file itself", os.EX_CANTCREAT)
-        if os.lstat(link).st_uid not in (0, os.geteuid()):
-            raise Stop(f"{link}: is a symbolic link that belongs to somebody else", os.EX_CANTCREAT)
+    machine_files.refuse_links(path, "name the file itself")
     if os.path.exists(path) and not os.path.isfile(path):
         raise Stop(f"{path}: is there, and is no file", os.EX_CANTCREAT)
     folder = os.path.dirname(path)

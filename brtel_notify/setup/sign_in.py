@@ -12,11 +12,12 @@ from brtel_notify.api import credentials
 from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.exceptions import CredentialsError
-from brtel_notify.setup import instance, new_config
+from brtel_notify.options import USAGE, Stop
+from brtel_notify.setup import find_api, new_config
 from brtel_notify.setup.answers import Secret
-from brtel_notify.setup.instance import Lists, TypedLogin
-from brtel_notify.setup.machine import below
-from brtel_notify.setup.terminal import Stop, Terminal, Wrong
+from brtel_notify.setup.find_api import Lists, TypedLogin
+from brtel_notify.setup.machine_files import below, text_in
+from brtel_notify.setup.terminal import Terminal, Wrong
 
 #: The name of a file that stands for stdin.
 STDIN = "-"
@@ -50,7 +51,7 @@ class SignIn:
         self.folder = folder
         self.root = root
 
-    def settle(self, url: str, way: instance.Way) -> Tuple[Secret, Client, Lists]:
+    def settle(self, url: str, way: find_api.Way) -> Tuple[Secret, Client, Lists]:
         """A credential that BlueRockTEL takes, and what BlueRockTEL shows to it.
 
         Raises Stop, EOFError.
@@ -76,7 +77,7 @@ class SignIn:
         """The client, and what BlueRockTEL shows to it. Raises Wrong, CredentialsError."""
         while True:
             try:
-                return client, instance.lists(client)
+                return client, find_api.lists(client)
             except Wrong as wrong:
                 if wrong.code != os.EX_UNAVAILABLE or not self.terminal.attended:
                     client.close()
@@ -182,7 +183,12 @@ class SignIn:
         own = below(self.root, file)
         if not self.given.dry_run:
             new_config.prove_writable(own)
-        if agreed or self.given.force or not self._exists(file) or _holds(own, secret):
+        if (
+            agreed
+            or self.given.force
+            or not self._exists(file)
+            or text_in(own).strip() == secret.strip()
+        ):
             return
         if not (self.terminal.attended and self.terminal.agrees(f"Replace {file}?", default=False)):
             text = f"{file}: is there already, and holds another secret: --force replaces it"
@@ -193,18 +199,10 @@ def _nothing() -> Optional[Credential]:
     return None
 
 
-def _holds(file: str, secret: str) -> bool:
-    try:
-        with open(file, encoding="utf-8", errors="replace") as there:
-            return there.read().strip() == secret.strip()
-    except OSError:
-        return False
-
-
 def _from_stdin(flag: str) -> str:
     """A secret that another program pipes in. Raises Stop."""
     data = sys.stdin.buffer.read(credentials.LONGEST_SECRET) if sys.stdin else b""
     secret = data.decode("utf-8", "replace").rstrip("\r\n")
     if not secret:
-        raise Stop(f"{flag} -: nothing came on stdin")
+        raise Stop(f"{flag} -: nothing came on stdin", USAGE)
     return secret

@@ -10,9 +10,7 @@ import termios
 from typing import Callable, NamedTuple, Optional, Sequence, TypeVar
 
 from brtel_notify.local.cleaning import line_of
-
-#: The exit code of a wrong or missing answer.
-USAGE = 2
+from brtel_notify.options import USAGE, Stop
 
 Answer = TypeVar("Answer")
 
@@ -22,14 +20,6 @@ class Wrong(Exception):
 
     ``code`` is the exit code where nobody can be asked again.
     """
-
-    def __init__(self, text: str, code: int = USAGE) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class Stop(Exception):
-    """It goes no further; the text says why, ``code`` is the exit code."""
 
     def __init__(self, text: str, code: int = USAGE) -> None:
         super().__init__(text)
@@ -89,7 +79,7 @@ class Terminal:
 
     def missing(self, flag: str) -> Stop:
         """That an answer is missing."""
-        return Stop(f"{flag} is missing, and there is no terminal to ask at")
+        return Stop(f"{flag} is missing, and there is no terminal to ask at", USAGE)
 
     def refuse(self, flag: str, wrong: Wrong) -> None:
         """Say why what FLAG gave (empty: a person) is not taken. Raises Stop if nobody is there."""

@@ -16,7 +16,8 @@ import subprocess
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from brtel_notify.config.schema import SYSTEM_FILE
-from brtel_notify.setup.machine import below
+from brtel_notify.options import Stop
+from brtel_notify.setup.machine_files import below
 
 #: The group of users who share a state folder.
 GROUP = "brtel-notify"
@@ -90,8 +91,9 @@ class UnixUsers:
         return {entry[0]: entry for entry in entries if len(entry) >= 4 and entry[2].isdigit()}
 
 
-class CannotChange(Exception):
-    """A change to the machine could not be made; the text says which and why."""
+def cannot_change(text: str) -> Stop:
+    """That a change to the machine could not be made; TEXT says which and why."""
+    return Stop(text, os.EX_CANTCREAT)
 
 
 class Sharing(NamedTuple):
@@ -120,6 +122,16 @@ def sharing(machine_users: UnixUsers, users: Sequence[str], group: str = "") -> 
         return Sharing(unique, group or GROUP, True)
     ids = machine_users.user(unique[0])
     return Sharing(unique, machine_users.group_name(ids[1]) if ids else unique[0], False)
+
+
+def owner_of(machine_users: UnixUsers, state_dir: str) -> List[str]:
+    """The user whose the state folder is; none where it is root's, and a group's."""
+    try:
+        owner = os.stat(below(machine_users.root, state_dir)).st_uid
+    except OSError:
+        return []
+    name = machine_users.name_of(owner) if owner else None
+    return [name] if name else []
 
 
 def sharer(machine_users: UnixUsers, state_dir: str) -> str:
@@ -153,27 +165,20 @@ def actions(
     return found
 
 
-def newcomers(machine_users: UnixUsers, wanted: Sharing) -> List[str]:
-    """The users whose running daemons do not have the group yet."""
+def _membership(machine_users: UnixUsers, wanted: Sharing) -> List[Action]:
     if not wanted.shared:
         return []
-    return [user for user in wanted.users if not machine_users.is_member(user, wanted.group)]
-
-
-def _membership(machine_users: UnixUsers, wanted: Sharing) -> List[Action]:
-    found = []
-    if wanted.shared and machine_users.group(wanted.group) is None:
-        found.append(_command("groupadd", "--system", wanted.group))
-    for user in newcomers(machine_users, wanted):
-        found.append(_command("usermod", "-aG", wanted.group, user))
-    return found
+    is_new = machine_users.group(wanted.group) is None
+    found = [_command("groupadd", "--system", wanted.group)] if is_new else []
+    newcomers = [each for each in wanted.users if not machine_users.is_member(each, wanted.group)]
+    return found + [_command("usermod", "-aG", wanted.group, user) for user in newcomers]
 
 
 def _command(*words: str) -> Action:
     def perform() -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CannotChange(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
+            raise cannot_change(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
 
     return Action(" ".join(words), perform, on_accounts=True)
 
@@ -217,7 +222,7 @@ def _ids(machine_users: UnixUsers, user: str, group: str) -> Tuple[int, int]:
     if user == "root":
         ids = (0, 0)
     if ids is None or gid is None:
-        raise CannotChange(
+        raise cannot_change(
             f"there is no user {user}" if ids is None else f"there is no group {group}"
         )
     return ids[0], gid
@@ -266,18 +271,16 @@ def _readable(
     except OSError:
         return []
     found = _passable(machine_users, wanted, os.path.dirname(path))
-    mode = stat.S_IMODE(status.st_mode)
-    ids = machine_users.user(wanted.users[0])
-    owns = not wanted.shared and ids is not None and status.st_uid == ids[0] and mode & 0o400
-    by_group = status.st_gid == machine_users.group(wanted.group) and mode & 0o040
-    if (owns or by_group or mode & 0o004) and not (is_secret and mode & 0o007):
+    if _may(machine_users, wanted, status, 4) and not (is_secret and status.st_mode & 0o007):
         return found
     return [*found, _open_to_group(machine_users, wanted.group, path, 0o640, owner)]
 
 
 def writer(path: str) -> Optional[int]:
-    """Whose word the file PATH is, for root: None for root's own, else its owner, who may be root
-    where others can write it, too. Raises OSError."""
+    """Who beside root can change the file PATH: a user's id, -1 for a group or everybody, or None.
+
+    Raises OSError.
+    """
     places = [os.stat(path), os.stat(os.path.dirname(os.path.abspath(path)))]
     roots = all(
         each.st_uid == 0 and not each.st_mode & (0o022 if each.st_gid else 0o002) for each in places
@@ -293,12 +296,18 @@ def _passable(machine_users: UnixUsers, wanted: Sharing, folder: str) -> List[Ac
         status = os.lstat(below(machine_users.root, folder))
     except OSError:
         return []
-    ids = machine_users.user(wanted.users[0])
-    owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
-    by_group = status.st_gid == machine_users.group(wanted.group) and status.st_mode & 0o010
-    if owns or by_group or status.st_mode & 0o001:
+    if _may(machine_users, wanted, status, 1):
         return []
     return [_open_to_group(machine_users, wanted.group, folder, 0o750)]
+
+
+def _may(machine_users: UnixUsers, wanted: Sharing, status: os.stat_result, bit: int) -> bool:
+    """Whether the users may read a file of that STATUS (BIT 4), or pass through a folder (1)."""
+    ids = machine_users.user(wanted.users[0])
+    owns = not wanted.shared and ids is not None and status.st_uid == ids[0]
+    by_group = status.st_gid == machine_users.group(wanted.group)
+    bits = (bit << 6 if owns else 0) | (bit << 3 if by_group else 0) | bit
+    return bool(status.st_mode & bits)
 
 
 def _open_to_group(
@@ -309,15 +318,15 @@ def _open_to_group(
     def perform() -> None:
         gid = machine_users.group(group)
         if gid is None:
-            raise CannotChange(f"there is no group {group}")
+            raise cannot_change(f"there is no group {group}")
         own = below(machine_users.root, path)
         try:
             descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise CannotChange(f"{path}: {error.strerror}: is it a link?") from None
+            raise cannot_change(f"{path}: {error.strerror}: is it a link?") from None
         try:
             if owner is not None and os.fstat(descriptor).st_uid != owner:
-                raise CannotChange(
+                raise cannot_change(
                     f"{path}: the configuration names it, which others than root can write;"
                     f" if it is right: {text}"
                 )

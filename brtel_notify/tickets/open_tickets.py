@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
 from brtel_notify.local.log import warn
-from brtel_notify.local.numbers import LAST_ID
+from brtel_notify.local.plausible import LAST_ID
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import state_file

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import SETTABLE, Config
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.numbers import LAST_ID
+from brtel_notify.local.plausible import LAST_ID
 
 #: The variables of an alert that set something of its ticket.
 PRIORITY = "TICKET_PRIORITY"

@@ -72,7 +72,7 @@ def prove_names(machine: Machine) -> None:
     options = Options()
     options.config = str(machine.site.config_file)
     options.state_dir_option = str(machine.site.state_dir)
-    report = self_test.prove(options, {})
+    report = self_test.prove(options)
     assert report.code == 0, report.lines
 
 

@@ -10,7 +10,7 @@ from support import Site
 
 from brtel_notify.api.caller import _without_token
 from brtel_notify.commands.api import nested
-from brtel_notify.console.connection import CannotDo
+from brtel_notify.options import Stop
 
 HOST = "nagios4-host-problem"
 
@@ -195,5 +195,5 @@ def test_nested_fields(fields: List[Tuple[str, Any]], body: Dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", ["", "[a]", "a[", "a]", "a[][b]", "a[b]c"])
 def test_names_that_do_not_nest(name: str) -> None:
-    with pytest.raises(CannotDo):
+    with pytest.raises(Stop):
         nested([(name, 1)])

@@ -32,7 +32,7 @@ from brtel_notify.config import schema as configuration
 from brtel_notify.config.schema import Config
 from brtel_notify.sandbox.seed import EMAIL, PASSWORD
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.setup import instance, new_config
+from brtel_notify.setup import find_api, new_config
 from brtel_notify.setup.answers import Answers, Fallback, Filed, Secret
 from brtel_notify.setup.choices import Choice, pick, shown
 from brtel_notify.setup.terminal import Wrong
@@ -767,7 +767,7 @@ def test_where_no_system_is_found_its_user_can_be_said(box: Box) -> None:
     ],
 )
 def test_addresses(typed: str, first: str) -> None:
-    assert instance.addresses(typed)[0] == first
+    assert find_api.addresses(typed)[0] == first
 
 
 @pytest.mark.parametrize(
@@ -780,7 +780,7 @@ def test_addresses(typed: str, first: str) -> None:
     ],
 )
 def test_an_address_from_the_browser(typed: str) -> None:
-    assert "https://acme.bluerocktel.net/api" in instance.addresses(typed)
+    assert "https://acme.bluerocktel.net/api" in find_api.addresses(typed)
 
 
 @pytest.mark.parametrize(
@@ -789,7 +789,7 @@ def test_an_address_from_the_browser(typed: str) -> None:
 )
 def test_no_addresses(typed: str) -> None:
     with pytest.raises(Wrong) as raised:
-        instance.addresses(typed)
+        find_api.addresses(typed)
     assert "api.url" not in str(raised.value)
 
 

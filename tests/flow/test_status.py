@@ -211,7 +211,7 @@ def terminal_until(site: Site, mark: bytes, times: int) -> Tuple[str, int]:
 def test_no_color_is_respected_on_a_terminal(site: Site) -> None:
     script = (
         "import sys\n"
-        "from brtel_notify.console.common import paint\n"
+        "from brtel_notify.console.output import paint\n"
         "sys.stdout.isatty = lambda: True\n"
         "print(paint('x', 'red'))\n"
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Dict, List, Optional
 
 import pytest
 
 from brtel_notify.local import command_line
-from brtel_notify.options import DEFAULT_STATE_DIR, Options, UsageError, environment, split
+from brtel_notify.options import DEFAULT_STATE_DIR, Options, UsageError, split
 from brtel_notify.sources import registry
 
 OURS = {"BRTEL_NOTIFY_STATE_DIR": "/ours"}
@@ -147,7 +146,3 @@ def test_options_after_a_command_for_people() -> None:
     assert (options.config, options.state_dir_option, options.verbose) == ("new.yml", "/s", True)
     command_line.parse(made, [], options)
     assert (options.config, options.state_dir_option, options.verbose) == ("new.yml", "/s", True)
-
-
-def test_environment_is_that_of_the_process() -> None:
-    assert environment() is os.environ

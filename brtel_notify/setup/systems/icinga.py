@@ -6,7 +6,7 @@ import re
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import below, text_in
+from brtel_notify.setup.machine_files import below, text_in
 
 
 class Icinga(DropIn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import COMMAND
+from brtel_notify.setup.machine_files import COMMAND
 
 _TRANSPORT = "LibreNMS/Alert/Transport"
 #: Patterns for systemctl: its web pages, whatever PHP it is, and its dispatcher, if it has one.

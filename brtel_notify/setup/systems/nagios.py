@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import below, directives
+from brtel_notify.setup.machine_files import below, directives
 
 
 class Nagios(DropIn):

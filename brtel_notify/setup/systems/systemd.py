@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import List
 
+from brtel_notify.options import DEFAULT_STATE_DIR
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import STATE_DIR
 
 
 class Systemd(DropIn):
@@ -46,7 +46,7 @@ def unit_of(text: str, user: str, group: str, state_dir: str, shared: bool) -> s
     shares it, or it is another one, it is only opened to the unit.
     """
     changes = [(r"^User=.*$", f"User={user}"), (r"^Group=.*$", f"Group={group}")]
-    if shared or state_dir != STATE_DIR:
+    if shared or state_dir != DEFAULT_STATE_DIR:
         changes.append(
             (r"^StateDirectory=.*\nStateDirectoryMode=.*$", f"ReadWritePaths={state_dir}")
         )

@@ -6,7 +6,7 @@ import os
 from typing import List
 
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine import below, directives
+from brtel_notify.setup.machine_files import below, directives
 
 
 class Zabbix(DropIn):

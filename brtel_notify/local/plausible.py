@@ -1,4 +1,4 @@
-"""What a number may be that stands in a file, where an editor or a disk may have been at it."""
+"""Which times and ids can be true that are read from a file, which an editor may have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands for people share: the configuration, one line on stderr, JSON and colours."""
+"""Output of the commands for people: JSON, and colours where stdout shows them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,6 @@ import json
 import os
 import sys
 from typing import Any, Optional
-
-from brtel_notify.config import schema
-from brtel_notify.config.schema import Config
-from brtel_notify.local.log import Log
-from brtel_notify.options import Options
-
-#: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.
-USAGE = 2
-
-
-def load_config(options: Options) -> Config:
-    """The configuration. Raises ConfigError."""
-    return schema.load(schema.find(options.config, os.environ), os.environ)
-
-
-def fail(text: str, code: int) -> int:
-    """Say one line on stderr; gives CODE back."""
-    Log().error(text)
-    return code
-
-
-# --- output -------------------------------------------------------------------------------------
 
 
 def print_json(data: Any) -> None:

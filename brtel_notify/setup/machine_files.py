@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, List, Optional
 
 from brtel_notify.local import files
+from brtel_notify.options import Stop
 
-#: Where the command and the state folder are, usually.
+#: Where the command is, usually.
 COMMAND = "/usr/bin/brtel-notify"
-STATE_DIR = "/var/lib/brtel-notify"
 
 
 def below(root: str, path: str) -> str:
@@ -37,31 +36,18 @@ def directives(path: str) -> Dict[str, List[str]]:
     return found
 
 
-class ForeignLink(Exception):
-    """A symbolic link that somebody else may have planted."""
-
-
-def links_to(path: str) -> Iterator[str]:
-    """The symbolic links on the way to PATH, PATH itself among them."""
+def refuse_links(path: str, cure: str) -> None:
+    """Raise Stop, with the CURE, if PATH is a link, or if one that a stranger may have planted
+    leads to it."""
     part = os.path.abspath(path)
     while part != os.path.dirname(part):
         if os.path.islink(part):
-            yield part
+            if part == os.path.abspath(path):
+                raise Stop(f"{part}: is a symbolic link: {cure}", os.EX_CANTCREAT)
+            if os.lstat(part).st_uid not in (0, os.geteuid()):
+                text = f"{part}: is a symbolic link that belongs to somebody else"
+                raise Stop(text, os.EX_CANTCREAT)
         part = os.path.dirname(part)
-
-
-def refuse_links(path: str) -> None:
-    """Raise ForeignLink if PATH is a link, or a link of a stranger's leads to it."""
-    for link in links_to(path):
-        if link == os.path.abspath(path):
-            raise ForeignLink(f"{link}: is a symbolic link: --dest names the file itself")
-        if os.lstat(link).st_uid not in (0, os.geteuid()):
-            raise ForeignLink(f"{link}: is a symbolic link that belongs to somebody else")
-
-
-def is_same(path: str, data: bytes, mode: int) -> bool:
-    """Whether the file PATH is there with that content and mode."""
-    return read(path) == data and stat.S_IMODE(os.stat(path).st_mode) == mode
 
 
 def read(path: str) -> Optional[bytes]:

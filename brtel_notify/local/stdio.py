@@ -1,4 +1,7 @@
-"""Standard output and error as streams that hang nobody. Every alert imports this module."""
+"""Standard output and error as streams that nobody waits at, though nobody may read them.
+
+Every alert imports this module.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def patient(stream: TextIO) -> TextIO:
-    """STREAM (sys.stdout, sys.stderr) as one that hangs nobody, and writes each line at once.
+    """STREAM (sys.stdout, sys.stderr) as one that nobody waits at; it writes each line at once.
 
     One without a descriptor stays as it is.
     """

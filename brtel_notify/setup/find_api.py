@@ -7,7 +7,7 @@ import os
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
-from brtel_notify.api.address import checked_url
+from brtel_notify.api.address import WrongSetting, checked_url
 from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.exceptions import (
@@ -22,9 +22,14 @@ from brtel_notify.api.exceptions import (
     Unreachable,
 )
 from brtel_notify.api.records import Named, SubCategory, Version
-from brtel_notify.config.values import is_loopback
-from brtel_notify.setup.terminal import Stop, Wrong
+from brtel_notify.local.loopback import is_loopback
+from brtel_notify.options import Stop
+from brtel_notify.setup.terminal import Wrong
 
+#: What the settings are called as long as there is no config.yml, where an error names them…
+_FLAGS = {"api.url": "the address", "api.ca_file": "--ca-file", "api.proxy": "--proxy"}
+#: …and in its cure.
+_IN_FLAGS = {"url": "the address", "ca_file": "--ca-file FILE names it"}
 #: Paths that are tried at most to find the API.
 MOST_PATHS = 5
 
@@ -37,7 +42,7 @@ class TypedLogin(Credentials):
         self._password = password
 
     def login(self) -> Tuple[str, str]:
-        """Both."""
+        """The two."""
         return self.email or "", self._password
 
 
@@ -60,8 +65,8 @@ class Way(NamedTuple):
         """A client that keeps nothing on disk. Raises Stop if the way cannot be used."""
         try:
             return Client(url, credentials, ca_file=self.ca_file, proxy=self.proxy)
-        except ValueError as error:  # the url has been checked
-            raise Stop(_in_flags(str(error)), os.EX_CONFIG) from None
+        except WrongSetting as error:
+            raise Stop(_FLAGS[error.key] + error.problem, os.EX_CONFIG) from None
 
 
 def find(text: str, way: Way) -> Tuple[str, Version]:
@@ -82,8 +87,7 @@ def find(text: str, way: Way) -> Tuple[str, Version]:
             raise _no_way(error, url) from None
         if _is_bluerocktel(version):
             return url, version
-    said = f" ({first.status} {first.message})" if first and first.status else ""
-    said = said.replace("is api.url right?", "").replace(": )", ")")
+    said = f" ({first.status} {first.problem})" if first and first.status else ""
     raise Wrong(f"no BlueRockTEL answers at {urls[0]}{said}", os.EX_CONFIG)
 
 
@@ -100,8 +104,10 @@ def addresses(text: str) -> List[str]:
             host = urlsplit(f"//{typed}").hostname or ""
             typed = f"{'http' if is_loopback(host) else 'https'}://{typed}"
         parts = urlsplit(checked_url(typed.partition("#")[0].partition("?")[0]))
-    except ValueError as error:
-        raise Wrong(str(error).replace("api.url", "the address")) from None
+    except WrongSetting as error:
+        raise Wrong(f"the address{error.problem}") from None
+    except ValueError as error:  # brackets that hold no IPv6 address
+        raise Wrong(str(error)) from None
     base = f"{parts.scheme}://{parts.netloc.lower()}"
     path = parts.path.rstrip("/")
     if path.endswith("/api"):
@@ -154,15 +160,7 @@ def _no_way(error: ApiError, url: str) -> Wrong:
         hint = ""
         if "cannot be resolved" in error.message and "." not in host:
             hint = f"; is it {host}.bluerocktel.net?"
-        elif "WRONG_VERSION_NUMBER" in error.message:  # OpenSSL's word for an answer without TLS
-            hint = ": what answers there is no https"
-        return Wrong(_in_flags(error.message) + hint, code)
+        return Wrong(error.message_with(_IN_FLAGS) + hint, code)
     later = ": try again later" if error.retry else ""
-    return Wrong(f"{url} answers, but not as it should: {_in_flags(str(error))}{later}", code)
-
-
-def _in_flags(text: str) -> str:
-    """A message about keys of the configuration, which is not written yet."""
-    text = text.replace("set api.ca_file to its certificate", "--ca-file FILE names it")
-    text = text.replace("api.ca_file", "--ca-file").replace("api.proxy", "--proxy")
-    return text.replace("api.url", "the address")
+    said = error.told(_IN_FLAGS)
+    return Wrong(f"{url} answers, but not as it should: {said}{later}", code)

@@ -1,4 +1,4 @@
-"""What the open-ticket map learns of an operator's hand on a ticket.
+"""The open-ticket map after `brtel-notify ticket` has closed or reopened a ticket.
 
 Only the holder of the drain lock writes the map. Where a worker holds it, the map is left alone:
 the alert's next event finds out for itself what became of its ticket, as it does when somebody

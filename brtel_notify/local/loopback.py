@@ -1,0 +1,15 @@
+"""Whether a host is this machine itself: to no other may a token travel without TLS."""
+
+from __future__ import annotations
+
+
+def is_loopback(host: str) -> bool:
+    """Whether HOST is this machine, by its name or address alone."""
+    if host.lower() == "localhost":
+        return True
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
