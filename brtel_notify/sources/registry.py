@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from brtel_notify.alert import Alert, Unintelligible
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Mapping
 
+    from brtel_notify.alert import Alert
     from brtel_notify.intake.capture import Capture
     from brtel_notify.sources.source import Source
 
@@ -39,6 +38,7 @@ def parse(capture: Capture) -> Alert:
     notification type, malformed JSON, or a source that is none of NAMES.
     """
     if capture.source not in NAMES:
+        from brtel_notify.alert import Unintelligible
         from brtel_notify.local.cleaning import shown
 
         raise Unintelligible(
