@@ -1,21 +1,19 @@
 """The breaker: when BlueRockTEL as a whole does not answer, nobody asks it again for a while.
 
 It is one small file of the state folder, so every process knows what one of them has paid for. A
-notification command reads it on every alert: nothing heavy is imported here.
+notification command reads it on every alert, and mostly there is none: what is needed to read or
+write it is imported then.
 """
 
 from __future__ import annotations
 
-import json
 import os
 
-from brtel_notify.delivery import retry
 from brtel_notify.local import files
-from brtel_notify.local.plausible import is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, Optional, Tuple
 
 NAME = "breaker.json"
 _MOST_FAILURES = 10**9
@@ -39,18 +37,11 @@ class Breaker:
 
     def read(self) -> None:
         """Look at the file again; one that cannot be read is no reason not to call."""
-        data: Dict[str, Any] = {}
         try:
-            data = json.loads(files.read_whole(self.path))
-            failures, since = int(data["failures"]), float(data["since"])
-            retry_at, error = float(data["retry_at"]), str(data["error"])
-            if not is_time(since) or not is_time(retry_at):
-                raise ValueError("an impossible time")
-            if not 0 <= failures < _MOST_FAILURES:
-                raise ValueError("an impossible number")
+            data = _read(files.read_whole(self.path))
         except (OSError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError):
-            failures, since, retry_at, error = 0, 0.0, 0.0, ""
-        self.failures, self.since, self.retry_at, self.error = failures, since, retry_at, error
+            data = (0, 0.0, 0.0, "")
+        self.failures, self.since, self.retry_at, self.error = data
 
     @property
     def is_open(self) -> bool:
@@ -59,7 +50,11 @@ class Breaker:
 
     def holds(self, now: float) -> bool:
         """Whether a call would be in vain: it is open, and its next probe is not due."""
-        return self.is_open and retry.probe_waits(self.retry_at, now)
+        if not self.is_open:
+            return False
+        from brtel_notify.delivery import retry
+
+        return retry.probe_waits(self.retry_at, now)
 
     def trip(self, now: float, error: str, jitter: float, retry_after: Optional[float]) -> None:
         """A call failed: open it, for longer at each failed probe.
@@ -67,6 +62,8 @@ class Breaker:
         JITTER, about 1, keeps several machines from probing at one moment; RETRY_AFTER, in
         seconds, is the server's own wish.
         """
+        from brtel_notify.delivery import retry
+
         self.retry_at = now + retry.probe_pause(self.failures, jitter, retry_after)
         self.failures += 1
         self.since = self.since or now
@@ -80,6 +77,8 @@ class Breaker:
             files.remove_quietly(self.path)
 
     def _write(self) -> None:
+        import json
+
         record = {
             "failures": self.failures,
             "since": self.since,
@@ -90,3 +89,19 @@ class Breaker:
             files.write_whole(self.path, json.dumps(record).encode("ascii"), durable=False)
         except OSError:
             pass  # a full disk: this process knows it all the same
+
+
+def _read(record: bytes) -> Tuple[int, float, float, str]:
+    """Failures, since when, when to probe, the last error. Raises what is wrong with RECORD."""
+    import json
+
+    from brtel_notify.local.plausible import is_time
+
+    data: Dict[str, Any] = json.loads(record)
+    failures, since = int(data["failures"]), float(data["since"])
+    retry_at, error = float(data["retry_at"]), str(data["error"])
+    if not is_time(since) or not is_time(retry_at):
+        raise ValueError("an impossible time")
+    if not 0 <= failures < _MOST_FAILURES:
+        raise ValueError("an impossible number")
+    return failures, since, retry_at, error

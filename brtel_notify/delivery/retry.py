@@ -4,7 +4,7 @@ All of it is values and pure functions. ``after_refusal`` says how a delivery go
 its steps was refused, ``verdict`` what follows from whatever ended an attempt; delivery.py and
 attempt.py act on that. The breaker, the queue's events and the worker have their pauses from here.
 
-The breaker reads it at every alert: what is heavy is imported where it is needed.
+What is heavy is imported where it is needed: an alert that only waits reads this, too.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Mapping
@@ -18,9 +16,10 @@ NAMES = ("nagios", "icinga", "zabbix", "librenms", "event")
 def source(name: str) -> Source:
     """What is to be said of the system NAME; it is one of NAMES.
 
-    Imported by name, so that a notification of one does not wait for the others.
+    Imported by name, so that a notification of one does not wait for the others; and not by
+    importlib, which takes longer to be imported than that module.
     """
-    found: Source = import_module(f"brtel_notify.sources.{name}").SOURCE
+    found: Source = __import__(f"brtel_notify.sources.{name}", fromlist=["SOURCE"]).SOURCE
     return found
 
 
