@@ -16,7 +16,7 @@ _VALUED = {
     "--state-dir": "state_dir_option",
     "--log-format": "log_format",
 }
-_FLAGS = {"-v": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
+_FLAGS = {"-v": "verbose", "-vv": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
 
 
 #: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.
@@ -71,12 +71,19 @@ class Options:
         return True
 
     def take_all(self, words: Sequence[str]) -> List[str]:
-        """Take the global options among WORDS; the other words. Raises UsageError."""
+        """Take the global options among WORDS; the other words. Raises UsageError.
+
+        Every other flag has a value, and where it does not hold it behind a ``=`` it is the next
+        word, whatever that looks like: what an alert says never is an option.
+        """
         rest = list(words)
         others: List[str] = []
         while rest:
-            if not self.take(rest):
-                others.append(rest.pop(0))
+            if self.take(rest):
+                continue
+            has_value = rest[0].startswith("--") and "=" not in rest[0]
+            others += rest[: 2 if has_value else 1]
+            del rest[: 2 if has_value else 1]
         return others
 
     def state_dir(self, environ: Mapping[str, str]) -> str:

@@ -36,7 +36,7 @@ from brtel_notify.api.exceptions import (
     Refused,
     Unauthorized,
     json_answer,
-    one_line,
+    message_of,
     refusal,
 )
 from brtel_notify.api.fields import (
@@ -202,7 +202,7 @@ class Caller:
         """A PUT whose success is all that matters: its answer may be anything that is JSON."""
         answer = self.request("PUT", path, json=json)
         words = answer.get("response") if isinstance(answer, dict) else None
-        return one_line(words) if isinstance(words, str) else ""
+        return message_of(words) if isinstance(words, str) else ""
 
     def _lookup(
         self, path: str, parse: Callable[[Any], Record], params: Mapping[str, Any]

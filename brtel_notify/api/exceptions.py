@@ -87,7 +87,8 @@ class ApiError(Exception):
     def judged(self, retry: bool) -> ApiError:
         """The same error, by somebody who knows better whether to RETRY the call."""
         return type(self)(
-            *(self.method, self.path, self.status, self.message),
+            *(self.method, self.path, self.status, self.problem),
+            cure=self.cure,
             retry=retry,
             retry_after=self.retry_after,
             maybe_done=self.maybe_done,
@@ -187,7 +188,7 @@ class Call:
             if secret:
                 text = text.replace(secret, "***")
         more["maybe_done"] = bool(more.get("maybe_done")) and self.changes_something
-        return kind(self.method, self.shown_path, status, one_line(text), **more)
+        return kind(self.method, self.shown_path, status, message_of(text), **more)
 
 
 def json_answer(call: Call, status: int, content: bytes) -> Any:
@@ -200,7 +201,7 @@ def json_answer(call: Call, status: int, content: bytes) -> Any:
     if content.lstrip()[:1] in (b"{", b"["):
         text = "the answer is broken JSON, or cut short"
         raise call.error(BadAnswer, status, text, retry=True, maybe_done=True)
-    words = one_line(_page_words(content), 100) or "no words"
+    words = message_of(_page_words(content), 100) or "no words"
     text, cure = f"the answer is not JSON ({words})", ": is {url} right?"
     raise call.error(BadAnswer, status, text, cure=cure, retry=True, maybe_done=True, api_wide=True)
 
@@ -277,7 +278,7 @@ def _decoded(content: bytes) -> Any:
         return _NOT_JSON
 
 
-def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
+def message_of(text: str, limit: int = LONGEST_MESSAGE) -> str:
     """TEXT on one line, without control characters, cut at LIMIT characters."""
     line = " ".join(line_of(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

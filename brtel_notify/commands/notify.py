@@ -1,4 +1,4 @@
-"""The five notification commands: capture first, then deliver if nobody else does.
+"""The notification commands, one a source: capture first, then deliver if nobody else does.
 
 Everything up to the capture imports as little as it can: it runs at every alert, also when the
 configuration is wrong and the API down.

@@ -17,7 +17,7 @@ from brtel_notify.console import map_after_command
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.find_ticket import Found, find
 from brtel_notify.console.output import paint, print_json
-from brtel_notify.delivery.drain import STATE_FILE, Place
+from brtel_notify.delivery.drain import Place
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
@@ -25,7 +25,7 @@ from brtel_notify.options import Options, Stop
 from brtel_notify.text import markup, times
 from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
-from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
 from brtel_notify.tickets.web_page import ticket_page
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
@@ -157,7 +157,7 @@ class Actions:
         print(f"{abs(minutes):g} {unit} {done} {self.name}")
 
     def _reply(self, close: bool) -> None:
-        body, cut = markup.clean(as_html(self.given.text), BODY_BYTES)
+        body, cut = markup.clean_html(as_html(self.given.text), BODY_BYTES)
         if cut:
             raise Stop(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
         options, visible = self.services.config.replies, self.given.visible
@@ -339,6 +339,6 @@ def _date(text: Optional[str], services: Services) -> str:
 
 
 def _print_text(html: str) -> None:
-    text = as_text(markup.clean(html, len(html.encode("utf-8", "replace")) + 1000)[0])
+    text = as_text(markup.clean_html(html, len(html.encode("utf-8", "replace")) + 1000)[0])
     for line in text.split("\n"):
         print(f"  {line_of(line)}".rstrip())

@@ -1,1 +1,1 @@
-"""What the commands share: failures, output, tables, a look at the state folder, the self-test."""
+"""What the commands share, and the larger parts of one: output, failures, tables, the self-test."""

@@ -13,12 +13,12 @@ from typing import Callable, List, Optional
 
 from brtel_notify.config.schema import Config
 from brtel_notify.console.snapshot import NEVER, holder, is_open
-from brtel_notify.delivery.drain import STATE_FILE, Drain, Place
+from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
-from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
 
 #: Seconds for which a notification that is just delivering is waited for.
 PATIENCE = 2.0

@@ -14,7 +14,6 @@ from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console.configured import load_config
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint, print_json
-from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.rehearsal import RehearsalServices, Shown, rehearse
 from brtel_notify.intake.capture import Capture
@@ -23,7 +22,7 @@ from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
 from brtel_notify.text import plaintext
-from brtel_notify.tickets.open_tickets import LaterVersion, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, LaterVersion, State
 
 #: What can be wrong with an input, the configuration, or BlueRockTEL.
 ERRORS = (Unintelligible, NoOwner, ConfigError, CredentialsError, LaterVersion, ApiError)

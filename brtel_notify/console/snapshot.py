@@ -6,11 +6,10 @@ import os
 from typing import Iterator, List, NamedTuple, Optional
 
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import STATE_FILE
 from brtel_notify.delivery.lock import NAME as LOCK
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.text import times
-from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
 
 #: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL
 #: is asked first, and then lifecycle.on_closed_by_hand applies.

@@ -7,8 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import retry
-from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery import retry, step_names
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
@@ -70,7 +69,7 @@ class Delivery:
         """
         facts = self.event.results
         changed = [name for name, fact in facts.items() if _changed_something(name, fact)]
-        if changed or self.event.in_doubt(steps.CREATE):
+        if changed or self.event.in_doubt(step_names.CREATE):
             return facts
         return {name: fact for name, fact in facts.items() if name not in _SEEN}
 
@@ -95,11 +94,11 @@ class Delivery:
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
         self.steps.settings = settings
-        done, story = self._follow(self._gathered(situation))
-        self._record(done, story)
+        done, planned = self._follow(self._gathered(situation))
+        self._record(done, planned)
         self._remove()
-        status = DELIVERED if story.steps else IGNORED
-        summary = self._summary(situation, done, story)
+        status = DELIVERED if planned.steps else IGNORED
+        summary = self._summary(situation, done, planned)
         return Outcome(status, summary, self.services.calls - calls)
 
     def failed(self, failure: Failure) -> None:
@@ -199,7 +198,7 @@ class Delivery:
         if (situation.member is None) != (self.alert.kind == PROBLEM):
             return situation
         # Events that one note may have told of already stay together.
-        told = self.facts or self.event.in_doubt(steps.NOTE) or self.event.in_doubt(steps.RESOLVE)
+        told = self.facts or any(map(self.event.in_doubt, (step_names.NOTE, step_names.RESOLVE)))
         agreed = self.event.companions if told else None
         for event, alert in self.followers:
             if agreed is not None and event.id not in agreed:
@@ -232,16 +231,19 @@ class Delivery:
     def _follow(self, situation: Situation) -> Tuple[Situation, Plan]:
         """Take the steps that are not done yet; the situation with their facts, and the plan."""
         while True:
-            story = plan(situation)
-            missing = [step for step in story.steps if step not in situation.facts]
+            planned = plan(situation)
+            missing = [step for step in planned.steps if step not in situation.facts]
             if not missing:
-                return situation, story
+                return situation, planned
             self._begin(situation.key, missing)
             try:
-                if missing == [steps.ATTACH, steps.DETAILS] and self.services.side_by_side:
-                    facts = self._take_both(situation, story)
+                if (
+                    missing == [step_names.ATTACH, step_names.DETAILS]
+                    and self.services.side_by_side
+                ):
+                    facts = self._take_both(situation, planned)
                 else:
-                    facts = self._take(missing[0], situation, story)
+                    facts = self._take(missing[0], situation, planned)
             except _CustomerGone:
                 situation = self._look_again()
                 continue
@@ -250,7 +252,7 @@ class Delivery:
     def _begin(self, key: str, missing: List[str]) -> None:
         if not self.begun:
             # A new ticket's search, contacts and note go two by two.
-            self.services.reach_out(2 if steps.FIND in missing else 1)
+            self.services.connect_ahead(2 if step_names.FIND in missing else 1)
             self.event.enter(
                 attempt=self.event.attempts + 1,
                 at=times.iso(self.services.clock()),
@@ -259,25 +261,25 @@ class Delivery:
             )
             self.begun = True
 
-    def _take_both(self, situation: Situation, story: Plan) -> Mapping[str, Any]:
+    def _take_both(self, situation: Situation, planned: Plan) -> Mapping[str, Any]:
         """Attach and note at the same time: neither needs the other.
 
         What became of attaching is in the journal; if it failed, the next turn tries it again.
         """
         attached: Dict[str, Any] = {}
-        join = self.services.aside(
-            lambda: attached.update(self._take(steps.ATTACH, situation, story))
+        join = self.services.in_thread(
+            lambda: attached.update(self._take(step_names.ATTACH, situation, planned))
         )
         try:
-            noted = self._take(steps.DETAILS, situation, story)
+            noted = self._take(step_names.DETAILS, situation, planned)
         finally:
             join()
         return {**attached, **noted}
 
-    def _take(self, step: str, situation: Situation, story: Plan) -> Mapping[str, Any]:
+    def _take(self, step: str, situation: Situation, planned: Plan) -> Mapping[str, Any]:
         """Take one step and journal what it found."""
         try:
-            result: Any = self.steps.take(step, situation, story)
+            result: Any = self.steps.take(step, situation, planned)
         except ApiError as error:
             step, result = self._went_wrong(step, situation, error)
         self.event.enter(step=step, result=result)
@@ -327,15 +329,15 @@ class Delivery:
         self.facts = {"looked_again": True}
         return self._situation()
 
-    def _record(self, done: Situation, story: Plan) -> None:
-        if story.entry is None and not story.forget:
+    def _record(self, done: Situation, planned: Plan) -> None:
+        if planned.entry is None and not planned.forget:
             return
         with self.state_lock:
-            if story.forget:
+            if planned.forget:
                 self.state.drop(done.key)
-            elif story.entry is not None:
-                self.state.put(story.entry)
-            if story.entry is not None and not story.entry.members:  # as often as one ends
+            elif planned.entry is not None:
+                self.state.put(planned.entry)
+            if planned.entry is not None and not planned.entry.members:  # as often as one ends
                 keep = self.services.config.lifecycle.reopen_within
                 self.state.forget_closed(times.iso(self.services.clock() - max(keep, 60.0)))
             self.state.save()
@@ -347,25 +349,25 @@ class Delivery:
             self.done_with.append(event.id)
         self.queue.remove(self.event)
 
-    def _summary(self, before: Situation, done: Situation, story: Plan) -> str:
-        ticket = story.entry or before.entry
-        text = f"{self.alert.key}: {story.decision}"
+    def _summary(self, before: Situation, done: Situation, planned: Plan) -> str:
+        ticket = planned.entry or before.entry
+        text = f"{self.alert.key}: {planned.decision}"
         if self.companions:
             text += f" with {len(self.companions)} more"
         if ticket is not None:
             customer = ticket.customer
             text += f": ticket {ticket.number} of {customer['name']} ({customer['account']})"
-            if steps.CREATE in done.facts or steps.FIND in done.facts:
+            if step_names.CREATE in done.facts or step_names.FIND in done.facts:
                 text += f", owner by {customer['how']}"
         return text
 
 
 #: The steps that only look at the server.
-_SEEN = (steps.FIND, steps.CHECK)
+_SEEN = (step_names.FIND, step_names.CHECK)
 
 
 def _changed_something(name: str, fact: Any) -> bool:
     """Whether the step NAME has changed anything on the server."""
-    if name == steps.REOPEN:
+    if name == step_names.REOPEN:
         return "refused_for" not in fact
     return name not in (*_SEEN, "gone", "looked_again")

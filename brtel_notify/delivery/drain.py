@@ -47,7 +47,7 @@ from brtel_notify.local.log import ERROR, Log
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
-from brtel_notify.tickets.open_tickets import LaterVersion, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, LaterVersion, State
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,8 +62,6 @@ BUDGET = 20.0
 THREADS = 4
 #: Seconds that a drainer with busy threads waits before it looks for newcomers.
 LOOK_EVERY = 0.25
-
-STATE_FILE = "state.json"
 
 
 class Place(NamedTuple):

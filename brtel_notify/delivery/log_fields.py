@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from brtel_notify.alert import Alert
-from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery import step_names
 from brtel_notify.delivery.outcome import (
     DELIVERED,
     FAILED,
@@ -28,12 +28,12 @@ from brtel_notify.tickets.open_tickets import Entry
 
 #: What was done to the ticket, by the step that says it best: the first one that was taken.
 DECISIONS = {
-    steps.CREATE: "opened",
-    steps.REOPEN: "reopened",
-    steps.RESOLVE: "closed",
-    steps.CLOSE: "closed",
-    steps.UPDATE: "updated",
-    steps.NOTE: "noted",
+    step_names.CREATE: "opened",
+    step_names.REOPEN: "reopened",
+    step_names.RESOLVE: "closed",
+    step_names.CLOSE: "closed",
+    step_names.UPDATE: "updated",
+    step_names.NOTE: "noted",
 }
 
 _LEVELS = {

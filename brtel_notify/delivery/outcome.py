@@ -1,7 +1,8 @@
-"""What became of an event, and whether it is to be tried again: values, not guesses of a caller."""
+"""What became of an event, and whether it is to be tried again, as values."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple, Optional, Tuple
 
 DELIVERED = "delivered"
@@ -12,7 +13,7 @@ MISCONFIGURED = "misconfigured"
 FAILED = "failed"
 
 #: Exit codes of the notification commands, by what became of their event (DESIGN section 2).
-EXIT_CODES = {REFUSED: 65, FAILED: 70, MISCONFIGURED: 78}
+EXIT_CODES = {REFUSED: os.EX_DATAERR, FAILED: os.EX_SOFTWARE, MISCONFIGURED: os.EX_CONFIG}
 
 
 class Outcome(NamedTuple):

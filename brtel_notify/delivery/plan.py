@@ -13,7 +13,8 @@ from typing import Any, Mapping, Tuple
 
 from brtel_notify import alert as kinds
 from brtel_notify.alert import SEVERITIES, Alert
-from brtel_notify.delivery.situation import (
+from brtel_notify.delivery.situation import Plan, Situation
+from brtel_notify.delivery.step_names import (
     ATTACH,
     CHECK,
     CLOSE,
@@ -24,8 +25,6 @@ from brtel_notify.delivery.situation import (
     REOPEN,
     RESOLVE,
     UPDATE,
-    Plan,
-    Situation,
 )
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry

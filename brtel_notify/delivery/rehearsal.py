@@ -164,7 +164,7 @@ class Rehearsal(Delivery):
 
     done: Optional[Situation] = None
 
-    def _record(self, done: Situation, story: Plan) -> None:
+    def _record(self, done: Situation, plan: Plan) -> None:
         self.done = done
 
 

@@ -154,16 +154,16 @@ def after_refusal(
     in between does not count. PROOF is what was seen, once it was asked for.
     """
     from brtel_notify.api.exceptions import NotFound, Refused
-    from brtel_notify.delivery import situation as steps
+    from brtel_notify.delivery import step_names
 
     a_few_times = A_FEW_TIMES if refusals + 1 < FEW_REFUSALS else ENDS
     again = AGAIN if error.retry else ENDS
     if error.status == 401:
         return ENDS
     if isinstance(error, NotFound):
-        if step == steps.FIND:  # a search finds nothing, but it is there
+        if step == step_names.FIND:  # a search finds nothing, but it is there
             return AGAIN
-        if step == steps.CREATE:
+        if step == step_names.CREATE:
             known = "looked_again" in situation.facts
             return PROVE if not proof else a_few_times if known else CUSTOMER_GONE
         if situation.ticket[0] == situation.facts.get("gone"):
@@ -171,18 +171,18 @@ def after_refusal(
         if proof != THERE:
             return GONE if proof == MISSING else LOOK
         # Of the contact it is true; of the ticket it is not, and may be over soon.
-        again = ENDS if step == steps.ATTACH else a_few_times
-    elif step == steps.REOPEN and again == AGAIN and _is_of_a_firewall(error):
+        again = ENDS if step == step_names.ATTACH else a_few_times
+    elif step == step_names.REOPEN and again == AGAIN and _is_of_a_firewall(error):
         again = a_few_times  # it may never let this one call pass
     if again != ENDS:
         return again
     if isinstance(error, Refused) and not proof:  # a gateway may speak JSON, too
         return PROVE
-    if step == steps.REOPEN and not error.api_wide:
+    if step == step_names.REOPEN and not error.api_wide:
         return NEW_TICKET
     if _may_be_left_out(step, error, situation):
         return LEFT_OUT
-    if step == steps.CLOSE and isinstance(error, Refused):  # no other way is left
+    if step == step_names.CLOSE and isinstance(error, Refused):  # no other way is left
         return a_few_times
     return ENDS
 
@@ -199,14 +199,16 @@ def _may_be_left_out(step: str, error: ApiError, situation: Situation) -> bool:
     """Whether an event is worth recording without STEP, which the server refuses for good."""
     from brtel_notify.alert import PROBLEM, RECOVERY
     from brtel_notify.api.exceptions import NotFound, Refused
-    from brtel_notify.delivery import situation as steps
+    from brtel_notify.delivery import step_names
 
-    if step == steps.RESOLVE:  # the ticket is closed without its note, then
+    if step == step_names.RESOLVE:  # the ticket is closed without its note, then
         return isinstance(error, (NotFound, Refused))
-    if step == steps.NOTE:  # what was changed before it must not be forgotten for want of a note
-        changed = any(done in situation.facts for done in (steps.UPDATE, steps.REOPEN))
+    if (
+        step == step_names.NOTE
+    ):  # what was changed before it must not be forgotten for want of a note
+        changed = any(done in situation.facts for done in (step_names.UPDATE, step_names.REOPEN))
         return changed or situation.alert.kind in (PROBLEM, RECOVERY)
-    return step in steps.REFUSABLE
+    return step in step_names.REFUSABLE
 
 
 # --- one attempt ----------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Services:
         client.deadline = self.deadline
         return client
 
-    def reach_out(self, connections: int) -> None:
+    def connect_ahead(self, connections: int) -> None:
         """Calls are about to be made, CONNECTIONS of them at the same time: begin to connect.
 
         The templates, which every change needs, are made ready meanwhile. Raises ConfigError.
@@ -223,7 +223,7 @@ class Services:
         """Whether independent calls of one event may be made at the same time."""
         return self.threads > 1 and not self.probing
 
-    def aside(self, work: Callable[[], object]) -> Callable[[], None]:
+    def in_thread(self, work: Callable[[], object]) -> Callable[[], None]:
         """Begin WORK in a thread; gives what waits for its end. Its calls count as this thread's.
 
         An ApiError or the like is left for whoever needs the result, and asks again.

@@ -1,4 +1,4 @@
-"""What the plan of an event depends on, and what a plan is: values, and the names of the steps."""
+"""What the plan of an event depends on, and what a plan is: values."""
 
 from __future__ import annotations
 
@@ -7,24 +7,8 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple
 from brtel_notify import alert as kinds
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle
+from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, REOPEN, UPDATE
 from brtel_notify.tickets.open_tickets import Entry
-
-# The steps. Each is at most one change on the server, and stands at most once in a plan.
-FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
-CHECK = "check"  # see whether a person closed or deleted the ticket
-CREATE = "create"
-ATTACH = "attach"  # the customer's technical contact
-DETAILS = "details"  # the cookbook's step 5
-UPDATE = "update"  # priority and estimated resolution date
-REOPEN = "reopen"
-NOTE = "note"
-RESOLVE = "resolve"  # note and close in one call
-CLOSE = "close"  # without a note, where the server refuses that
-
-#: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
-OPTIONAL = frozenset((ATTACH, DETAILS))
-#: What may be left out when the server refuses it, unless it does so because the ticket is gone.
-REFUSABLE = OPTIONAL | {UPDATE}
 
 
 class Policy(NamedTuple):

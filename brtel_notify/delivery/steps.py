@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
 from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery import step_names
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
@@ -50,27 +50,27 @@ class Steps:
         self.owner: Optional[Dict[str, Any]] = None
         self._contacts_come: Callable[[], None] = lambda: None
         self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
-            steps.FIND: self._find,
-            steps.CHECK: self._check,
-            steps.CREATE: self._create,
-            steps.ATTACH: self._attach,
-            steps.DETAILS: self._details,
-            steps.UPDATE: self._update,
-            steps.REOPEN: self._reopen,
-            steps.NOTE: self._note,
-            steps.RESOLVE: self._resolve,
-            steps.CLOSE: self._close,
+            step_names.FIND: self._find,
+            step_names.CHECK: self._check,
+            step_names.CREATE: self._create,
+            step_names.ATTACH: self._attach,
+            step_names.DETAILS: self._details,
+            step_names.UPDATE: self._update,
+            step_names.REOPEN: self._reopen,
+            step_names.NOTE: self._note,
+            step_names.RESOLVE: self._resolve,
+            step_names.CLOSE: self._close,
         }
 
-    def take(self, step: str, s: Situation, story: Plan) -> Facts:
+    def take(self, step: str, s: Situation, plan: Plan) -> Facts:
         """Perform STEP; what it found."""
-        return self._perform[step](s, story)
+        return self._perform[step](s, plan)
 
     # --- finding ----------------------------------------------------------------------------------
 
     def customer(self, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """Who owns the alert's host: as found before, else by the lookups."""
-        found = facts.get(steps.FIND)
+        found = facts.get(step_names.FIND)
         if found is not None and found["customer"] is not None:
             self.owner = dict(found["customer"])
         else:
@@ -78,7 +78,7 @@ class Steps:
             self.owner = owner.as_dict() if owner else None
         return self.owner
 
-    def _find(self, s: Situation, story: Plan) -> Facts:
+    def _find(self, s: Situation, plan: Plan) -> Facts:
         customer = self.customer(s.facts)
         if customer is None:
             if self.alert.kind == PROBLEM:
@@ -89,7 +89,7 @@ class Steps:
             return {"customer": None, "ticket": None, "seen": []}
         if self.alert.kind == PROBLEM and s.policy.attach and self.services.side_by_side:
             # Most problems that come here open a ticket, and then want to know whom to attach.
-            self._contacts_come = self.services.aside(
+            self._contacts_come = self.services.in_thread(
                 lambda: self.services.contacts(customer["id"])
             )
         mine = self._tickets_of(customer["id"], s.reference)
@@ -148,28 +148,28 @@ class Steps:
         within = self.services.config.lifecycle.reopen_within
         return closed_at is not None and within > 0 and s.now - closed_at <= within
 
-    def _check(self, s: Situation, story: Plan) -> Facts:
+    def _check(self, s: Situation, plan: Plan) -> Facts:
         return {"open": self.services.client.ticket(target(s)).open}
 
     # --- opening ----------------------------------------------------------------------------------
 
-    def _create(self, s: Situation, story: Plan) -> Facts:
-        found = s.facts[steps.FIND]
+    def _create(self, s: Situation, plan: Plan) -> Facts:
+        found = s.facts[step_names.FIND]
         customer = found["customer"]
-        made = self._made_before(s) if self.event.in_doubt(steps.CREATE) else None
+        made = self._made_before(s) if self.event.in_doubt(step_names.CREATE) else None
         if made is not None:
             return self._met(made, s, customer)
         ids = self._ids()  # first: the body says it if a name is unknown
-        create = self._creation(s, story)
+        create = self._creation(s, plan)
         try:
-            ticket = self._call(steps.CREATE, lambda: create(ids))
+            ticket = self._call(step_names.CREATE, lambda: create(ids))
         except (NotFound, Refused) as error:
-            self._refused(steps.CREATE, error)
+            self._refused(step_names.CREATE, error)
             anew = self._ids_anew(error)
             if isinstance(error, NotFound) and anew == ids:
                 raise  # it is the customer that is not there
             made, ids = self._made_before(s), anew  # some servers make it and then refuse it
-            ticket = made or self._call(steps.CREATE, lambda: create(anew))
+            ticket = made or self._call(step_names.CREATE, lambda: create(anew))
         # Nothing is asked between the answer and its entry in the journal: that might fail.
         return {
             "id": ticket.id,
@@ -182,14 +182,14 @@ class Steps:
             "customer": dict(customer),
         }
 
-    def _creation(self, s: Situation, story: Plan) -> Callable[[Ids], Ticket]:
+    def _creation(self, s: Situation, plan: Plan) -> Callable[[Ids], Ticket]:
         """The call that makes the ticket, for the ids of its names."""
-        context = self._context(s, story)
+        context = self._context(s, plan)
         subject = self.services.renderer.subject(context)
         self._complain(subject.problems)
         body = self._html("body", context, s.reference)
         return lambda ids: self.services.client.create_ticket(
-            s.facts[steps.FIND]["customer"]["id"],
+            s.facts[step_names.FIND]["customer"]["id"],
             subject=subject.text,
             body=body,
             priority_id=_required(ids["priority"]),
@@ -203,7 +203,7 @@ class Steps:
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:
         """The ticket that an earlier call made, whose answer did not come or said otherwise."""
-        found = s.facts[steps.FIND]
+        found = s.facts[step_names.FIND]
         made = self._tickets_of(found["customer"]["id"], s.reference)
         return _newest([ticket for ticket in made if ticket.id not in found["seen"]])
 
@@ -227,8 +227,8 @@ class Steps:
         within = self.settings.values["resolve_within"]
         return None if within is None else times.api_date(self.captured + within)
 
-    def _attach(self, s: Situation, story: Plan) -> Facts:
-        ticket = s.facts[steps.CREATE]
+    def _attach(self, s: Situation, plan: Plan) -> Facts:
+        ticket = s.facts[step_names.CREATE]
         self._contacts_come()
         contacts = self.services.contacts(ticket["customer"]["id"])
         if not contacts:
@@ -251,7 +251,7 @@ class Steps:
 
     # --- changing ---------------------------------------------------------------------------------
 
-    def _update(self, s: Situation, story: Plan) -> Facts:
+    def _update(self, s: Situation, plan: Plan) -> Facts:
         wanted = self._ids()["priority"]
         fields: Dict[str, Any] = {"estimated_resolution_date": self._resolution_date()}
         if wanted != self._last_priority(s):
@@ -259,7 +259,7 @@ class Steps:
             fields["priority_id"] = wanted
         given = {name: value for name, value in fields.items() if value is not None}
         if not given:
-            return {**self._check(s, story), "priority_id": wanted}
+            return {**self._check(s, plan), "priority_id": wanted}
         try:
             ticket = self.services.client.update_ticket(target(s), **given)
         except (NotFound, Refused) as error:
@@ -280,22 +280,22 @@ class Steps:
             return s.found["priority_id"]  # type: ignore[no-any-return]
         return s.entry.priority_id if s.entry else None
 
-    def _reopen(self, s: Situation, story: Plan) -> Facts:
+    def _reopen(self, s: Situation, plan: Plan) -> Facts:
         self.services.client.open_ticket(target(s))
         return {"open": True}
 
     # --- notes ------------------------------------------------------------------------------------
 
-    def _details(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(steps.DETAILS, "details", s, story)
+    def _details(self, s: Situation, plan: Plan) -> Facts:
+        return self._reply(step_names.DETAILS, "details", s, plan)
 
-    def _note(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(steps.NOTE, story.note, s, story)
+    def _note(self, s: Situation, plan: Plan) -> Facts:
+        return self._reply(step_names.NOTE, plan.note, s, plan)
 
-    def _resolve(self, s: Situation, story: Plan) -> Facts:
-        return self._reply(steps.RESOLVE, story.note, s, story)
+    def _resolve(self, s: Situation, plan: Plan) -> Facts:
+        return self._reply(step_names.RESOLVE, plan.note, s, plan)
 
-    def _close(self, s: Situation, story: Plan) -> Facts:
+    def _close(self, s: Situation, plan: Plan) -> Facts:
         """Close the ticket although BlueRockTEL refused the note: the alert has recovered."""
         ticket_id = target(s)
         try:
@@ -305,9 +305,9 @@ class Steps:
                 raise
         return {}
 
-    def _reply(self, step: str, template: str, s: Situation, story: Plan) -> Facts:
+    def _reply(self, step: str, template: str, s: Situation, plan: Plan) -> Facts:
         ticket_id = target(s)
-        close = step == steps.RESOLVE
+        close = step == step_names.RESOLVE
         if self.event.in_doubt(step):
             for reply in self.services.client.replies(ticket_id):
                 if last_reference(reply.body) == self.reply_reference:
@@ -315,7 +315,7 @@ class Steps:
                         self.services.client.close_ticket(ticket_id)
                     return {"reply": reply.id}
         options = self.services.config.replies
-        body = self._html(template, self._context(s, story), self.reply_reference)
+        body = self._html(template, self._context(s, plan), self.reply_reference)
         reply = self._call(
             step,
             lambda: self.services.client.create_reply(
@@ -347,10 +347,10 @@ class Steps:
     # --- texts ------------------------------------------------------------------------------------
 
     def _customer_record(self, s: Situation) -> CustomerRecord:
-        for ticket in (s.facts.get(steps.CREATE), s.found):
+        for ticket in (s.facts.get(step_names.CREATE), s.found):
             if ticket is not None:
                 return self._record_of(ticket["customer"])
-        found = s.facts.get(steps.FIND)
+        found = s.facts.get(step_names.FIND)
         customer = found["customer"] if found else s.entry.customer if s.entry else None
         return self._record_of(customer)
 
@@ -358,13 +358,13 @@ class Steps:
         owner = Owner.from_dict(customer) if customer else None
         return self.services.record(lambda: owner)
 
-    def _context(self, s: Situation, story: Plan) -> Dict[str, Any]:
+    def _context(self, s: Situation, plan: Plan) -> Dict[str, Any]:
         known = set(s.entry.members) if s.entry else set()
-        reopened = steps.REOPEN in story.steps and not s.follows
+        reopened = step_names.REOPEN in plan.steps and not s.follows
         return with_ticket(
             self.services.context(self.alert, self._customer_record(s)),
             reference=s.reference,
-            decision=story.decision,
+            decision=plan.decision,
             change=s.change,
             joined=s.member is None and not reopened,
             reopened=reopened,

@@ -1,4 +1,4 @@
-"""Files of the state folder: written whole, for the right eyes, never through a planted link.
+"""Files of the state folder: whole, with the right owner and mode, never through a planted link.
 
 Capture imports this module on every alert: os alone, nothing heavy.
 """

@@ -1,4 +1,4 @@
-"""Whether a host is this machine itself: to no other may a token travel without TLS."""
+"""Whether a host is this machine itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing where perhaps nobody reads: into a full pipe, to a stopped terminal, to a stuck journal.
+"""Writes that do not block: into a full pipe, to a stopped terminal, to a stuck journal.
 
 A delivery that waits there waits for ever, with the drain lock, and all that comes later waits with
 it. So what cannot be written at once is left to a thread, which may hang in its write for as long

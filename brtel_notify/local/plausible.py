@@ -1,4 +1,4 @@
-"""Which times and ids can be true that are read from a file, which an editor may have changed."""
+"""Range checks for times and ids read from files, which an editor may have changed."""
 
 from __future__ import annotations
 

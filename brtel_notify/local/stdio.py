@@ -1,4 +1,4 @@
-"""Standard output and error as streams that nobody waits at, though nobody may read them.
+"""stdout and stderr that never block, though nobody may read them.
 
 Every alert imports this module.
 """

@@ -6,17 +6,18 @@ import argparse
 import contextlib
 import ipaddress
 import json
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
+from brtel_notify.options import USAGE
+
 from .faults import Faults
 from .seed import TOKEN
 from .store import Store
-
-EX_USAGE, EX_DATA, EX_SOFTWARE = 2, 65, 70
 
 NO_FLASK = "the sandbox needs Flask: pip install 'brtel-notify[sandbox]'"
 
@@ -33,14 +34,14 @@ def run(arguments: List[str]) -> int:
     try:
         faults.set(_settings(options))
     except ValueError as error:
-        return _say(EX_USAGE, str(error))
+        return _say(USAGE, str(error))
     folder = options.data.parent if options.data is not None else None
     if folder is not None and not folder.is_dir():
-        return _say(EX_DATA, f"--data {options.data}: there is no folder {folder}")
+        return _say(os.EX_DATAERR, f"--data {options.data}: there is no folder {folder}")
     try:
         store = Store(options.data, options.token)
     except (OSError, ValueError) as error:
-        return _say(EX_DATA, str(error))
+        return _say(os.EX_DATAERR, str(error))
     try:
         from . import origin
         from .app import create_app
@@ -49,11 +50,11 @@ def run(arguments: List[str]) -> int:
         if error.name is None or error.name.split(".")[0] not in ("flask", "werkzeug"):
             raise
         print(NO_FLASK, file=sys.stderr)
-        return EX_SOFTWARE
+        return os.EX_SOFTWARE
     try:
         listener = listen(options.host, options.port)
     except (OSError, OverflowError) as error:
-        return _say(EX_SOFTWARE, f"cannot listen on {options.host} port {options.port}: {error}")
+        return _say(os.EX_SOFTWARE, f"cannot listen on {options.host} port {options.port}: {error}")
     app = create_app(store, faults)
     if _is_loopback(options.host):
         app.before_request(origin.refuse_other_names)

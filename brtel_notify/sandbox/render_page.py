@@ -106,7 +106,7 @@ class Preview:
             policy=f"default-src 'none'; style-src '{_digest(style)}'",
         )
         files.refuse_devices(self.path)
-        files.write_whole(self.path, page.encode("utf-8"), durable=False)
+        files.write_whole(self.path, page.encode("utf-8"), durable=False, mode=0o600)
         return code
 
 

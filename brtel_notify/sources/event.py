@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from brtel_notify.options import Options
 
 
-class Event(Source):
+class AnyProgram(Source):
     """Whatever has no drop-in."""
 
     name = "event"
@@ -43,4 +43,4 @@ class Event(Source):
         return event_flags.parse(capture)
 
 
-SOURCE = Event()
+SOURCE = AnyProgram()

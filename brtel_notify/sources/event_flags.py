@@ -19,7 +19,7 @@ from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintellig
 from brtel_notify.intake.capture import Capture, text_of
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import printable, shown
-from brtel_notify.local.log import complain
+from brtel_notify.local.log import Log
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import fields, macros, severities
 from brtel_notify.sources.source import LONGEST_INPUT, read_stdin
@@ -73,11 +73,9 @@ def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     Raises UsageError; leaves by SystemExit, as argparse does, after ``--help``.
     """
     words = options.take_all(arguments)
-    if "-h" in words or "--help" in words:
-        parser().parse_args(["--help"])
-    given = _read(words)
+    given = _read(words, _Flags(add_help=True, allow_abbrev=False))
     for doubt in doubts(given):  # a mistake in one flag does not cost the alert
-        complain(doubt)
+        Log().error(doubt)
     return words, "" if given["json"] is None else _text(given["json"])
 
 
@@ -188,15 +186,18 @@ def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
 
 
 class _Flags(argparse.ArgumentParser):
-    """Reads the flags, given or stored; neither prints nor exits."""
+    """Reads the flags, given or stored; says nothing of a wrong one, and does not exit."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"event: {printable(message, 200)}")
 
+    def print_help(self, file: Any = None) -> None:
+        parser().print_help(file)
 
-def _read(words: Sequence[str]) -> Dict[str, Any]:
+
+def _read(words: Sequence[str], flags: Optional[_Flags] = None) -> Dict[str, Any]:
     """The flags among WORDS, by name; None where one is not given. Raises UsageError."""
-    flags = _Flags(add_help=False, allow_abbrev=False)
+    flags = flags or _Flags(add_help=False, allow_abbrev=False)
     add_arguments(flags)
     return vars(flags.parse_args(words))
 

@@ -64,7 +64,7 @@ class _Ends:
         """Where what the pattern END ends is over, from PLACE on; None if nothing ends it."""
         if end in self.absent:
             return None
-        found = re.compile(end, re.IGNORECASE).search(self.source, place)
+        found = re.compile(end, re.IGNORECASE | re.ASCII).search(self.source, place)
         if found is None:
             self.absent.append(end)
         return found.end() if found else None

@@ -1,4 +1,4 @@
-"""What there is to say of a monitoring system, apart from how its capture is read.
+"""What there is to say of a monitoring system.
 
 Each system has a module of its name with a SOURCE, a :class:`Source` that says what differs. Every
 notification imports the one of its system before it is stored: nothing heavy, here or there.

@@ -1,4 +1,4 @@
-"""Jinja with an end to what it may do, for what people wrote themselves: templates, rules, lookups.
+"""Jinja with limits on time and size, for what people wrote themselves: templates, rules, lookups.
 
 A mistake in it fails instead of using up the server's time and memory: how often bodies of loops,
 macros and includes run, how long a text or list may become, how far ``*``, ``**``, ``%`` and the

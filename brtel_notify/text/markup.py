@@ -180,7 +180,7 @@ def _kept(tag: str, source: str) -> str:
     )
 
 
-def clean(source: str, limit: int) -> Tuple[str, bool]:
+def clean_html(source: str, limit: int) -> Tuple[str, bool]:
     """SOURCE with the nine tags only, every one closed, and whether it was cut.
 
     LIMIT is in bytes of UTF-8, for the text and its tags together; a cut falls between characters

@@ -32,7 +32,7 @@ class _Reader(HTMLParser):
 
 
 def as_text(cleaned: str) -> str:
-    """What :func:`brtel_notify.text.markup.clean` gave, as a terminal shows it."""
+    """What :func:`brtel_notify.text.markup.clean_html` gave, as a terminal shows it."""
     reader = _Reader()
     reader.feed(cleaned)
     reader.close()

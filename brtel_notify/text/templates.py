@@ -179,10 +179,10 @@ class Renderer:
         footer += f"<p>{words['reference'].format(reference=markup.escaped(reference))}</p>"
         notice = f"<p><i>{words['cut']}</i></p>"
         room = BODY_BYTES - len((footer + notice).encode("utf-8"))
-        body, cut = markup.clean(source.strip(), room)
+        body, cut = markup.clean_html(source.strip(), room)
         marked = without_references(body)  # only the footer's counts, whatever an alert says
         if marked != body:  # each is two bytes longer now, so they are measured again
-            body, cut_again = markup.clean(marked, room)
+            body, cut_again = markup.clean_html(marked, room)
             cut = cut or cut_again
         return Text(body + (notice if cut else "") + footer, problems)
 

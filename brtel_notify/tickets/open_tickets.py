@@ -21,7 +21,10 @@ from brtel_notify.text import times
 from brtel_notify.tickets import state_file
 from brtel_notify.tickets.state_file import LaterVersion, Texts
 
-__all__ = ["Entry", "LaterVersion", "State"]
+__all__ = ["STATE_FILE", "Entry", "LaterVersion", "State"]
+
+#: The map of open tickets, in the state folder.
+STATE_FILE = "state.json"
 
 
 class Entry(NamedTuple):

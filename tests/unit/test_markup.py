@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brtel_notify.sandbox.html import clean_body, strip_tags
-from brtel_notify.text.markup import clean
+from brtel_notify.text.markup import clean_html
 from brtel_notify.text.plaintext import as_text
 
 TAGS = {"br", "img", "ul", "ol", "li", "strong", "i", "p", "a"}
@@ -127,7 +127,7 @@ SPECIMENS: Dict[str, Tuple[str, str]] = {
 
 @pytest.mark.parametrize(("source", "kept"), SPECIMENS.values(), ids=SPECIMENS)
 def test_specimens(source: str, kept: str) -> None:
-    assert clean(source, PLENTY) == (kept, False)
+    assert clean_html(source, PLENTY) == (kept, False)
     inspected(kept)
 
 
@@ -140,13 +140,13 @@ def test_specimens(source: str, kept: str) -> None:
     ],
 )
 def test_a_link_that_leads_nowhere_good_is_none(address: str) -> None:
-    assert clean(f'<a href="{address}">x</a>', PLENTY) == ("<a>x</a>", False)
-    assert clean(f'<img src="{address}" alt="x">', PLENTY) == ('<img alt="x">', False)
+    assert clean_html(f'<a href="{address}">x</a>', PLENTY) == ("<a>x</a>", False)
+    assert clean_html(f'<img src="{address}" alt="x">', PLENTY) == ('<img alt="x">', False)
 
 
 def test_mail_may_be_written_to() -> None:
     link = '<a href="mailto:noc@example.net">NOC</a>'
-    assert clean(link, PLENTY) == (link, False)
+    assert clean_html(link, PLENTY) == (link, False)
 
 
 # --- any text at all ------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ ANY = st.lists(_BITS, max_size=40).map("".join) | st.text()
 @example("<a href=' \"><script>", PLENTY)
 @example("<p><p></i></p>", 10)
 def test_any_text_becomes_what_a_ticket_may_hold(source: str, limit: int) -> None:
-    cleaned, cut = clean(source, limit)
+    cleaned, cut = clean_html(source, limit)
     inspected(cleaned)
     assert len(cleaned.encode("utf-8")) <= limit
     if limit == PLENTY:
@@ -176,13 +176,13 @@ def test_any_text_becomes_what_a_ticket_may_hold(source: str, limit: int) -> Non
 
 @given(ANY, st.integers(0, 200))
 def test_what_is_clean_stays_as_it_is(source: str, limit: int) -> None:
-    cleaned, _ = clean(source, limit)
-    assert clean(cleaned, max(limit, len(cleaned.encode()))) == (cleaned, False)
+    cleaned, _ = clean_html(source, limit)
+    assert clean_html(cleaned, max(limit, len(cleaned.encode()))) == (cleaned, False)
 
 
 @given(st.text())
 def test_escaped_text_survives(text: str) -> None:
-    cleaned, cut = clean(f"<p>{html.escape(text)}</p>", PLENTY)
+    cleaned, cut = clean_html(f"<p>{html.escape(text)}</p>", PLENTY)
     assert not cut
     visible = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     visible = re.sub("[\0-\b\v\f\x0e-\x1f\x7f-\x9f]", "", visible)
@@ -191,8 +191,8 @@ def test_escaped_text_survives(text: str) -> None:
 
 @given(st.text(alphabet="aé日😀&<>", min_size=1), st.integers(0, 60))
 def test_a_cut_falls_between_characters(text: str, limit: int) -> None:
-    whole, _ = clean(html.escape(text), PLENTY)
-    part, cut = clean(html.escape(text), limit)
+    whole, _ = clean_html(html.escape(text), PLENTY)
+    part, cut = clean_html(html.escape(text), limit)
     assert whole.startswith(part)
     assert text.startswith(html.unescape(part))
     assert cut == (part != whole)
@@ -203,9 +203,9 @@ def test_a_cut_falls_between_characters(text: str, limit: int) -> None:
 
 def test_a_cut_closes_what_is_open() -> None:
     source = "<p><strong>" + "é" * 100
-    assert clean(source, 50) == ("<p><strong>" + "é" * 13 + "</strong></p>", True)
-    assert clean("<ul><li>a</li><li>b</li></ul>", 25) == ("<ul><li>a</li></ul>", True)
-    assert clean('<p>a<a href="https://a.example/">b</a></p>', 30) == ("<p>a</p>", True)
+    assert clean_html(source, 50) == ("<p><strong>" + "é" * 13 + "</strong></p>", True)
+    assert clean_html("<ul><li>a</li><li>b</li></ul>", 25) == ("<ul><li>a</li></ul>", True)
+    assert clean_html('<p>a<a href="https://a.example/">b</a></p>', 30) == ("<p>a</p>", True)
 
 
 # --- too much of everything: each of these took minutes, or fell over, somewhere -----------------
@@ -222,19 +222,19 @@ def test_a_cut_closes_what_is_open() -> None:
 @pytest.mark.parametrize("start", ["", "<a ", "<a href='", "<!--", "<script>", "<p>" * 1000])
 def test_a_great_deal_of_one_thing(start: str, piece: str) -> None:
     source = start + piece * (300_000 // len(piece))
-    cleaned, _ = clean(source, 60_000)
+    cleaned, _ = clean_html(source, 60_000)
     inspected(cleaned)
     assert len(cleaned.encode()) <= 60_000
 
 
 def test_five_megabytes_of_broken_input() -> None:
     source = "<p><ul><li" * 250_000 + "</ul>" * 500_000
-    inspected(clean(source, 60_000)[0])
+    inspected(clean_html(source, 60_000)[0])
 
 
 def test_a_hundred_thousand_tags_in_each_other() -> None:
     source = "<strong><i>" * 50_000 + "deep" + "</i></strong>" * 50_000 + "<p>after</p>"
-    cleaned, cut = clean(source, 60_000)
+    cleaned, cut = clean_html(source, 60_000)
     assert not cut
     assert inspected(cleaned) == "deepafter"
     assert cleaned.endswith("<p>after</p>")
@@ -255,4 +255,4 @@ def test_as_text() -> None:
 
 @given(ANY)
 def test_any_clean_text_can_be_shown(source: str) -> None:
-    as_text(clean(source, PLENTY)[0])
+    as_text(clean_html(source, PLENTY)[0])

@@ -20,8 +20,7 @@ from brtel_notify.api.exceptions import (
     Unreachable,
 )
 from brtel_notify.config.schema import Lifecycle
-from brtel_notify.delivery import retry
-from brtel_notify.delivery import situation as steps
+from brtel_notify.delivery import retry, step_names
 from brtel_notify.delivery.outcome import API, FAILED, QUEUED, REFUSED, Failure, Tried
 from brtel_notify.delivery.retry import (
     A_FEW_TIMES,
@@ -52,11 +51,18 @@ from brtel_notify.tickets.open_tickets import Entry
 NOW = 1_700_000_000.0
 TICKET = 1024
 EVERY_STEP = (
-    *(steps.FIND, steps.CHECK, steps.CREATE, steps.ATTACH, steps.DETAILS, steps.UPDATE),
-    *(steps.REOPEN, steps.NOTE, steps.RESOLVE, steps.CLOSE),
+    *(
+        step_names.FIND,
+        step_names.CHECK,
+        step_names.CREATE,
+        step_names.ATTACH,
+        step_names.DETAILS,
+        step_names.UPDATE,
+    ),
+    *(step_names.REOPEN, step_names.NOTE, step_names.RESOLVE, step_names.CLOSE),
 )
 #: The steps on a ticket that is there already.
-ON_A_TICKET = tuple(step for step in EVERY_STEP if step not in (steps.FIND, steps.CREATE))
+ON_A_TICKET = tuple(step for step in EVERY_STEP if step not in (step_names.FIND, step_names.CREATE))
 
 
 def situation(kind: str = PROBLEM, **facts: Any) -> Situation:
@@ -114,60 +120,62 @@ class Case(NamedTuple):
 
 CASES = {
     # A 404.
-    "the search is not there": Case(steps.FIND, NOT_THERE, AGAIN, AGAIN),
-    "a customer may be gone": Case(steps.CREATE, NOT_THERE, PROVE, PROVE),
-    "the customer is gone": Case(steps.CREATE, NOT_THERE, CUSTOMER_GONE, CUSTOMER_GONE, ITSELF),
-    "it is gone again": Case(
-        *(steps.CREATE, NOT_THERE, A_FEW_TIMES, ENDS, ITSELF), facts=("looked_again",)
+    "the search is not there": Case(step_names.FIND, NOT_THERE, AGAIN, AGAIN),
+    "a customer may be gone": Case(step_names.CREATE, NOT_THERE, PROVE, PROVE),
+    "the customer is gone": Case(
+        step_names.CREATE, NOT_THERE, CUSTOMER_GONE, CUSTOMER_GONE, ITSELF
     ),
-    "a contact is gone": Case(steps.ATTACH, NOT_THERE, LEFT_OUT, LEFT_OUT, THERE),
+    "it is gone again": Case(
+        *(step_names.CREATE, NOT_THERE, A_FEW_TIMES, ENDS, ITSELF), facts=("looked_again",)
+    ),
+    "a contact is gone": Case(step_names.ATTACH, NOT_THERE, LEFT_OUT, LEFT_OUT, THERE),
     **{
         f"{step}: the ticket is there all the same": Case(
             step, NOT_THERE, A_FEW_TIMES, after_few, THERE
         )
         for step, after_few in (
-            (steps.CHECK, ENDS),
-            (steps.DETAILS, LEFT_OUT),
-            (steps.UPDATE, LEFT_OUT),
-            (steps.REOPEN, NEW_TICKET),
-            (steps.NOTE, LEFT_OUT),
-            (steps.RESOLVE, LEFT_OUT),
-            (steps.CLOSE, ENDS),
+            (step_names.CHECK, ENDS),
+            (step_names.DETAILS, LEFT_OUT),
+            (step_names.UPDATE, LEFT_OUT),
+            (step_names.REOPEN, NEW_TICKET),
+            (step_names.NOTE, LEFT_OUT),
+            (step_names.RESOLVE, LEFT_OUT),
+            (step_names.CLOSE, ENDS),
         )
     },
     # What is wrong with a call, and stays so.
-    "find is refused": Case(steps.FIND, INVALID, ENDS, ENDS, ITSELF),
-    "create is refused": Case(steps.CREATE, INVALID, ENDS, ENDS, ITSELF),
-    "attach is refused": Case(steps.ATTACH, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
-    "details are refused": Case(steps.DETAILS, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
-    "update is refused": Case(steps.UPDATE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
-    "reopen is refused": Case(steps.REOPEN, INVALID, NEW_TICKET, NEW_TICKET, ITSELF),
-    "resolve is refused": Case(steps.RESOLVE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
-    "close is refused": Case(steps.CLOSE, INVALID, A_FEW_TIMES, ENDS, ITSELF),
-    "a problem's note is refused": Case(steps.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+    "find is refused": Case(step_names.FIND, INVALID, ENDS, ENDS, ITSELF),
+    "create is refused": Case(step_names.CREATE, INVALID, ENDS, ENDS, ITSELF),
+    "attach is refused": Case(step_names.ATTACH, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+    "details are refused": Case(step_names.DETAILS, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+    "update is refused": Case(step_names.UPDATE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+    "reopen is refused": Case(step_names.REOPEN, INVALID, NEW_TICKET, NEW_TICKET, ITSELF),
+    "resolve is refused": Case(step_names.RESOLVE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+    "close is refused": Case(step_names.CLOSE, INVALID, A_FEW_TIMES, ENDS, ITSELF),
+    "a problem's note is refused": Case(step_names.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
     "a recovery's note is refused": Case(
-        *(steps.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF), kind=RECOVERY
+        *(step_names.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF), kind=RECOVERY
     ),
     "an acknowledgement's note is refused": Case(
-        *(steps.NOTE, INVALID, ENDS, ENDS, ITSELF), kind=ACKNOWLEDGEMENT
+        *(step_names.NOTE, INVALID, ENDS, ENDS, ITSELF), kind=ACKNOWLEDGEMENT
     ),
     "…after something was changed": Case(
-        *(steps.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
+        *(step_names.NOTE, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
         kind=ACKNOWLEDGEMENT,
-        facts=(steps.UPDATE,),
+        facts=(step_names.UPDATE,),
     ),
     # What the token's user may not do.
-    "create is forbidden": Case(steps.CREATE, error(Forbidden, 403), ENDS, ENDS),
-    "reopen is forbidden": Case(steps.REOPEN, error(Forbidden, 403), NEW_TICKET, NEW_TICKET),
-    "update is forbidden": Case(steps.UPDATE, error(Forbidden, 403), LEFT_OUT, LEFT_OUT),
-    "resolve is forbidden": Case(steps.RESOLVE, error(Forbidden, 403), ENDS, ENDS),
+    "create is forbidden": Case(step_names.CREATE, error(Forbidden, 403), ENDS, ENDS),
+    "reopen is forbidden": Case(step_names.REOPEN, error(Forbidden, 403), NEW_TICKET, NEW_TICKET),
+    "update is forbidden": Case(step_names.UPDATE, error(Forbidden, 403), LEFT_OUT, LEFT_OUT),
+    "resolve is forbidden": Case(step_names.RESOLVE, error(Forbidden, 403), ENDS, ENDS),
     # What comes from beside the API.
-    "a firewall lets no reopening pass": Case(steps.REOPEN, FIREWALL, A_FEW_TIMES, NEW_TICKET),
-    "a firewall lets no note pass": Case(steps.NOTE, FIREWALL, AGAIN, AGAIN),
+    "a firewall lets no reopening pass": Case(step_names.REOPEN, FIREWALL, A_FEW_TIMES, NEW_TICKET),
+    "a firewall lets no note pass": Case(step_names.NOTE, FIREWALL, AGAIN, AGAIN),
     "what refuses is not the API": Case(
-        steps.REOPEN, error(BadAnswer, 404, retry=True, api_wide=True), AGAIN, AGAIN
+        step_names.REOPEN, error(BadAnswer, 404, retry=True, api_wide=True), AGAIN, AGAIN
     ),
-    "a redirect": Case(steps.REOPEN, error(BadAnswer, 302, api_wide=True), ENDS, ENDS),
+    "a redirect": Case(step_names.REOPEN, error(BadAnswer, 302, api_wide=True), ENDS, ENDS),
 }
 
 

@@ -1,0 +1,22 @@
+"""The steps of a plan, by name: plan.py chooses them, steps.py takes them.
+
+Each is at most one change on the server, and stands at most once in a plan.
+"""
+
+from __future__ import annotations
+
+FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
+CHECK = "check"  # see whether a person closed or deleted the ticket
+CREATE = "create"
+ATTACH = "attach"  # the customer's technical contact
+DETAILS = "details"  # the cookbook's step 5
+UPDATE = "update"  # priority and estimated resolution date
+REOPEN = "reopen"
+NOTE = "note"
+RESOLVE = "resolve"  # note and close in one call
+CLOSE = "close"  # without a note, where the server refuses that
+
+#: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
+OPTIONAL = frozenset((ATTACH, DETAILS))
+#: What may be left out when the server refuses it, unless it does so because the ticket is gone.
+REFUSABLE = OPTIONAL | {UPDATE}
