@@ -16,7 +16,7 @@ _VALUED = {
     "--state-dir": "state_dir_option",
     "--log-format": "log_format",
 }
-_FLAGS = {"-v": "verbose", "-vv": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
+_FLAGS = {"-v": "verbose", "--verbose": "verbose", "--dry-run": "dry_run"}
 
 
 #: The exit code of a wrong command line, as argparse has it; all others are sysexits.h's.

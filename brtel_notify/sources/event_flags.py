@@ -75,7 +75,7 @@ def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     words = options.take_all(arguments)
     given = _read(words, _Flags(add_help=True, allow_abbrev=False))
     for doubt in doubts(given):  # a mistake in one flag does not cost the alert
-        Log().error(doubt)
+        Log(options.verbose, options.log_format).error(doubt)
     return words, "" if given["json"] is None else _text(given["json"])
 
 

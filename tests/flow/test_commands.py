@@ -440,6 +440,8 @@ def test_an_event_with_a_slip_is_an_event_still(site: Site) -> None:
     assert "--since 'yesterday' is no time (seconds since 1970" in done.stderr
     assert "--severity 'citrical' is no severity" in done.stderr
     assert site.the_ticket()["subject"].startswith("DOWN")
+    said = site.run("--log-format", "json", *words, "--severity", "citrical").stderr
+    assert [json.loads(line)["level"] for line in said.splitlines()] == ["error", "info"]
     done = site.run(*words, "--since", "2026-11-21 18:37", "--severity", "unknown")
     assert "--s" not in done.stderr
 

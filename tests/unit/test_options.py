@@ -120,6 +120,8 @@ def test_flags_of_an_event_are_stored_as_given_but_for_the_options() -> None:
         (["--config"], "--config needs a value"),
         (["-vv"], "event: unrecognized arguments: -vv"),
         (["--output", "-v"], "event: argument --output: expected one argument"),
+        (["--output", "-h"], "event: argument --output: expected one argument"),
+        (["--comment", "--dry-run", "text"], "event: argument --comment: expected one argument"),
     ],
 )
 def test_flags_that_would_not_be_understood_later_are_not_stored(
@@ -127,6 +129,16 @@ def test_flags_that_would_not_be_understood_later_are_not_stored(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         registry.source("event").capture(["--host", "web1", "--state", "DOWN", *words], Options())
+
+
+@pytest.mark.parametrize("word", ["-v", "--dry-run"])
+def test_the_value_of_a_flag_is_no_option(word: str) -> None:
+    options = Options()
+    with pytest.raises(UsageError, match=f"--var needs NAME=VALUE, not '{word}'"):
+        registry.source("nagios").capture(["--var", word, "A=B"], options)
+    capture = registry.source("nagios").capture(["--var", "--config=/x", "--var", "A=B"], options)
+    assert capture.argv == ["--var", "--config=/x", "--var", "A=B"]
+    assert (options.verbose, options.dry_run, options.config) == (False, False, None)
 
 
 def test_three_zabbix_words_are_never_options() -> None:
