@@ -23,6 +23,7 @@ help:
 	@echo "make man      the manual pages, in build/man/"
 	@echo "make reference  what docs/ has from the code, written anew"
 	@echo "make dist     wheel and sdist, in dist/"
+	@echo "make completion  completion for bash and zsh, in build/completion/"
 	@echo "make deb      the Debian package, in dist/ (completions: build/completion, pages: build/man)"
 	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 (as root)"
 	@echo "make clean    removes what these made"

@@ -85,7 +85,7 @@ def main(words: Optional[List[str]] = None) -> int:
     try:
         return _run(sys.argv[1:] if words is None else words)
     except UsageError as error:
-        complain(f"{error} (brtel-notify --help shows how)")
+        complain(f"{error} ({_help_command(words)} shows how)")
         return USAGE
     except BrokenPipeError:  # | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,6 +136,13 @@ def _run(words: List[str]) -> int:
         if code is None:
             raise
         return code
+
+
+def _help_command(words: Optional[List[str]]) -> str:
+    """The command line whose help is wanted after a wrong one."""
+    given = sys.argv[1:] if words is None else words
+    command = [word for word in given if word in NAMES or word in COMMANDS][:1]
+    return " ".join(["brtel-notify", *command, "--help"])
 
 
 def _nearest(word: str) -> str:

@@ -19,6 +19,7 @@ from reference import CHECKOUT, Command, KeyEntry, Part
 
 from brtel_notify import __version__
 from brtel_notify.config import schema
+from brtel_notify.sources import registry
 
 #: No line of a page's source is longer, if it can be helped.
 _WIDTH = 78
@@ -256,7 +257,7 @@ def program_page() -> Page:
     for command in reference.commands():
         _command(page, command)
     page.section("EXIT STATUS")
-    page.paragraphs(["Of `nagios`, `icinga`, `zabbix`, `librenms` and `event`:"])
+    page.paragraphs(["Of the notification commands (" + registry.in_words("`") + "):"])
     _items(page, {str(code): text for code, text in reference.EXIT_CODES.items()})
     page.paragraphs(["Of the others, except `check`, which exits as a plugin does, with 0 to 3:"])
     _items(page, {str(code): text for code, text in reference.OTHER_EXIT_CODES.items()})

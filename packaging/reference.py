@@ -391,13 +391,12 @@ def _said(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
 def _plain(name: str, help_text: str) -> Command:
     """A command that prints a text of its own."""
     told = _split(help_text)
-    text = [paragraph for paragraph in told.text if not paragraph.startswith("global options:")]
     without_examples = re.sub(r"example.*?:\n(?: +.*\n)+", "", help_text)
     options = dict.fromkeys(re.findall(r"(?<![\w-])--[a-z][a-z-]+", without_examples))
     listed = {word.usage.split(" ")[0] for word in told.words}
     more = [option for option in options if option not in listed | _global_names()]
     words = [_PLAIN_OPTIONS[option] for option in more] + told.words
-    return Command(name, told.usage, text, words, told.examples)
+    return Command(name, told.usage, told.text, words, told.examples)
 
 
 class _Split(NamedTuple):
@@ -414,7 +413,8 @@ def _split(text: str) -> _Split:
     paragraphs: List[List[str]] = [[]]
     words: List[Word] = []
     examples: List[Tuple[str, List[str]]] = []
-    for line in text.splitlines():
+    # The global options have a section of their own.
+    for line in text.partition("\nglobal options:\n")[0].splitlines():
         listed = re.fullmatch(r"  (\S.*?) {2,}(\S.*)", line)
         if line.startswith("usage: "):
             usage.append(line.partition(": ")[2])
@@ -451,7 +451,7 @@ TEMPLATES = {
 
 #: The fields of an alert, each a variable of its own.
 ALERT_FIELDS = {
-    "source": "where it comes from: `nagios`, `icinga`, `zabbix`, `librenms` or `event`",
+    "source": f"where it comes from: {registry.in_words('`')}",
     "kind": "`problem`, `recovery`, `acknowledgement`, `comment`, `downtime` or `flapping`",
     "host": "the host's name in the monitoring system",
     "time": "when the monitoring system reported it: seconds since 1970",

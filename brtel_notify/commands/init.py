@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import textwrap
 from typing import List, NamedTuple, Optional, Sequence
 
 from brtel_notify.config import schema
@@ -43,6 +44,12 @@ sudo brtel-notify init
   brtel-notify init --url acme.bluerocktel.net --token-file - --priority High \\
     --category Infrastructure --sub-category "PBX / 3CX" --fallback CL000001 < token"""
 
+_SYSTEMS = textwrap.fill(
+    f"what opens tickets: {', '.join(catalogue.monitoring())}, none",
+    80,
+    initial_indent="  --system NAME      ",
+    subsequent_indent=" " * 21,
+)
 _SCREEN = f"""\
 usage: brtel-notify init [OPTION]...
 
@@ -56,7 +63,7 @@ file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
   --category NAME, --sub-category NAME, --team NAME
   --fallback CL...   who gets the tickets of hosts that nobody owns, or none
   --language WORD    of the tickets: en or fr (en)
-  --system NAME      what opens tickets: {", ".join(catalogue.monitoring())}, none
+{_SYSTEMS}
   --user NAME        whom it runs as, not who was found; both may be repeated
   --group NAME       the group that shares the state folder
   --force            replace files that are there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from dataclasses import dataclass
 from typing import List, Optional
@@ -14,14 +15,18 @@ from brtel_notify.intake.capture import Capture
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
 
+_ABOUT = textwrap.fill(
+    "Shows the ticket that an input would give: subject, body as text and as HTML, the steps and"
+    f" the calls. SOURCE is {registry.in_words()}, with that command's arguments, variables and input."
+    ' A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …}, as'
+    " `queue show --json` has it.",
+    80,
+)
 HELP = f"""\
 usage: brtel-notify render [OPTION]... SOURCE [what SOURCE takes]
        brtel-notify render [OPTION]... --capture FILE
 
-Shows the ticket that an input would give: subject, body as text and as HTML,
-the steps and the calls. SOURCE is {", ".join(registry.NAMES)},
-with that command's arguments, variables and input. A capture is a JSON object
-{{"source": …, "env": …, "argv": …, "stdin": …}}, as `queue show --json` has it.
+{_ABOUT}
 
 Nothing is called: what only BlueRockTEL knows is made up, or comes from the
 cache. With -v, calls that only read are made, to show the true customer.

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 NAMES = ("nagios", "icinga", "zabbix", "librenms", "event")
 
 
+def in_words(mark: str = "") -> str:
+    """The NAMES as people list them, each between two MARKs."""
+    *names, last = (f"{mark}{name}{mark}" for name in NAMES)
+    return f"{', '.join(names)} or {last}"
+
+
 def source(name: str) -> Source:
     """What is to be said of the system NAME; it is one of NAMES.
 
