@@ -17,8 +17,8 @@ from brtel_notify.sources import registry
 
 _ABOUT = textwrap.fill(
     "Shows the ticket that an input would give: subject, body as text and as HTML, the steps and"
-    f" the calls. SOURCE is {registry.in_words()}, with that command's arguments, variables and input."
-    ' A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …}, as'
+    f" the calls. SOURCE is {registry.in_words()}, with that command's arguments, variables and"
+    ' input. A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …}, as'
     " `queue show --json` has it.",
     80,
 )

@@ -283,6 +283,8 @@ def test_every_command_has_its_part(capsys: pytest.CaptureFixture[str]) -> None:
         assert command.usage, command.name
         assert command.text, command.name
         assert command.examples, command.name
+        for _, code in command.examples:
+            assert not re.search("^--", code, re.MULTILINE), f"{command.name}: no line to type"
     assert capsys.readouterr().out == ""
 
 
