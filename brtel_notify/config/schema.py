@@ -361,6 +361,8 @@ def _section_of(source: Source) -> Key:
     return Key(kind(), section(kind), source.products)
 
 
+# Python 3.9 gives none to a class that declares nothing.
+Sources.__annotations__ = {}
 for _source in registry.sources():
     if _source.page_keys:
         setattr(Sources, _source.name, _section_of(_source))
