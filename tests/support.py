@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from brtel_notify.local import files
 from brtel_notify.sandbox.testing import SandboxProcess
@@ -18,6 +18,9 @@ CAPTURES = Path(__file__).resolve().parents[1] / "brtel_notify" / "sandbox" / "c
 
 #: This process's, without the width of its terminal, which a test runner may set.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+
+#: Seconds until a test gives up waiting; never how long something takes.
+PATIENCE = 600
 
 CONFIG = """\
 api:
@@ -151,6 +154,14 @@ class Site:
         """
         folder = self.state_dir / where
         return sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
+
+
+def until(holds: Callable[[], Any]) -> None:
+    """Wait until something HOLDS."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
 
 
 def load_capture(name: str) -> Dict[str, Any]:

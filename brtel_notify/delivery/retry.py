@@ -203,9 +203,8 @@ def _may_be_left_out(step: str, error: ApiError, situation: Situation) -> bool:
 
     if step == step_names.RESOLVE:  # the ticket is closed without its note, then
         return isinstance(error, (NotFound, Refused))
-    if (
-        step == step_names.NOTE
-    ):  # what was changed before it must not be forgotten for want of a note
+    if step == step_names.NOTE:
+        # What was changed before it must not be forgotten for want of a note.
         changed = any(done in situation.facts for done in (step_names.UPDATE, step_names.REOPEN))
         return changed or situation.alert.kind in (PROBLEM, RECOVERY)
     return step in step_names.REFUSABLE

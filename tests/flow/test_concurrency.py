@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Set, Tuple
 
 import pytest
-from support import Site, load_capture
+from support import PATIENCE, Site, load_capture, until
 
 from brtel_notify.commands import notify
 from brtel_notify.delivery.drain import THREADS
@@ -24,8 +24,6 @@ from brtel_notify.options import Options
 ENV = load_capture("nagios4-service-problem")["env"]
 NOBODY = {"NAGIOS_SERVICEACKAUTHOR": "", "NAGIOS_SERVICEACKCOMMENT": ""}
 PROCESSES, ALERTS, EACH = 8, 100, 10
-#: Seconds until a test gives up waiting; never how long something takes.
-PATIENCE = 600
 
 HEAD = r"<strong>(.*?)</strong>( by person \d+)?"
 KINDS = ("CRITICAL", "CRITICAL", "WARNING", "WARNING", "ACKNOWLEDGEMENT", "RECOVERY")
@@ -116,14 +114,6 @@ def wait_for(children: List[int], meanwhile: Callable[[], Any]) -> None:
             if ended:
                 assert status == 0
                 left.remove(pid)
-
-
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until something HOLDS."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.05)
 
 
 def start_worker(site: Site) -> subprocess.Popen[bytes]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional
 
 import pytest
-from support import Site
-from test_worker import PATIENCE, add, until
+from support import PATIENCE, Site, until
+from test_worker import add
 
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.local import nonblocking

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import List
 
 import pytest
-from support import ENVIRONMENT, Site
+from support import ENVIRONMENT, PATIENCE, Site, until
 
 import brtel_notify
 
@@ -21,15 +20,6 @@ pytestmark = pytest.mark.short
 PACKAGE = Path(brtel_notify.__file__).parent
 BEFORE = "nagios4-service-problem"
 AFTER = "nagios4-service-recovery"
-#: Seconds until a test gives up waiting; never how long something takes.
-PATIENCE = 300
-
-
-def until(holds: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
 
 
 def installed_below(folder: Path) -> Path:

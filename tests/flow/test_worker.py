@@ -12,11 +12,11 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from inprocess import capture, in_child
-from support import CONFIG, Site
+from support import CONFIG, PATIENCE, Site, until
 
 from brtel_notify.delivery import worker as module
 from brtel_notify.delivery.breaker import Breaker
@@ -28,16 +28,6 @@ from brtel_notify.local.log import Log
 
 PROBLEM = "nagios4-service-problem"
 RECOVERY = "nagios4-service-recovery"
-#: Seconds until a test gives up waiting; never how long something takes.
-PATIENCE = 300
-
-
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until something HOLDS."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
 
 
 class Running:
