@@ -9,7 +9,7 @@ import os
 import re
 import urllib.parse
 
-from brtel_notify.local.loopback import is_loopback
+from brtel_notify.local.ip_address import is_loopback
 
 
 class WrongSetting(ValueError):

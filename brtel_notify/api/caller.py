@@ -45,8 +45,10 @@ from brtel_notify.api.fields import (
     flag_of,
     next_page,
     parse_list,
+    soft_miss,
     unwrapped,
 )
+from brtel_notify.api.instance import Instance
 from brtel_notify.api.pace import Pace
 from brtel_notify.api.records import Login, Named
 from brtel_notify.api.transport import Transport
@@ -55,6 +57,8 @@ from brtel_notify.api.transport import Transport
 MOST_PAGES = 50
 #: With less than this (seconds) before the deadline, a call is not started.
 LEAST_TIME = 1.0
+#: What is said of a success that holds no record.
+NOTHING = "nothing is there"
 
 OnCall = Callable[[str, str, Optional[int], float], None]
 Asked = TypeVar("Asked")
@@ -103,7 +107,9 @@ class Caller:
         clock: Callable[[], float] = time.monotonic,
         transport: Optional[Sender] = None,
         pace: Optional[Pace] = None,
+        instance: Optional[Instance] = None,
     ) -> None:
+        self.instance = instance or Instance()
         self.timeout = timeout
         self.deadline: Optional[float] = None
         self._credentials = credentials
@@ -204,20 +210,13 @@ class Caller:
         words = answer.get("response") if isinstance(answer, dict) else None
         return message_of(words) if isinstance(words, str) else ""
 
-    def _lookup(
-        self, path: str, parse: Callable[[Any], Record], params: Mapping[str, Any]
-    ) -> Optional[Record]:
-        """A record, or None if the API says that there is none, in whichever way it does."""
-        call = self._prepared("GET", path, params, None)
-        return self._unless_missing(lambda: self._looked_up(call, parse), None)
-
     def _looked_up(self, call: Call, parse: Callable[[Any], Record]) -> Optional[Record]:
         answer = self._authorized(call)
         if isinstance(answer.data, dict) and flag_of(answer.data.get("found")) is False:
             return None
         record = unwrapped(answer.data)
         if record in (None, {}, []):
-            raise call.error(NotFound, answer.status, "nothing is there")
+            raise call.error(NotFound, answer.status, NOTHING)
         return self._parsed(call, parse, _Answer(answer.status, record))
 
     # -- what is not there
@@ -326,7 +325,11 @@ class Caller:
             call = call.with_token(token)
         status, headers, content = self._sent(call)
         if 200 <= status < 300:
-            return _Answer(status, json_answer(call, status, content))
+            data = json_answer(call, status, content)
+            missing = soft_miss(data)
+            if missing:
+                raise call.error(NotFound, status, missing)
+            return _Answer(status, data)
         raise refusal(call, status, headers, content, self._credentials.source)
 
     def _sent(self, call: Call) -> Tuple[int, Mapping[str, str], bytes]:

@@ -1,27 +1,30 @@
 """The BlueRockTEL API: what can be called, one method each, with typed results.
 
-The errors are in exceptions.py, the records in records.py, and how a call is made in caller.py.
-Sources of the facts: BlueRockTEL's "Opening a Ticket from a Monitoring System" and "Tickets" pages,
-and what Laravel and Spatie's QueryBuilder are known to do.
+The errors are in exceptions.py, the records in records.py, customers and PBX hosts in lookups.py,
+and how a call is made in caller.py. Sources of the facts: BlueRockTEL's "Opening a Ticket from a
+Monitoring System" and "Tickets" pages, its PHP SDK and request collection, and what Laravel and
+Spatie's QueryBuilder are known to do. Those disagree on names: every name that differs is sent in
+both dialects, but for a ``filter[…]``, which must not be unknown (docs/compatibility.md).
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
-from brtel_notify.api.caller import Caller, query_text
+from brtel_notify.api.caller import query_text
 from brtel_notify.api.exceptions import NotFound, Refused
-from brtel_notify.api.fields import unwrapped
+from brtel_notify.api.fields import WrongShape, unwrapped
+from brtel_notify.api.lookups import Lookups
 from brtel_notify.api.records import (
     CUSTOMER_TYPE,
     Contact,
     Customer,
     Login,
     Named,
-    PbxHost,
     Reply,
     SubCategory,
     Ticket,
+    User,
     Version,
     parse_counts,
 )
@@ -45,14 +48,15 @@ _UPDATES = {
 }
 
 
-class Client(Caller):
+class Client(Lookups):
     """BlueRockTEL's API over one keep-alive session; threads may share it.
 
     ``url`` is the instance's ``…/api``: https, or http to this machine itself. ``timeout`` is
     the longest that one call may take, seconds. ``ca_file`` is a CA bundle instead of requests'
     own; ``proxy`` an http(s) proxy's URL (not used for an API on this machine);
     ``token_cache`` the file that keeps a login's token; ``pace`` holds calls back to keep a
-    ceiling; ``transport`` carries the calls instead of the usual one.
+    ceiling; ``transport`` carries the calls instead of the usual one; ``instance`` is what is
+    remembered of this BlueRockTEL.
     ``on_call(method, path, status, seconds)`` is told of every call sent; status is None if no
     whole answer came.
 
@@ -95,27 +99,21 @@ class Client(Caller):
         """GET /v1/ticketing/support-teams."""
         return self._list("/v1/ticketing/support-teams", Named.parse)
 
+    # -- users
+
+    def users(self, *, name: Optional[str] = None, email: Optional[str] = None) -> List[User]:
+        """GET /v1/users: those whose name holds NAME, whose address is EMAIL; else all."""
+        wanted = {"name": name, "email": email}
+        params = {
+            f"filter[{key}]": _filter_value(key, text) for key, text in wanted.items() if text
+        }
+        return self._list("/v1/users", User.parse, params)
+
+    def user(self, user_id: int) -> User:
+        """GET /v1/users/{id}. Raises NotFound."""
+        return self._one("GET", f"/v1/users/{_id(user_id)}", User.parse)
+
     # -- customers
-
-    def search_customers(self, term: str) -> List[Customer]:
-        """Customers whose name, account, contacts, numbers… match TERM; 15 at most."""
-        path = "/v1/customers/search"
-        return self._unless_missing(lambda: self._list(path, Customer.parse, {"term": term}), [])
-
-    def customer_by_account(self, account: str) -> Optional[Customer]:
-        """The customer with exactly this account code (CL000042), or None."""
-        params = {"customer_account": account}
-        return self._lookup("/v1/customers/lookup", Customer.parse, params)
-
-    def pbx_host(self, host_name: str) -> Optional[PbxHost]:
-        """The 3CX host of this name, with its customers, or None."""
-        params = {"host_name": host_name}
-        return self._lookup("/v1/pbx3cx-hosts/lookup", PbxHost.parse, params)
-
-    def pbx_hosts_of(self, account: str) -> List[PbxHost]:
-        """The 3CX hosts of the customer with this account code; none if there is no such one."""
-        path, params = "/v1/pbx3cx-hosts/lookup-by-customer", {"customer_account": account}
-        return self._unless_missing(lambda: self._list(path, PbxHost.parse, params), [])
 
     def contacts(self, customer_id: int) -> List[Contact]:
         """The contacts of a customer. Raises NotFound if there is no such customer."""
@@ -140,7 +138,9 @@ class Client(Caller):
         close: bool = False,
     ) -> Ticket:
         """POST /v1/tickets. BODY is HTML, SUBJECT plain; the date as times.api_date writes it."""
+        customer = {"ticketable_type": CUSTOMER_TYPE, "ticketable_id": customer_id}
         fields: Dict[str, Any] = {
+            **customer,
             "subject": subject,
             "body": body,
             "priority_id": priority_id,
@@ -156,8 +156,8 @@ class Client(Caller):
             "POST",
             "/v1/tickets",
             Ticket.parse,
-            params={"ticketable_type": CUSTOMER_TYPE, "ticketable_id": customer_id},
-            json={name: value for name, value in fields.items() if value is not None},
+            params=customer,
+            json=_both(**{name: value for name, value in fields.items() if value is not None}),
         )
 
     def ticket(self, ticket_id: int) -> Ticket:
@@ -242,7 +242,7 @@ class Client(Caller):
             body[_UPDATES[name]] = value
         if "customer_id" in fields:
             body["ticketable_type"] = CUSTOMER_TYPE
-        return self._one("PUT", f"/v1/tickets/{_id(ticket_id)}", Ticket.parse, json=body)
+        return self._one("PUT", f"/v1/tickets/{_id(ticket_id)}", Ticket.parse, json=_both(**body))
 
     def close_ticket(self, ticket_id: int) -> str:
         """Close it. Returns the server's words ("ticket closed")."""
@@ -252,14 +252,22 @@ class Client(Caller):
         """Open it again, or cancel its pending closure. Returns the server's words."""
         return self._done(f"/v1/tickets/open/{_id(ticket_id)}")
 
-    def reopen_ticket(self, ticket_id: int) -> Ticket:
-        """Cancel its pending closure."""
-        return self._one("PUT", f"/v1/tickets/reopen/{_id(ticket_id)}", Ticket.parse)
+    def reopen_ticket(self, ticket_id: int) -> str:
+        """Cancel its pending closure. Returns the server's words, if there are any."""
+        return self._done(f"/v1/tickets/reopen/{_id(ticket_id)}")
 
-    def assign_ticket(self, ticket_id: int, user_id: int) -> Named:
-        """Assign it to a user, whom the API answers with. Raises NotFound for either of them."""
+    def assign_ticket(self, ticket_id: int, user_id: int) -> Optional[Named]:
+        """Assign it to a user: who that is, if the API says. Raises NotFound for either of them.
+
+        The page has the user in the body, the vendor's collection in the query.
+        """
+        user = {"assignee_id": _id(user_id)}
         path = f"/v1/tickets/assign/{_id(ticket_id)}"
-        return self._one("PUT", path, Named.parse, json={"assignee_id": user_id})
+        answer = unwrapped(self.request("PUT", path, params=user, json=user))
+        try:
+            return Named.parse(answer)
+        except WrongShape:
+            return None
 
     def free_ticket(self, ticket_id: int) -> str:
         """Take its assignee away. Returns the server's words."""
@@ -288,7 +296,7 @@ class Client(Caller):
 
     def replies(self, ticket_id: int) -> List[Reply]:
         """The replies of a ticket. Raises NotFound if there is no such ticket."""
-        return self._list("/v1/replies", Reply.parse, {"ticket_id": ticket_id})
+        return self._list("/v1/replies", Reply.parse, _both(ticket_id=ticket_id))
 
     def create_reply(
         self,
@@ -300,16 +308,44 @@ class Client(Caller):
         send_to_contacts: bool,
         customer_visible: bool,
     ) -> Reply:
-        """POST /v1/replies; CLOSE also closes the ticket. BODY is HTML."""
+        """POST /v1/replies; CLOSE also closes the ticket. BODY is HTML.
+
+        Whether it came out as CUSTOMER_VISIBLE says is seen in the answer, or nowhere.
+        """
+        ticket = _both(ticket_id=ticket_id)
         fields = {
+            **ticket,
             "body": body,
             "close": close,
-            "send_to_assignee": send_to_assignee,
-            "send_to_contacts": send_to_contacts,
-            "customer_visible": customer_visible,
+            **_both(
+                send_to_assignee=send_to_assignee,
+                send_to_contacts=send_to_contacts,
+                notify_customer=send_to_contacts and customer_visible,
+                customer_visible=customer_visible,
+            ),
         }
-        params = {"ticket_id": ticket_id}
-        return self._one("POST", "/v1/replies", Reply.parse, params=params, json=fields)
+        return self._one("POST", "/v1/replies", Reply.parse, params=ticket, json=fields)
+
+
+#: What the vendor's older client calls these fields; the others have the same name in both.
+_CAMEL = {
+    "ticket_id": "ticketId",
+    "send_to_assignee": "sendToAssignee",
+    "send_to_contacts": "sendToContacts",
+    "notify_customer": "notifyCustomer",
+    "customer_visible": "customerVisible",
+    "estimated_resolution_date": "estimatedResolutionDate",
+}
+
+
+def _both(**fields: Any) -> Dict[str, Any]:
+    """FIELDS in both dialects; in camelCase, a boolean is 0 or 1 as the vendor's client has it."""
+    older = {
+        _CAMEL[name]: int(value) if isinstance(value, bool) else value
+        for name, value in fields.items()
+        if name in _CAMEL
+    }
+    return {**fields, **older}
 
 
 def _id(value: int) -> int:

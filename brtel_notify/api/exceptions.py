@@ -113,7 +113,7 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404: there is no such ticket, customer, host…"""
+    """404, or a 200 that says so: there is no such ticket, customer, host…"""
 
 
 class Refused(ApiError):

@@ -1,8 +1,9 @@
 """How an answer of the API is read: fields, lists, pages, and the two forms of its dates.
 
-A value of an impossible type is a WrongShape, which the client makes a BadAnswer. Sources of the
-facts: BlueRockTEL's "Tickets" page, and what Laravel, PHP and MySQL are known to make of booleans,
-lists and pages.
+A value of an impossible type is a WrongShape, which the client makes a BadAnswer. Names come in two
+dialects, snake_case and camelCase: both are read (docs/compatibility.md). Sources of the facts:
+BlueRockTEL's "Tickets" page and PHP SDK, and what Laravel, PHP and MySQL are known to make of
+booleans, lists and pages.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Fields:
     def __init__(self, data: Any, what: str) -> None:
         if not isinstance(data, dict):
             raise WrongShape(f"{_kind(data)} where {what} was due")
-        self.data: Dict[str, Any] = data
+        self.data: Dict[str, Any] = in_snake_case(data)
         self.what = what
 
     def wrong(self, name: str, due: str) -> NoReturn:
@@ -69,20 +70,20 @@ class Fields:
         """The same, empty where the answer has none."""
         return self.optional_text(name) or ""
 
-    def optional_flag(self, name: str) -> Optional[bool]:
-        """A boolean, however it is written; None where the answer has none."""
+    def flag(self, name: str, default: bool) -> bool:
+        """A boolean, however it is written; DEFAULT where the answer has none."""
         value = self.data.get(name)
         if value is None or value == "":
-            return None
+            return default
         flag = flag_of(value)
         if flag is None:
             self.wrong(name, "true or false")
         return flag
 
-    def flag(self, name: str, default: bool) -> bool:
-        """The same, DEFAULT where the answer has none."""
-        value = self.optional_flag(name)
-        return default if value is None else value
+    def hint(self, name: str) -> Optional[bool]:
+        """A boolean that helps and is not needed; None where there is none, or what makes none."""
+        value = self.data.get(name)
+        return None if value is None else flag_of(value)
 
     def records(self, name: str) -> Optional[List[Any]]:
         """A list of further records, None if the answer does not have it."""
@@ -100,6 +101,31 @@ class Fields:
         return value if isinstance(value, dict) else {}
 
 
+def in_snake_case(data: Dict[str, Any]) -> Dict[str, Any]:
+    """DATA with the names of the two pages; where both forms are given, snake_case wins."""
+    if all(map(_is_snake_case, data)):
+        return data
+    renamed = {_snake_case(name): value for name, value in data.items()}
+    return {**renamed, **{name: value for name, value in data.items() if _is_snake_case(name)}}
+
+
+def _is_snake_case(name: str) -> bool:
+    return name == name.lower()
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def soft_miss(answer: Any) -> str:
+    """What an ANSWER of success says that is none: ``{"response": "Ticket not found"}``; or ""."""
+    if not isinstance(answer, dict) or "id" in answer:
+        return ""
+    words = answer.get("response")
+    said = isinstance(words, str) and re.search(r"\bnot found\b", words, re.IGNORECASE)
+    return str(words) if said else ""
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
@@ -111,7 +137,7 @@ def flag_of(value: Any) -> Optional[bool]:
     """A boolean as JSON has it, or as MySQL and PHP do: 0, 1, "0", "1"."""
     if isinstance(value, bool):
         return value
-    words = {"0": False, "1": True, "false": False, "true": True}
+    words = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
     return words.get(str(value).lower()) if isinstance(value, (int, str)) else None
 
 
@@ -125,8 +151,8 @@ def plain_list(value: Any) -> Optional[List[Any]]:
 
 
 def unwrapped(answer: Any) -> Any:
-    """The record of an answer that may be wrapped in `data` (or `ticket`)."""
-    for name in ("data", "ticket"):
+    """The record of an answer that may be wrapped: in `data`, or under the name of what it is."""
+    for name in ("data", "ticket", "customer", "reply", "user"):
         if isinstance(answer, dict) and "id" not in answer and name in answer:
             answer = answer[name]
     return answer
@@ -168,11 +194,12 @@ def next_page(answer: Any, page: int) -> Optional[int]:
 _DATE = r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?)?\s*(Z|[+-]\d\d:?\d\d)?"
 
 
-def parse_date(text: Optional[str]) -> Optional[float]:
+def parse_date(text: Optional[str], offset: float = 0.0) -> Optional[float]:
     """Seconds since the epoch of one of the API's dates, None if TEXT is not one.
 
-    Both of its forms are read, ``2026-07-02 08:15:00`` (which carries no zone and means UTC) and
-    ``2026-07-02T08:15:00.000000Z``; an offset such as +02:00 too.
+    Both of its forms are read, ``2026-07-02 08:15:00`` (which carries no zone and is the instance's
+    local time, OFFSET seconds ahead of UTC) and ``2026-07-02T08:15:00.000000Z``; an offset such as
+    +02:00 too.
     """
     match = re.fullmatch(_DATE, (text or "").strip())
     if not match:
@@ -183,11 +210,18 @@ def parse_date(text: Optional[str]) -> Optional[float]:
         moment = datetime.datetime(*numbers, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
     except ValueError:
         return None
-    return moment.timestamp() + float(fraction or 0) - _offset(zone)
+    ahead = offset if zone is None else _offset(zone)
+    return moment.timestamp() + float(fraction or 0) - ahead
 
 
-def _offset(zone: Optional[str]) -> int:
-    if zone is None or zone == "Z":
+def has_zone(text: str) -> bool:
+    """Whether a date says where it holds: parse_date then needs nobody's offset."""
+    match = re.fullmatch(_DATE, text.strip())
+    return match is not None and match.groups()[-1] is not None
+
+
+def _offset(zone: str) -> int:
+    if zone == "Z":
         return 0
     digits = zone[1:].replace(":", "")
     seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60

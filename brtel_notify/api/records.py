@@ -17,24 +17,58 @@ CUSTOMER_TYPE = "App\\Customer"
 
 
 class Named(NamedTuple):
-    """A priority, category, status, team or user: an id and its name."""
+    """A priority, category, status or team: an id, its name, and whether it is still in use."""
 
     id: int
     name: str
+    active: bool = True
 
     @classmethod
     def parse(cls, data: Any) -> Named:
         """Of the API's JSON object."""
         fields = Fields(data, "a record with an id and a name")
-        return cls(fields.id(), fields.text("name"))
+        return cls(fields.id(), fields.text("name"), fields.hint("active") is not False)
+
+
+class User(NamedTuple):
+    """Somebody of the operator's own; ``role`` is None where it is not said.
+
+    Roles are numbers: 5 sees the sales' files only, 8 and more all files, 20 and more is an
+    administrator (BlueRockTEL's PHP SDK and collection).
+    """
+
+    id: int
+    name: str
+    email: str = ""
+    active: bool = True
+    role: Optional[int] = None
+
+    @classmethod
+    def parse(cls, data: Any) -> User:
+        """Of the API's JSON object."""
+        fields = Fields(data, "a user")
+        role = str(fields.data.get("role"))
+        return cls(
+            fields.id(),
+            fields.text("name"),
+            fields.text("email"),
+            fields.hint("active") is not False,
+            int(role) if re.fullmatch("[0-9]{1,4}", role) else None,
+        )
 
 
 class SubCategory(NamedTuple):
-    """A ticket sub-category and the id of the category it belongs to (None: not said)."""
+    """A ticket sub-category and the id of the category it belongs to (None: not said).
+
+    ``priority_id`` and ``support_team_id`` are its own: of tickets for which nobody says another.
+    """
 
     id: int
     name: str
     category_id: Optional[int]
+    active: bool = True
+    priority_id: Optional[int] = None
+    support_team_id: Optional[int] = None
 
     @classmethod
     def parse(cls, data: Any) -> SubCategory:
@@ -43,7 +77,14 @@ class SubCategory(NamedTuple):
         category_id = fields.related_id(
             ("ticket_category_id", "category_id"), ("category", "ticket_category")
         )
-        return cls(fields.id(), fields.text("name"), category_id)
+        return cls(
+            fields.id(),
+            fields.text("name"),
+            category_id,
+            fields.hint("active") is not False,
+            fields.related_id(("priority_id",), ("priority",)),
+            fields.related_id(("support_team_id", "team_id"), ("support_team", "team")),
+        )
 
 
 # A field with such a word in its name is not kept. Too many dropped costs a rule a field; too few
@@ -89,30 +130,50 @@ class Customer(NamedTuple):
 
 
 class PbxHost(NamedTuple):
-    """A 3CX host. The API's record also holds secrets: nothing else of it is kept."""
+    """A 3CX host. The API's record also holds secrets: nothing else of it is kept.
+
+    ``address`` is its IP address, empty where the answer has none.
+    """
 
     id: int
     host_name: str
     active: bool
     customers: Tuple[Customer, ...]
+    address: str = ""
 
     @classmethod
     def parse(cls, data: Any) -> PbxHost:
         """Of the API's JSON object."""
         fields = Fields(data, "a PBX host")
-        customers = tuple(Customer.parse(item) for item in fields.records("customers") or ())
+        customers = [Customer.parse(item) for item in fields.records("customers") or ()]
+        if not customers and fields.object("customer"):
+            customers.append(Customer.parse(fields.object("customer")))
         active = fields.flag("active", default=True)
-        return cls(fields.id(), fields.text("host_name"), active, customers)
+        address = fields.data.get("ip_address")
+        return cls(
+            fields.id(),
+            fields.text("host_name"),
+            active,
+            tuple(customers),
+            address.strip() if isinstance(address, str) else "",
+        )
 
 
 class Contact(NamedTuple):
-    """A person at a customer; what the API does not know is empty."""
+    """A person at a customer; what the API does not know is empty.
+
+    ``technical``: the desk marked them as the technical contact; ``notify``: False for somebody who
+    wants no mail of tickets.
+    """
 
     id: int
     first_name: str
     last_name: str
     email: str
     role: str
+    technical: bool = False
+    active: bool = True
+    notify: bool = True
 
     @classmethod
     def parse(cls, data: Any) -> Contact:
@@ -124,11 +185,17 @@ class Contact(NamedTuple):
             fields.text("last_name"),
             fields.text("email_address") or fields.text("email"),
             fields.text("role"),
+            fields.hint("technical_contact") is True,
+            fields.hint("active") is not False,
+            fields.hint("ticketing_do_not_notify") is not True,
         )
 
 
 class Reply(NamedTuple):
-    """A reply of a ticket; ``customer_visible`` is None where the answer does not say."""
+    """A reply of a ticket; ``customer_visible`` is None where the answer does not say.
+
+    ``automatic``: BlueRockTEL's own word that it closes the ticket by itself.
+    """
 
     id: int
     ticket_id: Optional[int]
@@ -136,6 +203,7 @@ class Reply(NamedTuple):
     customer_visible: Optional[bool]
     created_at: Optional[str]
     author_name: str
+    automatic: bool = False
 
     @classmethod
     def parse(cls, data: Any) -> Reply:
@@ -147,14 +215,19 @@ class Reply(NamedTuple):
             fields.id(),
             fields.optional_id("ticket_id"),
             fields.text("body"),
-            fields.optional_flag("customer_visible"),
+            fields.hint("customer_visible"),
             fields.optional_text("created_at"),
             author.text("name") or full_name,
+            fields.hint("auto_closure_message") is True,
         )
 
 
 class Ticket(NamedTuple):
-    """A ticket. ``replies`` and ``contacts`` are None where the answer does not have them."""
+    """A ticket. ``replies`` and ``contacts`` are None where the answer does not have them.
+
+    ``closure``: somebody asked for its closing; it closes by itself later, unless that is taken
+    back. Dates without a zone are the instance's local time.
+    """
 
     id: int
     number: str
@@ -167,11 +240,13 @@ class Ticket(NamedTuple):
     assignee_id: Optional[int]
     customer_id: Optional[int]
     closed_at: Optional[str]
+    opened_at: Optional[str]
     created_at: Optional[str]
     estimated_resolution_date: Optional[str]
     tags: Tuple[str, ...]
     replies: Optional[Tuple[Reply, ...]]
     contacts: Optional[Tuple[Contact, ...]]
+    closure: bool = False
 
     @classmethod
     def parse(cls, data: Any) -> Ticket:
@@ -192,12 +267,24 @@ class Ticket(NamedTuple):
             assignee_id=fields.optional_id("assignee_id"),
             customer_id=_customer_of(fields),
             closed_at=closed_at,
+            opened_at=fields.optional_text("opened_at"),
             created_at=fields.optional_text("created_at"),
             estimated_resolution_date=fields.optional_text("estimated_resolution_date"),
             tags=_tags(fields),
             replies=None if replies is None else tuple(Reply.parse(item) for item in replies),
             contacts=None if contacts is None else tuple(Contact.parse(c) for c in contacts),
+            closure=bool(fields.hint("closure")),
         )
+
+    @property
+    def closed_by_itself(self) -> bool:
+        """Whether BlueRockTEL closed it, after a request or a time without an answer: no person.
+
+        The pages tell of `closure` and `auto_closure_message`; an instance that says neither leaves
+        no difference.
+        """
+        last = max(self.replies or (), key=lambda reply: reply.id, default=None)
+        return not self.open and (self.closure or (last is not None and last.automatic))
 
 
 def _customer_of(fields: Fields) -> Optional[int]:

@@ -24,7 +24,7 @@ from brtel_notify import __version__
 from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url
 from brtel_notify.api.connections import HttpPool, HttpsPool, TimeLimit
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Call, TlsError, Unreachable
-from brtel_notify.local.loopback import is_loopback
+from brtel_notify.local.ip_address import is_loopback
 
 #: An answer longer than this (bytes) is refused.
 LONGEST_ANSWER = 16 * 1024 * 1024

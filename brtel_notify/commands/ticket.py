@@ -146,7 +146,8 @@ class Actions:
             user = self.client.assign_ticket(self.ticket.id, self.given.user)
         except NotFound:  # the ticket is there: it has just been fetched
             raise Stop(f"BlueRockTEL has no user with the id {self.given.user}") from None
-        print(f"assigned to {line_of(user.name) or user.id}: {self.name}")
+        name = line_of(user.name) if user else ""
+        print(f"assigned to {name or self.given.user}: {self.name}")
 
     def time(self) -> None:
         """Add to the time spent on it."""

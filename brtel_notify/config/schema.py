@@ -170,13 +170,16 @@ class CustomerSection(Section):
         ],
         values.lookup,
         "The ways to find the customer, tried in order until one gives one. `hosts`: the table"
-        " `customer.hosts`; `account`: the customer with this account; `pbx`: the customer to whom"
-        " BlueRockTEL links the PBX of this host name; `search`: the full-text search, believed"
-        " only when it is unambiguous. The values of the last three are Jinja; an empty one is"
-        " passed over.",
+        ' `customer.hosts`, by the host\'s name, or by another value (`hosts: "{{ address }}"`);'
+        " `account`: the customer with this account; `pbx`: the customer to whom BlueRockTEL links"
+        " the PBX of this host name, or of exactly this IP address; `search`: the full-text search,"
+        " believed only where the value is the customer's name or account, or a PBX host of that"
+        " customer confirms it. The values are Jinja; an empty one is passed over.",
     )
     hosts: Dict[str, str] = key(
-        {}, values.accounts, "Customer accounts by host name; capitals do not matter in the names."
+        {},
+        values.accounts,
+        "Customer accounts by host name, or whatever `hosts` looks up; capitals do not matter.",
     )
     fallback: Optional[str] = key(
         None,
@@ -198,15 +201,26 @@ class TicketSection(Section):
     Names are compared without regard to capitals; `brtel-notify discover` lists them.
     """
 
-    priority: Any = key(REQUIRED, values.name_or_id, "The priority.")
+    priority: Any = key(
+        REQUIRED, values.name_or_id_or_null, "The priority. `null`: the sub-category's own."
+    )
     category: Any = key(REQUIRED, values.name_or_id, "The category.")
     sub_category: Any = key(
         REQUIRED, values.name_or_id, "The sub-category; one that belongs to `category`."
     )
     team: Any = key(
-        None, values.name_or_id_or_null, "The support team. `null`: left to BlueRockTEL."
+        None,
+        values.name_or_id_or_null,
+        "The support team. `null`: the sub-category's own, else left to BlueRockTEL.",
     )
     status: Any = key(None, values.name_or_id_or_null, "The status. `null`: left to BlueRockTEL.")
+    assignee: Any = key(
+        None,
+        values.name_or_id_or_null,
+        "Whose the ticket is once it is open. `nobody`: it is free to be taken; or a user's name,"
+        " e-mail address or id. `null`: left to BlueRockTEL, where the API's user owns every ticket"
+        " that it opens.",
+    )
     tags: List[str] = key(
         ["monitoring", "auto"], values.or_none(values.texts), "The tags; `[]` for none."
     )
@@ -263,8 +277,9 @@ class ContactSection(Section):
     role: Optional[str] = key(
         "technical|technique",
         values.regex_or_null,
-        "Attaches contacts in whose role this is found; capitals do not matter. `null`: attach"
-        " nobody.",
+        "Attaches contacts in whose role this is found (capitals do not matter), and before them"
+        " those whom BlueRockTEL marks as the technical contact; nobody who is inactive. `null`:"
+        " attach nobody.",
     )
     attach: str = choice(
         "first", ("first", "all"), "`first`: only the first contact that fits; `all`: every one."
@@ -284,7 +299,10 @@ class ReplySection(Section):
         True, values.boolean, "Whether BlueRockTEL sends them to the ticket's assignee."
     )
     send_to_contacts: bool = key(
-        False, values.boolean, "Whether BlueRockTEL sends them to the ticket's contacts."
+        False,
+        values.boolean,
+        "Whether BlueRockTEL sends them to the ticket's contacts; not if all that are attached want"
+        " no mail about tickets.",
     )
 
 

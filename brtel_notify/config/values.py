@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from brtel_notify.config.tree import Tree, nearest
 from brtel_notify.config.yaml_nodes import SCALAR
-from brtel_notify.local.loopback import is_loopback
+from brtel_notify.local.ip_address import is_loopback
 from brtel_notify.local.plausible import LAST_ID
 
 LOOKUPS = ("hosts", "account", "pbx", "search")
@@ -233,7 +233,7 @@ def accounts(tree: Tree) -> Dict[str, str]:
 
 
 def lookup(tree: Tree) -> List[Tuple[str, str]]:
-    """The chain of lookups: ``hosts``, or one of the others with the template of its value."""
+    """The chain of lookups, each with the template of its value; ``hosts`` may go without."""
     return [_one_lookup(item) for item in tree.items()]
 
 
@@ -249,8 +249,8 @@ def _one_lookup(tree: Tree) -> Tuple[str, str]:
     if len(branches) != 1:
         raise tree.error("must be one lookup: write each behind a dash of its own")
     ((name, value),) = branches.items()
-    if name == "hosts":
-        raise value.error("takes no value here: its table is customer.hosts")
+    if value.is_null and name == "hosts":
+        return name, ""
     if value.is_null:
         raise value.error(f'needs a value, such as {name}: "{{{{ host }}}}"')
     return name, _text(value)

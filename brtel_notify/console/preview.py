@@ -97,8 +97,11 @@ def _rehearsed(capture: Capture, alert: Alert, config: Config, options: Options,
 
 
 def _pbx_hosts(shown: Shown) -> List[str]:
+    from brtel_notify.api.records import Customer
+
     owner = shown.rehearsal.steps.owner or {}
-    hosts = shown.rehearsal.services.client.pbx_hosts_of(str(owner["account"]))
+    customer = Customer(owner["id"], str(owner["name"]), str(owner["account"]))
+    hosts = shown.rehearsal.services.client.pbx_hosts_of(customer)
     return [host.host_name + ("" if host.active else " (inactive)") for host in hosts]
 
 

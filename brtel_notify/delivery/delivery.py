@@ -94,6 +94,7 @@ class Delivery:
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
         self.steps.settings = settings
+        situation = situation._replace(assigns=settings.values["assignee"] is not None)
         done, planned = self._follow(self._gathered(situation))
         self._record(done, planned)
         self._remove()
@@ -138,6 +139,7 @@ class Delivery:
             entry=entry,
             shared=self._others(entry),
             facts=self.facts,
+            assigns=self.steps.settings.values.get("assignee") is not None,
         )
 
     def _entry(self) -> Tuple[Optional[Entry], str]:

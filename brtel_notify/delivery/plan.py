@@ -15,12 +15,15 @@ from brtel_notify import alert as kinds
 from brtel_notify.alert import SEVERITIES, Alert
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.delivery.step_names import (
+    ASSIGN,
     ATTACH,
     CHECK,
     CLOSE,
     CREATE,
     DETAILS,
+    DUE,
     FIND,
+    KEEP_OPEN,
     NOTE,
     REOPEN,
     RESOLVE,
@@ -94,7 +97,8 @@ def _first(s: Situation) -> Plan:
 
 def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]) -> Plan:
     """FIND found an open ticket; when a milder alert opened it, it is raised."""
-    steps = (*before, UPDATE, NOTE) if found["milder"] else (*before, NOTE)
+    kept = (KEEP_OPEN,) if s.closing_requested else ()
+    steps = (*before, *kept, *((UPDATE,) if found["milder"] else ()), NOTE)
     # Another monitoring server, or a map that was lost, may know of more alerts in a group ticket.
     entry = _with_members(_entry_of(s, found)._replace(others_unknown=s.policy.grouped), s)
     return Plan("joined the open ticket", steps, _seen(s, entry), note="problem")
@@ -102,11 +106,15 @@ def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]
 
 def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
     steps = [*before, CREATE]
+    created = s.facts.get(CREATE)
+    if s.assigns:
+        steps.append(ASSIGN)
+    if created and created.get("due_off"):
+        steps.append(DUE)
     if s.policy.attach:
         steps.append(ATTACH)
     if s.policy.details:
         steps.append(DETAILS)
-    created = s.facts.get(CREATE)
     entry = _with_members(_entry_of(s, created), s) if created else None
     decision = f"opened, since {s.follows} could not be reopened" if s.follows else "opened"
     return Plan(decision, tuple(steps), entry and _seen(s, entry))
@@ -140,19 +148,25 @@ def _changed(s: Situation, entry: Entry) -> Plan:
 
 
 def _on_open_ticket(s: Situation, entry: Entry, steps: Tuple[str, ...], decision: str) -> Plan:
-    """STEPS on the entry's ticket, the first of which shows whether a person closed it."""
-    if s.closed_by_hand:
+    """STEPS on the entry's ticket, the first of which shows whether somebody closed it."""
+    if s.closed_by_others:
         return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
+    if s.closing_requested:
+        steps = (steps[0], KEEP_OPEN, *steps[1:])
     return Plan(decision, steps, _seen(s, _with_members(entry, s)), note="problem")
 
 
 def _repeated(s: Situation, entry: Entry) -> Plan:
     steps = [CHECK] if _is_check_due(s, entry) else []
-    if s.closed_by_hand:
+    if s.closed_by_others:
         return _after_closing(s, entry, (CHECK,) if CHECK in s.facts else ())
+    if s.closing_requested:
+        steps.append(KEEP_OPEN)
     if s.policy.lifecycle.on_repeat == "note":
         steps.append(NOTE)
     decision = "the same problem again: noted" if NOTE in steps else "the same problem again"
+    if KEEP_OPEN in steps:
+        decision += "; its closing, which was requested, is taken back"
     after = _seen(s, entry) if steps else None
     return Plan(decision, tuple(steps), after, note="problem")
 
@@ -163,8 +177,13 @@ def _is_check_due(s: Situation, entry: Entry) -> bool:
 
 
 def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
-    """The problem goes on, but a person closed (or deleted) the ticket."""
+    """The problem goes on, but a person closed (or deleted) the ticket, or it closed by itself.
+
+    What closed by itself nobody decided: it is as if we had closed it.
+    """
     wanted = s.policy.lifecycle.on_closed_by_hand
+    if s.closed_by_itself:
+        wanted = "reopen" if s.closed_lately else "new"
     if wanted == "ignore":
         muted = entry._replace(muted=True)
         return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
@@ -174,7 +193,7 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
         return _opens_anew(s, (*before, REOPEN, FIND))
     again = _with_members(entry, s)
     return Plan(
-        "a person closed its ticket: reopened",
+        f"{_who_closed(s)}: reopened",
         (*before, REOPEN, NOTE),
         _seen(s, again),
         note="problem",
@@ -189,7 +208,11 @@ def _opens_anew(s: Situation, before: Tuple[str, ...]) -> Plan:
     opened = _opens(s, before)
     if s.follows:
         return opened
-    return opened._replace(decision="a person closed its ticket: opened a new one")
+    return opened._replace(decision=f"{_who_closed(s)}: opened a new one")
+
+
+def _who_closed(s: Situation) -> str:
+    return "its ticket closed by itself" if s.closed_by_itself else "a person closed its ticket"
 
 
 # --- recoveries ---------------------------------------------------------------------------------
@@ -260,8 +283,8 @@ def _noted(s: Situation, wanted: str) -> Plan:
         return _recovery(s)
     if s.gone:
         return Plan(f"{s.alert.kind}: its ticket is not there any more", forget=True)
-    if s.closed_by_hand:
-        return Plan(f"{s.alert.kind}: a person closed its ticket", (UPDATE,))
+    if s.closed_by_others:
+        return Plan(f"{s.alert.kind}: {_who_closed(s)}", (UPDATE,))
     fingerprint = _fingerprint(s.alert)
     last = entry.noted.get(fingerprint)
     new = last is None or abs(s.now - times.from_iso(last)) > SAME_NOTE_WITHIN

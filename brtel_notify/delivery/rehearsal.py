@@ -80,10 +80,17 @@ class RecordingTransport:
         if path in _LISTS:
             names = dict.fromkeys(self._names(_LISTS[path]))
             # The client keeps one record an id; no real id is below 1.
+            # A sub-category may have to give what the configuration does not.
             return [
-                {"id": int(name) if name.isdecimal() else -number, "name": name}
+                {
+                    "id": int(name) if name.isdecimal() else -number,
+                    "name": name,
+                    "priority_id": -1,
+                }
                 for number, name in enumerate(names)
             ]
+        if path == "/v1/users":
+            return [{"id": 0, "name": text, "email": text} for text in self._names("assignee")]
         if path == "/v1/customers/lookup":
             return {"found": True, "data": _customer(params["customer_account"])}
         if path == "/v1/customers/search":
@@ -95,7 +102,8 @@ class RecordingTransport:
         if path == "/v1/contacts":
             return [{"id": 0, "last_name": "?", "role": "technical technique"}]
         if path == "/v1/replies" and method == "POST":
-            return {"id": 0, "ticket_id": 0, "body": ""}
+            visible = self.config.replies.customer_visible
+            return {"id": 0, "ticket_id": 0, "body": "", "customer_visible": visible}
         if path == "/v1/tickets" or last.isdigit():
             return {"id": 0, "number": NEW, "open": True, "body": "", "subject": ""}
         return [] if method == "GET" else {"response": ""}

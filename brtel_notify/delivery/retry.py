@@ -170,8 +170,9 @@ def after_refusal(
             return LEFT_OUT
         if proof != THERE:
             return GONE if proof == MISSING else LOOK
-        # Of the contact it is true; of the ticket it is not, and may be over soon.
-        again = ENDS if step == step_names.ATTACH else a_few_times
+        # Of the contact or the user it is true; of the ticket it is not, and may be over soon.
+        is_of_another = step in (step_names.ATTACH, step_names.ASSIGN)
+        again = ENDS if is_of_another else a_few_times
     elif step == step_names.REOPEN and again == AGAIN and _is_of_a_firewall(error):
         again = a_few_times  # it may never let this one call pass
     if again != ENDS:

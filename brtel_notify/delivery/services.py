@@ -3,6 +3,7 @@ needed, so that an event which needs no call costs none of their imports."""
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
@@ -11,14 +12,15 @@ from brtel_notify.alert import Alert
 from brtel_notify.api.cache import Cache
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.local.log import Log
+from brtel_notify.local.log import WARNING, Log
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
     from brtel_notify.api.caller import Sender
     from brtel_notify.api.client import Client
-    from brtel_notify.api.records import Contact
+    from brtel_notify.api.instance import Instance
+    from brtel_notify.delivery.internal_notes import InternalNotes
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
     from brtel_notify.tickets.ids_of_names import Names
@@ -109,6 +111,7 @@ class Services:
                 on_call=self._count,
                 transport=transport,
                 pace=Pace(api.requests_per_minute) if api.requests_per_minute else None,
+                instance=self.instance,
             )
         except WrongSetting as error:
             raise ConfigError(f"{self.config.where(error.key)}: {error}") from None
@@ -123,6 +126,17 @@ class Services:
         wanted = connections if self.side_by_side else 1
         self._once("reached_out", lambda: self.client.open_ahead(wanted))
         _ = self.renderer
+
+    @property
+    def instance(self) -> Instance:
+        """What this BlueRockTEL has shown of itself."""
+
+        def make() -> Instance:
+            from brtel_notify.api.instance import Instance
+
+            return Instance(self.cache)
+
+        return self._once("instance", make)  # type: ignore[no-any-return]
 
     @property
     def names(self) -> Names:
@@ -219,6 +233,24 @@ class Services:
         return CustomerRecord(find, lambda owner: self.owners.record(owner))
 
     @property
+    def internal_notes(self) -> InternalNotes:
+        """The notes that are to be internal."""
+
+        def make() -> InternalNotes:
+            from brtel_notify.delivery.internal_notes import InternalNotes
+
+            wanted = not self.config.replies.customer_visible
+            return InternalNotes(wanted, self.client, self.state_dir, self.log, self.clock)
+
+        return self._once("internal_notes", make)  # type: ignore[no-any-return]
+
+    def tell_once(self, text: str) -> None:
+        """One line in the log, however often it becomes true."""
+        if not self.cache.get("told", text, math.inf):
+            self.cache.put("told", text, True)
+            self.log.say(text, WARNING)
+
+    @property
     def side_by_side(self) -> bool:
         """Whether independent calls of one event may be made at the same time."""
         return self.threads > 1 and not self.probing
@@ -249,23 +281,21 @@ class Services:
 
         return join
 
-    def contacts(self, customer_id: int, again: bool = False) -> List[int]:
-        """The ids of the contacts to attach, by the configured role; AGAIN: not from the cache.
+    def contacts(self, customer_id: int, again: bool = False) -> List[Dict[str, Any]]:
+        """The contacts to attach, as contacts.row_of has them; AGAIN: not from the cache.
 
         Raises ApiError.
         """
-        import re
+        from brtel_notify.tickets import contacts
 
-        role = self.config.contact.role
-        if role is None:
+        options = self.config.contact
+        if options.role is None:
             return []
         rows = self.cache.get("contacts", str(customer_id), self.config.customer.cache)
-        if rows is None or again:
-            found: List[Contact] = self.client.contacts(customer_id)
-            rows = [[contact.id, contact.role] for contact in found]
+        if again or not contacts.are_rows(rows):
+            rows = [contacts.row_of(each) for each in self.client.contacts(customer_id)]
             self.cache.put("contacts", str(customer_id), rows)
-        fitting = [row[0] for row in rows if re.search(role, row[1] or "", re.IGNORECASE)]
-        return fitting if self.config.contact.attach == "all" else fitting[:1]
+        return contacts.chosen(rows or (), options.role, options.attach)
 
 
 class _WhenAsked:

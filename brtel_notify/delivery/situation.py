@@ -30,7 +30,8 @@ class Situation(NamedTuple):
 
     ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
     the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
-    ``gone``, the id of a ticket that the server said is not there any more. ``companions`` are
+    ``gone``, the id of a ticket that the server said is not there any more. ``assigns``: a ticket
+    that is opened is not left to whom BlueRockTEL gives it. ``companions`` are
     alerts of the same kind that wait for the same ticket and go with this one. ``now`` is in
     seconds since the epoch.
     """
@@ -44,6 +45,7 @@ class Situation(NamedTuple):
     entry: Optional[Entry] = None
     shared: int = 0
     facts: Mapping[str, Any] = {}
+    assigns: bool = False
     companions: Tuple[Alert, ...] = ()
 
     @property
@@ -75,10 +77,30 @@ class Situation(NamedTuple):
         return ""
 
     @property
-    def closed_by_hand(self) -> bool:
-        """Whether a step has shown that a person closed, or deleted, the ticket."""
-        seen = (self.facts.get(CHECK), self.facts.get(UPDATE))
-        return self.gone or any(not fact.get("open", True) for fact in seen if fact)
+    def _looks(self) -> Tuple[Mapping[str, Any], ...]:
+        """What the steps that looked at an open ticket saw of it."""
+        seen = (self.found, self.facts.get(CHECK), self.facts.get(UPDATE))
+        return tuple(fact for fact in seen if fact)
+
+    @property
+    def closed_by_others(self) -> bool:
+        """Whether a step has shown that the ticket was closed, or deleted, and not by us."""
+        return self.gone or any(not fact.get("open", True) for fact in self._looks)
+
+    @property
+    def closed_by_itself(self) -> bool:
+        """Whether it was BlueRockTEL that closed it, and no person."""
+        return not self.gone and any("by_itself" in fact for fact in self._looks)
+
+    @property
+    def closed_lately(self) -> bool:
+        """Whether it closed by itself so short a while ago that it can be reopened."""
+        return any(fact.get("by_itself") == "lately" for fact in self._looks)
+
+    @property
+    def closing_requested(self) -> bool:
+        """Whether somebody asked for its closing, which is still to come."""
+        return any(fact.get("open", True) and fact.get("closure") for fact in self._looks)
 
     @property
     def gone(self) -> bool:

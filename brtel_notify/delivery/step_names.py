@@ -8,15 +8,18 @@ from __future__ import annotations
 FIND = "find"  # search the server for a ticket with our reference (adopt: any open one)
 CHECK = "check"  # see whether a person closed or deleted the ticket
 CREATE = "create"
+ASSIGN = "assign"  # to whom the configuration says, or to nobody: its opener is its first assignee
+DUE = "due"  # its resolution date again, once it has shown the instance's time zone
 ATTACH = "attach"  # the customer's technical contact
 DETAILS = "details"  # the cookbook's step 5
 UPDATE = "update"  # priority and estimated resolution date
 REOPEN = "reopen"
+KEEP_OPEN = "keep open"  # take back that somebody asked for its closing: the problem goes on
 NOTE = "note"
 RESOLVE = "resolve"  # note and close in one call
 CLOSE = "close"  # without a note, where the server refuses that
 
 #: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
-OPTIONAL = frozenset((ATTACH, DETAILS))
+OPTIONAL = frozenset((ASSIGN, DUE, ATTACH, DETAILS))
 #: What may be left out when the server refuses it, unless it does so because the ticket is gone.
-REFUSABLE = OPTIONAL | {UPDATE}
+REFUSABLE = OPTIONAL | {UPDATE, KEEP_OPEN}

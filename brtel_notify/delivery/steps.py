@@ -6,57 +6,51 @@ got no answer. It then looks at the server before it does anything that must not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
-from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference, reference
+from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference
 from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import step_names
+from brtel_notify.delivery import came_back, step_names
+from brtel_notify.delivery.notes import Facts, Notes, target
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
-from brtel_notify.text.context import with_ticket
-from brtel_notify.tickets.customer import CustomerRecord, Owner
-from brtel_notify.tickets.settings import Settings
 
 if TYPE_CHECKING:
     from brtel_notify.api.records import Ticket
 
-Facts = Dict[str, Any]
 Ids = Dict[str, Optional[int]]
-Answer = TypeVar("Answer")
-
 #: A refusal with one of these may be about an id that was made anew under its old name.
 _MAY_BE_A_STALE_ID = (400, 404, 422)
 
 
-class Steps:
+class Steps(Notes):
     """The steps for one event. ``settings`` are those of the event's alert.
 
     Every step raises ApiError, OutOfTime, ConfigError and CredentialsError; FIND raises NoOwner.
     """
 
     def __init__(self, services: Services, alert: Alert, event: Event) -> None:
-        self.services = services
-        self.alert = alert
-        self.event = event
-        self.reply_reference = reference(event.id)
+        super().__init__(services, alert, event)
         self.captured = event.capture.time
-        #: The step whose call was begun and has given no answer; empty when there is none.
-        self.begun = ""
-        self.settings = Settings({}, {})
         self.owner: Optional[Dict[str, Any]] = None
+        #: What the last change of the ticket said of it, by the API's names.
+        self._sent: Dict[str, Any] = {}
         self._contacts_come: Callable[[], None] = lambda: None
         self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
             step_names.FIND: self._find,
             step_names.CHECK: self._check,
             step_names.CREATE: self._create,
+            step_names.ASSIGN: self._assign,
+            step_names.DUE: self._due,
             step_names.ATTACH: self._attach,
             step_names.DETAILS: self._details,
             step_names.UPDATE: self._update,
             step_names.REOPEN: self._reopen,
+            step_names.KEEP_OPEN: self._keep_open,
             step_names.NOTE: self._note,
             step_names.RESOLVE: self._resolve,
             step_names.CLOSE: self._close,
@@ -116,6 +110,7 @@ class Steps:
             "priority_id": ticket.priority_id,
             "milder": self.alert.kind == PROBLEM and self._is_milder(ticket.priority_id),
             "customer": dict(customer),
+            **({"closure": True} if ticket.open and ticket.closure else {}),
         }
 
     def _is_milder(self, priority_id: Optional[int]) -> bool:
@@ -144,12 +139,21 @@ class Steps:
     def _closed_recently(self, ticket: Ticket, s: Situation) -> bool:
         from brtel_notify.api.fields import parse_date
 
-        closed_at = parse_date(ticket.closed_at) if ticket.closed_at else None
+        closed_at = parse_date(ticket.closed_at, self._offset) if ticket.closed_at else None
         within = self.services.config.lifecycle.reopen_within
         return closed_at is not None and within > 0 and s.now - closed_at <= within
 
     def _check(self, s: Situation, plan: Plan) -> Facts:
-        return {"open": self.services.client.ticket(target(s)).open}
+        return self._seen(self.services.client.ticket(target(s)), s)
+
+    def _seen(self, ticket: Ticket, s: Situation) -> Facts:
+        """What is to be known of a ticket of ours that was looked at."""
+        if ticket.closed_by_itself:
+            lately = "lately" if self._closed_recently(ticket, s) else "long ago"
+            return {"open": False, "by_itself": lately}
+        if ticket.open and ticket.closure:
+            return {"open": True, "closure": True}
+        return {"open": ticket.open}
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -171,7 +175,9 @@ class Steps:
             made, ids = self._made_before(s), anew  # some servers make it and then refuse it
             ticket = made or self._call(step_names.CREATE, lambda: create(anew))
         # Nothing is asked between the answer and its entry in the journal: that might fail.
+        due_off = self._learn(ticket)
         return {
+            **({"due_off": True} if due_off else {}),
             "id": ticket.id,
             "number": ticket.number,
             "open": True,
@@ -188,18 +194,36 @@ class Steps:
         subject = self.services.renderer.subject(context)
         self._complain(subject.problems)
         body = self._html("body", context, s.reference)
-        return lambda ids: self.services.client.create_ticket(
-            s.facts[step_names.FIND]["customer"]["id"],
-            subject=subject.text,
-            body=body,
-            priority_id=_required(ids["priority"]),
-            category_id=_required(ids["category"]),
-            sub_category_id=_required(ids["sub_category"]),
-            tags=self.settings.values["tags"],
-            estimated_resolution_date=self._resolution_date(),
-            team_id=ids["team"],
-            status_id=ids["status"],
-        )
+
+        def create(ids: Ids) -> Ticket:
+            named = {f"{name}_id": ids[name] for name in ("priority", "team", "status")}
+            self._sent = {**named, "estimated_resolution_date": self._resolution_date()}
+            return self.services.client.create_ticket(
+                s.facts[step_names.FIND]["customer"]["id"],
+                subject=subject.text,
+                body=body,
+                category_id=_required(ids["category"]),
+                sub_category_id=_required(ids["sub_category"]),
+                tags=self.settings.values["tags"],
+                **self._sent,
+            )
+
+        return create
+
+    def _learn(self, ticket: Ticket) -> bool:
+        """What a new ticket shows of the instance; whether its date has the wrong time zone."""
+        before = self._offset
+        self.services.instance.learn_offset(ticket.opened_at, ticket.created_at)
+        off = self._offset != before and self._sent.get("estimated_resolution_date") is not None
+        if off:
+            del self._sent["estimated_resolution_date"]
+        self._compare(ticket)
+        return off
+
+    def _compare(self, ticket: Ticket) -> None:
+        """Tell, once, what the TICKET does not have as it was sent."""
+        for difference in came_back.differences(self._sent, ticket, self._offset):
+            self.services.tell_once(difference)
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:
         """The ticket that an earlier call made, whose answer did not come or said otherwise."""
@@ -225,7 +249,36 @@ class Steps:
 
     def _resolution_date(self) -> Optional[str]:
         within = self.settings.values["resolve_within"]
-        return None if within is None else times.api_date(self.captured + within)
+        return None if within is None else times.api_date(self.captured + within, self._offset)
+
+    @property
+    def _offset(self) -> float:
+        """How far BlueRockTEL's own time is ahead of UTC, as far as it is known: seconds."""
+        return self.services.instance.offset or 0.0
+
+    def _assign(self, s: Situation, plan: Plan) -> Facts:
+        """Give the new ticket to whom the configuration says; else its opener, we, keeps it."""
+        try:
+            user = self.services.names.assignee_of(self.settings)
+        except ConfigError as error:  # the ticket is worth more than its assignee
+            self.settings.problems.append(str(error))
+            self._complain([str(error)])
+            return {"left_out": str(error)}
+        if user is None:
+            self.services.client.free_ticket(target(s))
+            return {"assignee": None}
+        try:
+            self.services.client.assign_ticket(target(s), user)
+        except (NotFound, Refused):
+            self.services.names.forget_users()  # this one may have left
+            raise
+        return {"assignee": user}
+
+    def _due(self, s: Situation, plan: Plan) -> Facts:
+        self.services.client.update_ticket(
+            target(s), estimated_resolution_date=self._resolution_date()
+        )
+        return {}
 
     def _attach(self, s: Situation, plan: Plan) -> Facts:
         ticket = s.facts[step_names.CREATE]
@@ -235,12 +288,14 @@ class Steps:
             name = ticket["customer"]["name"]
             self.services.log.say(f"{self.alert.key}: {name} has no contact of the configured role")
             return {"contacts": []}
-        if not self._associate(ticket["id"], contacts):
+        ids = [contact["id"] for contact in contacts]
+        if not self._associate(ticket["id"], ids):
             # The contact may have left since we asked who it is.
-            contacts = self.services.contacts(ticket["customer"]["id"], again=True)
-            if contacts:
-                self.services.client.associate_contacts(ticket["id"], contacts)
-        return {"contacts": contacts}
+            again = self.services.contacts(ticket["customer"]["id"], again=True)
+            ids = [contact["id"] for contact in again]
+            if ids:
+                self.services.client.associate_contacts(ticket["id"], ids)
+        return {"contacts": ids}
 
     def _associate(self, ticket_id: int, contacts: List[int]) -> bool:
         try:
@@ -273,7 +328,9 @@ class Steps:
                 raise
             wanted = given["priority_id"] = anew
             ticket = self.services.client.update_ticket(target(s), **given)
-        return {"open": ticket.open, "priority_id": wanted}
+        self._sent = given
+        self._compare(ticket)
+        return {**self._seen(ticket, s), "priority_id": wanted}
 
     def _last_priority(self, s: Situation) -> Optional[int]:
         if s.found is not None:
@@ -284,110 +341,9 @@ class Steps:
         self.services.client.open_ticket(target(s))
         return {"open": True}
 
-    # --- notes ------------------------------------------------------------------------------------
-
-    def _details(self, s: Situation, plan: Plan) -> Facts:
-        return self._reply(step_names.DETAILS, "details", s, plan)
-
-    def _note(self, s: Situation, plan: Plan) -> Facts:
-        return self._reply(step_names.NOTE, plan.note, s, plan)
-
-    def _resolve(self, s: Situation, plan: Plan) -> Facts:
-        return self._reply(step_names.RESOLVE, plan.note, s, plan)
-
-    def _close(self, s: Situation, plan: Plan) -> Facts:
-        """Close the ticket although BlueRockTEL refused the note: the alert has recovered."""
-        ticket_id = target(s)
-        try:
-            self.services.client.close_ticket(ticket_id)
-        except Refused:
-            if self.services.client.ticket(ticket_id).open:
-                raise
+    def _keep_open(self, s: Situation, plan: Plan) -> Facts:
+        self.services.client.reopen_ticket(target(s))
         return {}
-
-    def _reply(self, step: str, template: str, s: Situation, plan: Plan) -> Facts:
-        ticket_id = target(s)
-        close = step == step_names.RESOLVE
-        if self.event.in_doubt(step):
-            for reply in self.services.client.replies(ticket_id):
-                if last_reference(reply.body) == self.reply_reference:
-                    if close:
-                        self.services.client.close_ticket(ticket_id)
-                    return {"reply": reply.id}
-        options = self.services.config.replies
-        body = self._html(template, self._context(s, plan), self.reply_reference)
-        reply = self._call(
-            step,
-            lambda: self.services.client.create_reply(
-                ticket_id,
-                body,
-                close=close,
-                send_to_assignee=options.send_to_assignee,
-                send_to_contacts=options.send_to_contacts,
-                customer_visible=options.customer_visible,
-            ),
-        )
-        return {"reply": reply.id}
-
-    # --- calls that must not happen twice ---------------------------------------------------------
-
-    def _call(self, step: str, call: Callable[[], Answer]) -> Answer:
-        """Make the CALL of STEP, journalled before: whether it arrived may never be known."""
-        self.event.enter(begin=step, at=self.services.clock())
-        self.begun = step
-        answer = call()
-        self.begun = ""
-        return answer
-
-    def _refused(self, step: str, error: ApiError) -> None:
-        """Journal that BlueRockTEL has not done STEP, and knows why."""
-        self.event.enter(refused=step, why=str(error), at=self.services.clock())
-        self.begun = ""
-
-    # --- texts ------------------------------------------------------------------------------------
-
-    def _customer_record(self, s: Situation) -> CustomerRecord:
-        for ticket in (s.facts.get(step_names.CREATE), s.found):
-            if ticket is not None:
-                return self._record_of(ticket["customer"])
-        found = s.facts.get(step_names.FIND)
-        customer = found["customer"] if found else s.entry.customer if s.entry else None
-        return self._record_of(customer)
-
-    def _record_of(self, customer: Optional[Mapping[str, Any]]) -> CustomerRecord:
-        owner = Owner.from_dict(customer) if customer else None
-        return self.services.record(lambda: owner)
-
-    def _context(self, s: Situation, plan: Plan) -> Dict[str, Any]:
-        known = set(s.entry.members) if s.entry else set()
-        reopened = step_names.REOPEN in plan.steps and not s.follows
-        return with_ticket(
-            self.services.context(self.alert, self._customer_record(s)),
-            reference=s.reference,
-            decision=plan.decision,
-            change=s.change,
-            joined=s.member is None and not reopened,
-            reopened=reopened,
-            follows=s.follows,
-            companions=s.companions,
-            others=len(known - {alert.key for alert in s.alerts}),
-        )
-
-    def _html(self, template: str, context: Dict[str, Any], wanted: str) -> str:
-        failed = len(self.settings.problems)
-        text = self.services.renderer.html(template, context, wanted, failed)
-        context["customer"].check()
-        self._complain(text.problems)
-        return text.text
-
-    def _complain(self, problems: List[str]) -> None:
-        for problem in problems:
-            self.services.log.say(f"{self.alert.key}: {problem}")
-
-
-def target(s: Situation) -> int:
-    """The id of the ticket that the steps are about."""
-    return s.ticket[0]
 
 
 def _newest(tickets: List[Ticket]) -> Optional[Ticket]:

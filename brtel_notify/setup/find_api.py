@@ -22,7 +22,7 @@ from brtel_notify.api.exceptions import (
     Unreachable,
 )
 from brtel_notify.api.records import Named, SubCategory, Version
-from brtel_notify.local.loopback import is_loopback
+from brtel_notify.local.ip_address import is_loopback
 from brtel_notify.options import Stop
 from brtel_notify.setup.terminal import Wrong
 

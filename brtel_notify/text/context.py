@@ -44,15 +44,17 @@ def with_ticket(
     change: str = "",
     joined: bool = False,
     reopened: bool = False,
+    kept_open: bool = False,
     follows: str = "",
     companions: Sequence[Alert] = (),
     others: int = 0,
 ) -> Dict[str, Any]:
     """What templates see: CONTEXT, and what is done to the alert's ticket.
 
-    JOINED: the ticket, an open one, did not stand for the alert before. FOLLOWS is the number of
-    the ticket that could not be reopened, COMPANIONS are told by the same note, and so many OTHERS
-    are still a problem. The rest is as Plan and Situation have it.
+    JOINED: the ticket, an open one, did not stand for the alert before. KEPT_OPEN: somebody had
+    asked for its closing, which is taken back. FOLLOWS is the number of the ticket that could not
+    be reopened, COMPANIONS are told by the same note, and so many OTHERS are still a problem. The
+    rest is as Plan and Situation have it.
     """
     return {
         **context,
@@ -61,6 +63,7 @@ def with_ticket(
         "change": change,
         "joined": joined,
         "reopened": reopened,
+        "kept_open": kept_open,
         "follows": follows,
         "companions": companions,
         "others": others,

@@ -23,9 +23,12 @@ def from_iso(text: str) -> float:
     return moment.replace(tzinfo=timezone.utc).timestamp()
 
 
-def api_date(seconds: float) -> str:
-    """SECONDS since the epoch as BlueRockTEL takes dates: ``Y-m-d H:i:s``, UTC (api-notes)."""
-    return _utc(seconds).strftime("%Y-%m-%d %H:%M:%S")
+def api_date(seconds: float, offset: float = 0.0) -> str:
+    """SECONDS since the epoch as BlueRockTEL takes dates: ``Y-m-d H:i:s``, in its own time.
+
+    That is OFFSET seconds ahead of UTC (docs/compatibility.md).
+    """
+    return _utc(seconds + offset).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def for_people(seconds: Optional[float], zone: tzinfo) -> str:

@@ -1,12 +1,14 @@
 """Who owns the host: the lookup chain of the configuration, the cookbook's ways A to D.
 
-    hosts     the table in the configuration: host name to account
+    hosts     the table in the configuration: host name, or another value, to account
     account   B: a customer by account number
-    pbx       C: the customer a 3CX host is linked to
-    search    A: the full-text search, believed only when it is unambiguous
+    pbx       C: the customer a 3CX host is linked to, by the host's name or IP address
+    search    A: the full-text search, believed only where it is sure
     fallback  the account that gets what nobody else owns
 
-D, the hosts of a customer, confirms one of a few candidates that a search gave.
+A search also looks into e-mail addresses, phone numbers and licence keys. It is sure where the term
+is a customer's name or account, or where D, the hosts of a customer, confirms one of a few
+candidates.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from brtel_notify.api.cache import Cache
 from brtel_notify.api.exceptions import NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
+from brtel_notify.local.ip_address import is_ip_address, same_ip_address
 
 if TYPE_CHECKING:
     from brtel_notify.api.records import Customer, PbxHost
@@ -47,43 +50,68 @@ Evaluate = Callable[[str], str]
 class Directory(Protocol):
     """The part of the API that knows customers."""
 
-    def customer_by_account(self, account: str) -> Optional[Customer]:
+    def customer_by_account(self, account: str, whole: bool = False) -> Optional[Customer]:
         """B."""
 
     def search_customers(self, term: str) -> List[Customer]:
         """A."""
 
-    def pbx_host(self, host_name: str) -> Optional[PbxHost]:
-        """C."""
+    def pbx_host(self, host_name: str, address: str = "") -> Optional[PbxHost]:
+        """C, by name."""
 
-    def pbx_hosts_of(self, account: str) -> List[PbxHost]:
+    def pbx_hosts_at(self, address: str) -> List[PbxHost]:
+        """C, by IP address."""
+
+    def pbx_hosts_of(self, customer: Customer) -> List[PbxHost]:
         """D."""
 
 
 class Owner(NamedTuple):
-    """The customer that an alert belongs to, and how that was found out."""
+    """The customer that an alert belongs to, and how that was found out.
+
+    ``guess``: another one whom a search gave that was not sure; people can tell.
+    """
 
     id: int
     name: str
     account: str
     how: str
+    guess: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         """What the open-ticket map and the journal keep of it."""
-        return self._asdict()
+        data = self._asdict()
+        if not self.guess:
+            del data["guess"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Any) -> Optional[Owner]:
         """The owner again, from :meth:`as_dict`; None when DATA is no such thing."""
-        types = {"id": int, "name": str, "account": str, "how": str}
-        if not isinstance(data, dict) or set(data) != set(types):
+        types = {"id": int, "name": str, "account": str, "how": str, "guess": str}
+        if not isinstance(data, dict) or set(data) not in (set(types), set(types) - {"guess"}):
             return None
-        if any(type(data[name]) is not kind for name, kind in types.items()):
+        if any(type(value) is not types[name] for name, value in data.items()):
             return None
         return cls(**data)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.account})"
+
+
+class _Host:
+    """The host that is asked about; ``guess`` is whom a search gave that was not sure."""
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.address = address
+        self.guess = ""
+
+    def is_named(self, pbx: PbxHost) -> bool:
+        """Whether PBX is this host, by its name or its exact address."""
+        if pbx.host_name.lower() in {self.name.lower(), self.address.lower()} - {""}:
+            return True
+        return same_ip_address(pbx.address, self.address)
 
 
 class Owners:
@@ -101,48 +129,55 @@ class Owners:
 
         Raises ApiError; ConfigError when the fallback is no customer.
         """
+        asked_about = _Host(host, address)
         values = [
-            (way, self._table(host) if way == "hosts" else evaluate(template).strip())
+            (way, self._table(evaluate(template).strip() if template else host))
+            if way == "hosts"
+            else (way, evaluate(template).strip())
             for way, template in self.options.lookup
         ]
         asked = json.dumps([host, values])
-        if not self.cache.get("nobody", asked, min(self.options.cache, NOBODY)):
+        nobody = self.cache.get("nobody", asked, min(self.options.cache, NOBODY))
+        if isinstance(nobody, str):
+            asked_about.guess = nobody
+        else:
             for way, value in values:
-                owner = self._remembered(way, value, host, address) if value else None
+                owner = self._remembered(way, value, asked_about) if value else None
                 if owner is not None:
                     return owner
-            self.cache.put("nobody", asked, True)
-        return self._fallback(host)
+            self.cache.put("nobody", asked, asked_about.guess)
+        return self._fallback(asked_about)
 
-    def _table(self, host: str) -> str:
+    def _table(self, wanted: str) -> str:
         for name, account in self.options.hosts.items():
-            if name.lower() == host.lower():
+            if name.lower() == wanted.lower():
                 return account
         return ""
 
-    def _fallback(self, host: str) -> Optional[Owner]:
+    def _fallback(self, host: _Host) -> Optional[Owner]:
         account = self.options.fallback
         if account is None:
             return None
-        self.say(f"{host}: nobody owns it by any lookup: the fallback {account} gets it")
-        owner = self._remembered("fallback", account, host, "")
+        self.say(f"{host.name}: nobody owns it by any lookup: the fallback {account} gets it")
+        owner = self._remembered("fallback", account, host)
         if owner is None:
             raise ConfigError(
                 f"{self.fallback_place}: customer.fallback: no customer has the account {account}"
+                " that the token's user may see"
             )
-        return owner
+        return owner._replace(guess=host.guess)
 
-    def _remembered(self, way: str, value: str, host: str, address: str) -> Optional[Owner]:
+    def _remembered(self, way: str, value: str, host: _Host) -> Optional[Owner]:
         # A search is confirmed by the host, so its answer holds for that host only.
-        key = "\n".join((way, value, host) if way == "search" else (way, value))
+        key = "\n".join((way, value, host.name) if way == "search" else (way, value))
         known = Owner.from_dict(self.cache.get("customer", key, self.options.cache))
         if known is not None:
             return known
         try:
-            customer = self._ask(way, value, host, address)
+            customer = self._ask(way, value, host)
         except (NotFound, Refused) as error:
             # The value comes from the alert, whatever it holds: that must not cost the ticket.
-            self.say(f"{host}: the lookup by {way} '{value}' was refused: {error}")
+            self.say(f"{host.name}: the lookup by {way} '{value}' was refused: {error}")
             return None
         if customer is None:
             return None
@@ -150,21 +185,20 @@ class Owners:
         self.cache.put("customer", key, owner.as_dict())
         return owner
 
-    def _ask(self, way: str, value: str, host: str, address: str) -> Optional[Customer]:
+    def _ask(self, way: str, value: str, host: _Host) -> Optional[Customer]:
         if way == "pbx":
             return self._by_pbx(value, host)
         if way == "search":
-            return self._by_search(value, host, address)
+            return self._by_search(value, host)
         customer = self.directory.customer_by_account(value)
         if customer is None:
-            self.say(f"{host}: no customer has the account {value} ({way})")
+            self.say(f"{host.name}: no customer has the account {value} ({way})")
         return customer
 
-    def _by_pbx(self, host_name: str, host: str) -> Optional[Customer]:
-        pbx = self.directory.pbx_host(host_name)
-        about = host if host == host_name else f"{host}: {host_name}"
+    def _by_pbx(self, value: str, host: _Host) -> Optional[Customer]:
+        about = host.name if host.name == value else f"{host.name}: {value}"
+        pbx = self._pbx(value, host, about)
         if pbx is None:
-            self.say(f"{about}: is no PBX host in BlueRockTEL")
             return None
         if not pbx.customers:
             self.say(f"{about}: is a PBX host in BlueRockTEL, but linked to no customer")
@@ -179,39 +213,56 @@ class Owners:
             self.say(f"{about}: {' and '.join(notes)}; {which}, {account}, gets the alert")
         return pbx.customers[0]
 
-    def _by_search(self, term: str, host: str, address: str) -> Optional[Customer]:
+    def _pbx(self, value: str, host: _Host, about: str) -> Optional[PbxHost]:
+        """The PBX host of that name, or with exactly that IP address."""
+        by_address = is_ip_address(value)
+        pbx = self.directory.pbx_host(value, value if by_address else host.address)
+        if pbx is not None or not by_address:
+            if pbx is None:
+                self.say(f"{about}: is no PBX host in BlueRockTEL")
+            return pbx
+        found = self.directory.pbx_hosts_at(value)
+        owners = {owner.id for each in found for owner in each.customers}
+        if len(owners) > 1:
+            self.say(f"{about}: is the address of PBX hosts of {len(owners)} customers; no guess")
+            return None
+        if not found:
+            self.say(f"{about}: is the address of no PBX host in BlueRockTEL")
+        return next((each for each in found if each.customers), next(iter(found), None))
+
+    def _by_search(self, term: str, host: _Host) -> Optional[Customer]:
         found = self.directory.search_customers(term)
         if not found:
-            self.say(f"{host}: search '{term}': no customer")
+            self.say(f"{host.name}: search '{term}': no customer")
             return None
         exact = [c for c in found if term.lower() in (c.name.lower(), c.account.lower())]
+        if len(exact) == 1:
+            return exact[0]
         candidates = exact or found
-        if len(candidates) == 1:
-            if not exact:  # the cookbook's rule; but the search also looks into e-mail addresses
-                self.say(f"{host}: guessed from a search for '{term}', which had one result")
-            return candidates[0]
-        confirmed = self._confirmed(candidates, host, address)
+        confirmed = self._confirmed(candidates, host)
         if len(confirmed) == 1:
             return confirmed[0]
-        self.say(
-            f"{host}: search '{term}': {len(candidates)} customers, none of them for certain;"
-            " not guessing among them"
-        )
+        if len(candidates) == 1:
+            host.guess = f"{candidates[0].name} ({candidates[0].account})"
+            self.say(
+                f"{host.name}: search '{term}': one customer, {host.guess}, but neither its name,"
+                " its account nor one of its PBX hosts says so; not guessing"
+            )
+        else:
+            self.say(
+                f"{host.name}: search '{term}': {len(candidates)} customers, none of them for"
+                " certain; not guessing among them"
+            )
         return None
 
-    def _confirmed(self, candidates: List[Customer], host: str, address: str) -> List[Customer]:
+    def _confirmed(self, candidates: List[Customer], host: _Host) -> List[Customer]:
         """Those of a few candidates on whose record the host stands (D)."""
         if len(candidates) > CONFIRM_AT_MOST:
             return []
-        names = {host.lower(), address.lower()} - {""}
         return [
             customer
             for customer in candidates
-            if customer.account
-            and any(
-                pbx.host_name.lower() in names
-                for pbx in self.directory.pbx_hosts_of(customer.account)
-            )
+            if customer.account and any(map(host.is_named, self.directory.pbx_hosts_of(customer)))
         ]
 
     def record(self, owner: Owner) -> Mapping[str, Any]:
@@ -231,7 +282,7 @@ class Owners:
         if not owner.account:
             return None
         try:
-            return self.directory.customer_by_account(owner.account)
+            return self.directory.customer_by_account(owner.account, whole=True)
         except Refused as error:
             self.say(f"{owner.name}: the record of account {owner.account} was refused: {error}")
             return None
@@ -291,4 +342,4 @@ class CustomerRecord:
 
 def plain_record(owner: Owner) -> Dict[str, Any]:
     """What is known of a customer without another call."""
-    return {**owner.as_dict(), "customer_account": owner.account}
+    return {**owner._asdict(), "customer_account": owner.account}

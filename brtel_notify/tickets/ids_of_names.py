@@ -1,4 +1,5 @@
-"""Names to ids: priorities, categories, sub-categories, teams, statuses (the cookbook's step 1)."""
+"""Names to ids: priorities, categories, sub-categories, teams, statuses (the cookbook's step 1),
+and the user whose the ticket shall be."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from brtel_notify.api.cache import Cache
 from brtel_notify.api.client import Client
-from brtel_notify.api.exceptions import ApiError, NotFound, Refused
+from brtel_notify.api.exceptions import ApiError, Forbidden, NotFound, Refused
+from brtel_notify.api.records import User
 from brtel_notify.config.schema import Config
 from brtel_notify.config.tree import nearest
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -21,6 +23,9 @@ LISTS = {
     "team": "support_teams",
     "status": "statuses",
 }
+
+#: The assignee that is none: the ticket is free to be taken.
+NOBODY = "nobody"
 
 #: Seconds for which a list that was just fetched is not asked for again, whatever is missing.
 FRESH = 60.0
@@ -50,13 +55,30 @@ class Names:
         category. Raises ApiError; ConfigError for such a name in ``ticket`` itself.
         """
         category, sub_category = self._pair(settings)
+        priority = self._or_base("priority", settings)
+        team = self._or_base("team", settings)
+        if priority is None:
+            priority = self._own(sub_category, "priority_id")
+        if priority is None:
+            key = settings.keys["priority"]
+            raise ConfigError(
+                f"{self.config.where(key)}: {key}: is null, and the sub-category has no priority of"
+                " its own in BlueRockTEL"
+            )
         return {
-            "priority": self._or_base("priority", settings),
+            "priority": priority,
             "category": category,
             "sub_category": sub_category,
-            "team": self._or_base("team", settings),
+            "team": self._own(sub_category, "support_team_id") if team is None else team,
             "status": self._or_base("status", settings),
         }
+
+    def _own(self, sub_category: Optional[int], what: str) -> Optional[int]:
+        """What the sub-category says itself, where the configuration says nothing."""
+        rows = self._rows(LISTS["sub_category"], refresh=False)
+        row = next((each for each in rows if each["id"] == sub_category), {})
+        value = row.get(what)
+        return value if type(value) is int else None
 
     def _or_base(self, name: str, settings: Settings) -> Optional[int]:
         try:
@@ -98,6 +120,8 @@ class Names:
             rows = self._rows(LISTS[name], refresh)
             if category is not None:
                 rows = [row for row in rows if row.get("category_id") in (category, None)]
+            # What is not in use any more still stands in the list.
+            rows = [row for row in rows if row.get("active", True)]
             named = [row for row in rows if _same(row["name"], wanted)]
             if named:
                 alike = [row for row in named if row["name"].strip() == wanted.strip()]
@@ -122,6 +146,61 @@ class Names:
             raise ConfigError(f"{where}: {key}: BlueRockTEL has none with the id {wanted}")
         return wanted
 
+    def assignee_of(self, settings: Settings) -> Optional[int]:
+        """The id of the user whose a ticket with SETTINGS shall be; None: nobody.
+
+        One that a rule or severity names and BlueRockTEL does not have gives way to the one of
+        ``ticket``. Raises ApiError; ConfigError.
+        """
+        try:
+            return self.assignee(settings.values["assignee"], settings.keys["assignee"])
+        except ConfigError as error:
+            base = self.config.ticket.assignee
+            if base is None or settings.keys["assignee"] == "ticket.assignee":
+                raise
+            settings.problems.append(str(error))
+        return self.assignee(base, "ticket.assignee")
+
+    def assignee(self, wanted: Any, key: str) -> Optional[int]:
+        """The id of the user whom the configuration's KEY names; None: nobody.
+
+        Asked once, and believed for ``customer.cache``. Raises ApiError; ConfigError.
+        """
+        if isinstance(wanted, int):
+            return wanted
+        if _same(wanted, NOBODY):
+            return None
+        known = self.cache.get("user", wanted, self.config.customer.cache)
+        if type(known) is int:
+            return known
+        user = self._user(wanted, f"{self.config.where(key)}: {key}")
+        self.cache.put("user", wanted, user.id)
+        return user.id
+
+    def _user(self, wanted: str, where: str) -> User:
+        """The one active user of that name or e-mail address; WHERE begins what is said of none."""
+        what = "email" if "@" in wanted else "name"
+        try:
+            found = self._users_like(what, wanted) or self.client.users()
+        except (NotFound, Refused) as error:
+            text = f"{where}: '{wanted}' cannot be looked up, give the user's id: {error}"
+            raise ConfigError(text) from None
+        alike = [each for each in found if each.active and _same(getattr(each, what), wanted)]
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            ids = ", ".join(str(each.id) for each in alike)
+            raise ConfigError(f"{where}: several users are called '{wanted}': give an id ({ids})")
+        hint = nearest(wanted, [getattr(each, what) for each in found if each.active])
+        hint = hint if hint.startswith("; did") else ""  # who works there is nobody's business
+        raise ConfigError(f"{where}: BlueRockTEL has no active user '{wanted}'{hint}")
+
+    def _users_like(self, what: str, wanted: str) -> List[User]:
+        try:
+            return self.client.users(**{what: wanted})
+        except (NotFound, Refused, ValueError):  # no such filter here, or one that a comma splits
+            return []
+
     def problems(self, key: str, values: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the names and ids that stand below KEY of the configuration.
 
@@ -142,6 +221,27 @@ class Names:
                 continue
             if name == "category":
                 category = found
+        yield from self._problems_of_assignee(values.get("assignee"), f"{key}.assignee")
+
+    def _problems_of_assignee(self, wanted: Any, key: str) -> Iterator[str]:
+        try:
+            number = None if wanted is None else self.assignee(wanted, key)
+            if isinstance(wanted, int) and number is not None and not self._has_user(number):
+                where = self.config.where(key)
+                yield f"{where}: {key}: BlueRockTEL has no user with the id {wanted}"
+        except ConfigError as error:
+            yield str(error)
+
+    def _has_user(self, number: int) -> bool:
+        """Whether there is such a user; where that cannot be asked, it is believed."""
+        try:
+            self.client.user(number)
+        except NotFound as error:
+            self.client.prove_itself(error)
+            return "route" in error.problem
+        except (Forbidden, Refused):
+            pass
+        return True
 
     def _other_half(self, values: Mapping[str, Any]) -> Dict[str, Any]:
         """What ``ticket`` adds where a rule sets only category or only sub-category.
@@ -154,6 +254,10 @@ class Names:
         alone = [r.set for r in self.config.rules if "sub_category" in r.set]
         completed = any("category" not in settings for settings in alone)
         return {"sub_category": base.sub_category} if "category" in values and not completed else {}
+
+    def forget_users(self) -> None:
+        """BlueRockTEL refused one of them."""
+        self.cache.clear("user")
 
     def forget(self) -> None:
         """BlueRockTEL refused an id: what was not fetched just now may be out of date."""

@@ -49,6 +49,7 @@ TICKET = {
 }
 REPLY = {"id": 4096, "ticket_id": 1024, "body": "<p>x</p>", "created_at": "2026-07-02T08:15:01Z"}
 CUSTOMER = {"id": 42, "name": "Acme Telecom SAS", "customer_account": "CL000042"}
+CL2385 = records.Customer(42, "Acme Telecom SAS", "CL2385")
 
 
 def client(**options: Any) -> Client:
@@ -91,6 +92,8 @@ CREATE: Dict[str, Any] = {
     "sub_category_id": 12,
 }
 CREATED = {
+    "ticketable_type": "App\\Customer",
+    "ticketable_id": 42,
     "subject": "s",
     "body": "<p>b</p>",
     "priority_id": 2,
@@ -99,6 +102,16 @@ CREATED = {
 }
 ON_CUSTOMER = {"ticketable_type": "App\\Customer", "ticketable_id": "42"}
 NOTE: Dict[str, Any] = {"close": False, "send_to_assignee": True, "send_to_contacts": False}
+#: The same in both dialects, as an internal note.
+SENT_NOTE = {
+    **NOTE,
+    "notify_customer": False,
+    "customer_visible": False,
+    "sendToAssignee": 1,
+    "sendToContacts": 0,
+    "notifyCustomer": 0,
+    "customerVisible": 0,
+}
 
 CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] = [
     (lambda c: c.priorities(), "GET", "/v1/ticketing/priorities", {}, None, []),
@@ -119,7 +132,7 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
         *("GET", "/v1/pbx3cx-hosts/lookup", {"host_name": "acme.3cx.fr"}, None, {"id": 7}),
     ),
     (
-        lambda c: c.pbx_hosts_of("CL2385"),
+        lambda c: c.pbx_hosts_of(CL2385),
         *("GET", "/v1/pbx3cx-hosts/lookup-by-customer", {"customer_account": "CL2385"}),
         *(None, {"data": []}),
     ),
@@ -147,6 +160,7 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
             **CREATED,
             "tags": ["a", "b"],
             "estimated_resolution_date": "2026-07-02 12:15:00",
+            "estimatedResolutionDate": "2026-07-02 12:15:00",
             "team_id": 3,
             "status_id": 1,
             "close": True,
@@ -187,7 +201,8 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
     (lambda c: c.reopen_ticket(7), "PUT", "/v1/tickets/reopen/7", {}, None, TICKET),
     (
         lambda c: c.assign_ticket(7, 9),
-        *("PUT", "/v1/tickets/assign/7", {}, {"assignee_id": 9}, {"id": 9, "name": "Eve"}),
+        *("PUT", "/v1/tickets/assign/7", {"assignee_id": "9"}, {"assignee_id": 9}),
+        {"id": 9, "name": "Eve"},
     ),
     (lambda c: c.free_ticket(7), "PUT", "/v1/tickets/free/7", {}, None, {"response": "x"}),
     (lambda c: c.amend_ticket(7, 30), "PUT", "/v1/tickets/amend/7", {}, {"time": 30}, {}),
@@ -198,11 +213,14 @@ CALLS: List[Tuple[Callable[[Client], Any], str, str, Dict[str, str], Any, Any]] 
     ),
     (lambda c: c.ticket_customer(7), "GET", "/v1/tickets/7/customer", {}, None, CUSTOMER),
     (lambda c: c.ticket_counts(), "GET", "/v1/tickets/counts", {}, None, {"open": 42}),
-    (lambda c: c.replies(7), "GET", "/v1/replies", {"ticket_id": "7"}, None, []),
+    (
+        lambda c: c.replies(7),
+        *("GET", "/v1/replies", {"ticket_id": "7", "ticketId": "7"}, None, []),
+    ),
     (
         lambda c: c.create_reply(7, "<p>n</p>", customer_visible=False, **NOTE),
-        *("POST", "/v1/replies", {"ticket_id": "7"}),
-        *({"body": "<p>n</p>", "customer_visible": False, **NOTE}, REPLY),
+        *("POST", "/v1/replies", {"ticket_id": "7", "ticketId": "7"}),
+        *({"body": "<p>n</p>", "ticket_id": 7, "ticketId": 7, **SENT_NOTE}, REPLY),
     ),
     (
         lambda c: c.request("patch", "v1/x?a=1", params={"b": [1, True], "c": None}, json=[1]),
@@ -439,10 +457,17 @@ def test_searched_tickets_that_the_filters_should_have_left_out(
         {"body": ""},
     ],
 )
+def without_lookups_nothing_is_there_either(server: responses.RequestsMock) -> None:
+    """A 404 that does not say of what may be that of the address: then the older way is gone."""
+    for path in ("customers/search", "customerAccounts/CL1", "pbx3cx-hosts"):
+        server.get(f"{URL}/v1/{path}", json=[])
+
+
 def test_a_lookup_without_a_result(server: responses.RequestsMock, answer: Dict[str, Any]) -> None:
     server.get(f"{URL}/v1/customers/lookup", **answer)
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup", **answer)
     server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
+    without_lookups_nothing_is_there_either(server)
     assert client().customer_by_account("CL1") is None
     assert client().pbx_host("x") is None
 
@@ -450,13 +475,14 @@ def test_a_lookup_without_a_result(server: responses.RequestsMock, answer: Dict[
 def test_no_hosts_of_an_unknown_customer(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup-by-customer", json={"message": "no"}, status=404)
     server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
-    assert client().pbx_hosts_of("CL1") == []
+    server.get(f"{URL}/v1/customers/lookup", json={"found": False})
+    assert client().pbx_hosts_of(CL2385) == []
 
 
 LOOKUPS: Dict[str, Callable[[Client], Any]] = {
     "/v1/customers/lookup": lambda c: c.customer_by_account("CL1"),
     "/v1/pbx3cx-hosts/lookup": lambda c: c.pbx_host("x"),
-    "/v1/pbx3cx-hosts/lookup-by-customer": lambda c: c.pbx_hosts_of("CL1"),
+    "/v1/pbx3cx-hosts/lookup-by-customer": lambda c: c.pbx_hosts_of(CL2385),
     "/v1/customers/search": lambda c: c.search_customers("x"),
     "/v1/contacts": lambda c: c.contacts(42),
 }

@@ -32,8 +32,8 @@ DESK = Customer(1, "Support desk", "CL000001")
 HORIZONS = [Customer(200 + n, f"Horizon {n}", f"CL000{200 + n}") for n in range(15)]
 
 
-def host(name: str, *customers: Customer, active: bool = True) -> PbxHost:
-    return PbxHost(1, name, active, customers)
+def host(name: str, *customers: Customer, active: bool = True, address: str = "") -> PbxHost:
+    return PbxHost(1, name, active, customers, address)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Phonebook:
         if what in self.errors:
             raise self.errors[what]
 
-    def customer_by_account(self, account: str) -> Optional[Customer]:
+    def customer_by_account(self, account: str, whole: bool = False) -> Optional[Customer]:
         self._note("account", account)
         return next((each for each in self.customers if each.account == account), None)
 
@@ -59,15 +59,17 @@ class Phonebook:
         self._note("search", term)
         return self.finds.get(term, [])
 
-    def pbx_host(self, host_name: str) -> Optional[PbxHost]:
+    def pbx_host(self, host_name: str, address: str = "") -> Optional[PbxHost]:
         self._note("pbx", host_name)
         return next((each for each in self.hosts if each.host_name == host_name), None)
 
-    def pbx_hosts_of(self, account: str) -> List[PbxHost]:
-        self._note("hosts of", account)
-        return [
-            each for each in self.hosts if account in [owner.account for owner in each.customers]
-        ]
+    def pbx_hosts_at(self, address: str) -> List[PbxHost]:
+        self._note("pbx at", address)
+        return [each for each in self.hosts if each.address == address]
+
+    def pbx_hosts_of(self, customer: Customer) -> List[PbxHost]:
+        self._note("hosts of", customer.account)
+        return [each for each in self.hosts if customer in each.customers]
 
 
 class Site:
@@ -79,6 +81,7 @@ class Site:
         self.said: List[str] = []
         self.now = 1_700_000_000.0
         self.vars: Dict[str, str] = {}
+        self.addresses: Dict[str, str] = {}
 
     def config(self, more: str = "") -> Config:
         path = self.folder / "config.yml"
@@ -92,6 +95,8 @@ class Site:
 
     def find(self, name: str, more: str = "", address: str = "") -> Optional[Owner]:
         known = {"{{ vars.CUSTOMER_ACCOUNT }}": self.vars.get("CUSTOMER_ACCOUNT", "")}
+        if name in self.addresses:
+            known["{{ address }}"] = self.addresses[name]
         return self.owners(more).find(name, address, lambda text: known.get(text, name))
 
     def how(self, name: str, more: str = "", address: str = "") -> Tuple[str, str]:
@@ -123,8 +128,8 @@ def test_first_way_that_gives_a_customer_is_taken(site: Site, book: Phonebook) -
     assert site.how("acme.3cx.fr") == ("CL000001", "account")
     site.vars.clear()
     assert site.how("acme.3cx.fr") == ("CL2385", "pbx")
-    book.finds["Acme"] = [ACME]
-    assert site.how("Acme") == ("CL2385", "search")
+    book.finds["cl2385"] = [ACME]
+    assert site.how("cl2385") == ("CL2385", "search")
     assert site.how("nobody") == ("", "")
 
 
@@ -210,11 +215,63 @@ def test_shared_host_goes_to_its_first_customer(site: Site, book: Phonebook, act
 # --- A, the search, and D -------------------------------------------------------------------------
 
 
-def test_only_customer_found_is_taken(site: Site, book: Phonebook) -> None:
-    book.finds["Acme"] = [ACME]
-    assert site.how("Acme", only("search")) == ("CL2385", "search")
-    assert book.asked == [("search", "Acme")]
-    assert site.said == ["Acme: guessed from a search for 'Acme', which had one result"]
+def test_only_customer_found_is_no_owner_but_a_guess(site: Site, book: Phonebook) -> None:
+    """A search for "telecom" also finds a customer of whom one word agrees."""
+    book.finds["telecom"] = [ACME]
+    assert site.find("telecom", only("search")) is None
+    assert site.said == [
+        "telecom: search 'telecom': one customer, Acme Telecom SAS (CL2385), but neither its name,"
+        " its account nor one of its PBX hosts says so; not guessing"
+    ]
+    for _ in range(2):  # also as it is remembered
+        owner = site.find("telecom", only("search") + "  fallback: CL000001\n")
+        assert owner is not None
+        assert (owner.account, owner.how) == ("CL000001", "fallback")
+        assert owner.guess == "Acme Telecom SAS (CL2385)"
+        assert Owner.from_dict(owner.as_dict()) == owner
+
+
+def test_only_customer_found_is_taken_if_a_pbx_of_theirs_confirms_it(
+    site: Site, book: Phonebook
+) -> None:
+    book.finds["telecom"] = [ACME]
+    book.hosts = [host("pbx.acme.example", ACME, address="203.0.113.10")]
+    assert site.how("telecom", only("search"), "203.0.113.10") == ("CL2385", "search")
+    assert site.find("telecom", only("search"), "203.0.113.1") is not None  # remembered by host
+    assert site.find("telecom2", only("search"), "203.0.113.1") is None
+
+
+# --- by address -----------------------------------------------------------------------------------
+
+
+def by_address(way: str) -> str:
+    return f'  lookup: [{{{way}: "{{{{ address }}}}"}}]\n'
+
+
+def test_pbx_is_found_by_its_exact_address(site: Site, book: Phonebook) -> None:
+    site.addresses = {"sw1": "10.0.0.1", "sw2": "10.0.0.12", "sw3": "10.0.0.3"}
+    book.hosts = [
+        host("a.3cx.fr", ACME, address="10.0.0.12"),
+        host("b.3cx.fr", LUMIERE, address="10.0.0.1"),
+    ]
+    assert site.how("sw1", by_address("pbx")) == ("CL000007", "pbx")
+    assert site.how("sw2", by_address("pbx")) == ("CL2385", "pbx")
+    assert site.find("sw3", by_address("pbx")) is None
+    assert site.said == ["sw3: 10.0.0.3: is the address of no PBX host in BlueRockTEL"]
+
+
+def test_private_address_of_two_customers_is_nobodys(site: Site, book: Phonebook) -> None:
+    site.addresses = {"sw1": "192.168.1.10"}
+    book.hosts = [host(c.name, c, address="192.168.1.10") for c in (ACME, LUMIERE)]
+    assert site.find("sw1", by_address("pbx")) is None
+    assert "is the address of PBX hosts of 2 customers; no guess" in site.said[0]
+
+
+def test_table_of_hosts_may_go_by_address(site: Site) -> None:
+    site.addresses = {"sw1": "192.0.2.7"}
+    table = '  hosts: {"192.0.2.7": CL2385, sw1: CL000007}\n'
+    assert site.how("sw1", by_address("hosts") + table) == ("CL2385", "hosts")
+    assert site.how("sw1", table) == ("CL000007", "hosts")
 
 
 @pytest.mark.parametrize("term", ["horizon 3", "HORIZON 3", "cl000203"])
@@ -289,7 +346,8 @@ def test_fallback_that_is_no_customer_is_an_error_of_the_configuration(site: Sit
         site.find("sw1", only("pbx") + "  fallback: CL404\n")
     line = str(raised.value)
     assert line == (
-        f"{site.folder}/config.yml:6: customer.fallback: no customer has the account CL404"
+        f"{site.folder}/config.yml:6: customer.fallback: no customer has the account CL404 that the"
+        " token's user may see"
     )
 
 
@@ -302,14 +360,14 @@ def test_fallback_that_is_no_customer_is_an_error_of_the_configuration(site: Sit
         ("sw1", "  hosts: {sw1: CL2385}\n"),
         ("CL2385", only("account")),
         ("acme.3cx.fr", only("pbx")),
-        ("Acme", only("search")),
+        ("cl2385", only("search")),
         ("sw1", "  lookup: []\n  fallback: CL2385\n"),
     ],
 )
 def test_answer_is_asked_for_once_until_it_is_old(
     site: Site, book: Phonebook, name: str, more: str
 ) -> None:
-    book.finds["Acme"] = [ACME]
+    book.finds["cl2385"] = [ACME]
     first = site.find(name, more)
     assert first is not None
     assert first.account == "CL2385"
@@ -383,6 +441,7 @@ def test_record_that_cannot_be_had_is_the_plain_one(site: Site, book: Phonebook)
     owners = site.owners()
     stranger = Owner(9, "Stranger", "CL9", "pbx")
     plain = {"id": 9, "name": "Stranger", "account": "CL9", "customer_account": "CL9", "how": "pbx"}
+    plain["guess"] = ""
     assert owners.record(stranger) == plain
     book.errors["account"] = Refused("GET", "/v1/customers/lookup", 422, "invalid")
     assert owners.record(stranger) == plain

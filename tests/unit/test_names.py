@@ -324,7 +324,7 @@ def test_remembered_list_that_makes_no_sense_is_fetched_anew(
 def test_rows_are_fetched_now(site: Site, lists: Lists) -> None:
     site.names().ids(site.settings())
     lists.lists["priorities"] = [Named(9, "New")]
-    assert site.names().rows("priority") == [{"id": 9, "name": "New"}]
+    assert site.names().rows("priority") == [{"id": 9, "name": "New", "active": True}]
 
 
 def in_threads(names: Names, site: Site, lists: Lists, count: int = 8) -> List[Any]:

@@ -48,6 +48,7 @@ def test_without_more_it_is_what_ticket_says(settle: Callable[..., Settings]) ->
         "sub_category": "PBX / 3CX",
         "team": None,
         "status": None,
+        "assignee": None,
         "tags": ["monitoring", "auto"],
         "resolve_within": 14400.0,
     }
@@ -79,6 +80,7 @@ rules:
         "priority": "ticket.priority",
         "category": "ticket.category",
         "sub_category": "ticket.sub_category",
+        "assignee": "ticket.assignee",
         "resolve_within": "severities.critical.resolve_within",
         "tags": "severities.down.tags",
         "status": "rules[0].set.status",

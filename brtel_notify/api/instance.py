@@ -1,0 +1,96 @@
+"""What one BlueRockTEL has shown of itself: instances differ in age, and so in what they know.
+
+It is kept in the cache: losing it costs some calls, and a first date in the wrong time zone, which
+is mended.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, Optional
+
+from brtel_notify.api.cache import Cache
+from brtel_notify.api.fields import has_zone, parse_date
+
+_KIND = "instance"
+#: Seconds for which it is believed what an update may change.
+A_DAY = 86400.0
+#: No place on earth is further from UTC, and none is so by anything but whole quarters of an hour.
+_FURTHEST = 14 * 3600
+_QUARTER = 900
+
+#: How internal notes are kept: the instance says so of each, or nowhere at all.
+KEPT, UNSAID = "kept", "unsaid"
+
+
+class Instance:
+    """What is known of the instance of CACHE; without one, as long as this object lives."""
+
+    def __init__(self, cache: Optional[Cache] = None) -> None:
+        self._cache = cache
+        self._known: Dict[str, Any] = {}
+
+    @property
+    def lookups(self) -> Optional[bool]:
+        """Whether it has the ``/lookup`` addresses (none in 2023); None: not known yet."""
+        return self._flag("lookups")
+
+    @lookups.setter
+    def lookups(self, there: bool) -> None:
+        if self.lookups != there:
+            self._learn("lookups", there)
+
+    @property
+    def internal(self) -> str:
+        """How it keeps internal notes, as one of this day showed; empty: not known yet."""
+        value = self._get("internal", A_DAY)
+        return value if value in (KEPT, UNSAID) else ""
+
+    @internal.setter
+    def internal(self, word: str) -> None:
+        if self.internal != word:
+            self._learn("internal", word)
+
+    def forget_internal(self) -> None:
+        """It is not known any more: one came out visible."""
+        self._learn("internal", "")
+
+    @property
+    def offset(self) -> Optional[float]:
+        """How far its local time, in which dates without a zone are, is ahead of UTC: seconds.
+
+        None: no ticket of ours has shown it yet.
+        """
+        value = self._get("offset", math.inf)
+        sound = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return float(value) if sound and abs(value) <= _FURTHEST else None
+
+    def learn_offset(self, opened_at: Optional[str], created_at: Optional[str]) -> None:
+        """Learn the time zone from one moment that a new ticket has in both forms.
+
+        ``opened_at`` is in local time, ``created_at`` carries a zone (api-notes): summer and winter
+        are learned as they come.
+        """
+        if not opened_at or not created_at or has_zone(opened_at) or not has_zone(created_at):
+            return
+        local, instant = parse_date(opened_at), parse_date(created_at)
+        if local is None or instant is None:
+            return
+        offset = float(round((local - instant) / _QUARTER) * _QUARTER)
+        if abs(offset) <= _FURTHEST and offset != self.offset:
+            self._learn("offset", offset)
+
+    def _flag(self, name: str) -> Optional[bool]:
+        value = self._get(name, A_DAY)
+        return value if isinstance(value, bool) else None
+
+    def _get(self, name: str, max_age: float) -> Any:
+        if self._cache is None:
+            return self._known.get(name)
+        return self._cache.get(_KIND, name, max_age)
+
+    def _learn(self, name: str, value: Any) -> None:
+        if self._cache is None:
+            self._known[name] = value
+        else:
+            self._cache.put(_KIND, name, value)
