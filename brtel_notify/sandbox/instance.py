@@ -84,7 +84,9 @@ class Instance:
             known = ", ".join(("instance", *CHOICES))
             raise ValueError(f"unknown {', '.join(unknown)}; known: {known}")
         preset = settings.get("instance")
-        values = {} if preset is None else dict(PRESETS[_one_of("instance", preset, PRESETS)])
+        values = (
+            {} if preset is None else dict(PRESETS[_one_of("instance", preset, tuple(PRESETS))])
+        )
         values.update({name: _word(name, settings[name]) for name in CHOICES if name in settings})
         with self._lock:
             vars(self).update(values)
@@ -112,7 +114,7 @@ def _word(name: str, value: object) -> str:
     return _zone(value) if name == "timezone" else _one_of(name, value, CHOICES[name])
 
 
-def _one_of(name: str, value: object, words: Any) -> str:
+def _one_of(name: str, value: object, words: Tuple[str, ...]) -> str:
     if value not in words:
         raise ValueError(f"{name} is one of {', '.join(words)}, not {value!r}")
     return str(value)
