@@ -107,6 +107,7 @@ def sandbox_process() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
     sandbox_process.clear_faults()
+    sandbox_process.clear_instance()
     sandbox_process.reset()
     sandbox_process.clear_requests()
     return sandbox_process

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List
 from brtel_notify.options import USAGE
 
 from .faults import Faults
+from .instance import Instance
 from .seed import TOKEN
 from .store import Store
 
@@ -23,8 +24,9 @@ NO_FLASK = "the sandbox needs Flask: pip install 'brtel-notify[sandbox]'"
 
 _EPILOG = """\
 example, every fifth call answered 503:
-  brtel-notify sandbox --port 8085 --data my.json --fail-share 0.2
-more faults: --faults JSON, or POST the same JSON to /__sandbox__/faults"""
+  brtel-notify sandbox --port 8085 --data my.json --fail-share 0.2"""
+
+_FAULTS = 'as {"fail": {"next": 2}}; or POST /__sandbox__/faults'
 
 
 def run(arguments: List[str]) -> int:
@@ -33,13 +35,14 @@ def run(arguments: List[str]) -> int:
     faults = Faults()
     try:
         faults.set(_settings(options))
+        instance = Instance(_switches(options))
     except ValueError as error:
         return _say(USAGE, str(error))
     folder = options.data.parent if options.data is not None else None
     if folder is not None and not folder.is_dir():
         return _say(os.EX_DATAERR, f"--data {options.data}: there is no folder {folder}")
     try:
-        store = Store(options.data, options.token)
+        store = Store(options.data, options.token, instance=instance)
     except (OSError, ValueError) as error:
         return _say(os.EX_DATAERR, str(error))
     try:
@@ -131,6 +134,16 @@ def _settings(options: argparse.Namespace) -> Dict[str, Any]:
     return settings
 
 
+def _switches(options: argparse.Namespace) -> Dict[str, Any]:
+    switches: Dict[str, Any] = {"instance": options.instance}
+    for each in options.set:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes NAME=VALUE, as visibility=ignored, not {each!r}")
+        switches[name] = value
+    return switches
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="brtel-notify sandbox",
@@ -155,5 +168,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--hang", type=float, metavar="S", help="hold every call this long before its work")
     add("--rate-limit", type=int, metavar="N", help="calls a minute, then 429")
     add("--wrap", metavar="FORM", help="how lists come: bare, data or paged")
-    add("--faults", metavar="JSON", help='as {"fail": {"status": 500, "next": 2}}')
+    add("--faults", metavar="JSON", help=_FAULTS)
+    add("--instance", metavar="YEAR", help="which BlueRockTEL it is: 2026 or 2023")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one trait: visibility=ignored",
+    )
     return parser

@@ -12,8 +12,11 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from . import origin
 from .errors import Rejected
 from .faults import Faults
+from .instance import Instance
 from .journal import Journal
 from .store import Store
+from .tickets import Tickets
+from .validation import Field, check
 
 control = Blueprint("control", __name__, url_prefix="/__sandbox__")
 
@@ -29,6 +32,15 @@ def _faults() -> Faults:
 
 def _store() -> Store:
     part: Store = _part("store")
+    return part
+
+
+def _instance() -> Instance:
+    return _store().instance
+
+
+def _tickets() -> Tickets:
+    part: Tickets = _part("tickets")
     return part
 
 
@@ -116,3 +128,45 @@ def revoke() -> Response:
     posted = _posted()
     everything = isinstance(posted, dict) and posted.get("all") is True
     return jsonify({"revoked": _store().revoke(everything)})
+
+
+@control.get("/instance")
+def show_instance() -> Response:
+    """Show which BlueRockTEL this is, all its switches."""
+    return jsonify(_instance().show())
+
+
+@control.post("/instance")
+def set_instance() -> Response:
+    """Put the posted switches in force; the others stay, unless an `instance` is named."""
+    try:
+        _instance().set(_posted())
+    except ValueError as error:
+        raise Rejected(422, str(error)) from error
+    return show_instance()
+
+
+@control.delete("/instance")
+def clear_instance() -> Response:
+    """Be again what it was started as."""
+    _instance().clear()
+    return show_instance()
+
+
+@control.post("/request-closure")
+def request_closure() -> Response:
+    """Ask for the closing of the ticket of {"ticket": ID}, as the desk does."""
+    return jsonify(_tickets().request_closure(_posted_ticket()))
+
+
+@control.post("/close-by-itself")
+def close_by_itself() -> Response:
+    """Close the ticket of {"ticket": ID} as the automatic closing would."""
+    return jsonify(_tickets().close_by_itself(_posted_ticket()))
+
+
+def _posted_ticket() -> int:
+    posted = _posted()
+    data = posted if isinstance(posted, dict) else {}
+    number: int = check(data, {"ticket": Field("integer", required=True)})["ticket"]
+    return number

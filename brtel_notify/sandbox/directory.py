@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Sequence
 
+from .errors import not_found
 from .seed import Record
 from .store import Store
 
@@ -64,17 +65,45 @@ class Directory:
         with self.store.reading() as tables:
             for host in tables["pbx_hosts"].values():
                 if host["host_name"].lower() == host_name.lower():
-                    customers = [
-                        tables["customers"][each]
-                        for each in host["customers"]
-                        if each in tables["customers"]
-                    ]
-                    named = [
-                        {key: customer[key] for key in ("id", "name", "customer_account")}
-                        for customer in customers
-                    ]
-                    return {**host, "customers": named}
+                    return self._with_customers(host)
             return {}
+
+    def pbx_hosts(self, customer: Optional[int]) -> List[Record]:
+        """Return the whole records of all PBX hosts, or of one customer's, by id."""
+        with self.store.reading() as tables:
+            return [
+                self._with_customers(host)
+                for _, host in sorted(tables["pbx_hosts"].items())
+                if customer is None or customer in host["customers"]
+            ]
+
+    def hosts(self, customers: Optional[Sequence[str]]) -> List[Record]:
+        """Return the other hosts, those of the customers with these ids unless None."""
+        rows = self._all("hosts")
+        return [row for row in rows if customers is None or str(row["customer_id"]) in customers]
+
+    def customer(self, account: str) -> Record:
+        """Return the whole record of the customer with this account; raises Rejected (404)."""
+        with self.store.reading():
+            customer = self._by_account(account)
+            if customer is None:
+                raise not_found("Customer", account)
+            return dict(customer)
+
+    def users(self) -> List[Record]:
+        """Return the users without their passwords, by id."""
+        return [_without_password(user) for user in self._all("users")]
+
+    def user(self, number: int) -> Record:
+        """Return one user; raises Rejected (404)."""
+        with self.store.reading():
+            return _without_password(self.store.find("users", "User", number))
+
+    def members(self, team: int) -> List[Record]:
+        """Return the users of a support team; raises Rejected (404)."""
+        with self.store.reading():
+            members = self.store.find("support_teams", "SupportTeam", team)["users"]
+            return [user for user in self.users() if user["id"] in members]
 
     def hosts_of(self, account: str) -> List[Record]:
         """Return the PBX hosts of an account; none for an account that nobody has."""
@@ -146,6 +175,15 @@ class Directory:
         with self.store.reading() as tables:
             return [dict(row) for _, row in sorted(tables[table].items())]
 
+    def _with_customers(self, host: Record) -> Record:
+        customers = self.store.tables["customers"]
+        named = [
+            {key: customers[each][key] for key in ("id", "name", "customer_account")}
+            for each in host["customers"]
+            if each in customers
+        ]
+        return {**host, "customers": named}
+
     def _by_account(self, account: str) -> Any:
         # MySQL's usual collation takes no notice of case.
         for customer in self.store.tables["customers"].values():
@@ -164,6 +202,10 @@ class Directory:
             if customer["id"] in host["customers"]:
                 words += [host.get("ip_address"), host.get("licence_key")]
         return " ".join(str(word) for word in words if word).lower()
+
+
+def _without_password(user: Record) -> Record:
+    return {key: value for key, value in user.items() if key != "password"}
 
 
 def _literal(word: str) -> str:

@@ -31,9 +31,17 @@ def bad_request(message: str) -> Rejected:
     return Rejected(400, message)
 
 
-def not_found(model: str, wanted: object) -> Rejected:
+class NotFound(Rejected):
+    """A record is not there; `model` is the name of its class."""
+
+    def __init__(self, model: str, wanted: object) -> None:
+        super().__init__(404, f"No query results for model [App\\{model}] {wanted}")
+        self.model = model
+
+
+def not_found(model: str, wanted: object) -> NotFound:
     """Return the 404 of Laravel's ``findOrFail`` for the class name `model`."""
-    return Rejected(404, f"No query results for model [App\\{model}] {wanted}")
+    return NotFound(model, wanted)
 
 
 def invalid(errors: Mapping[str, List[str]]) -> Rejected:

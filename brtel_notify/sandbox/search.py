@@ -37,7 +37,8 @@ def search(tickets: Tickets, user: Record, query: Query) -> List[Record]:
 
     `query` is the decoded pairs of the query string. Raises Rejected (400).
     """
-    filters, includes = _read(query)
+    query = list(query)
+    filters, includes = read_filters(query, _FILTERS), _read_includes(query)
     with tickets.store.reading() as tables:
         rows = sorted(tables["tickets"].values(), key=lambda row: int(row["id"]))
         for name, values in filters.items():
@@ -46,18 +47,22 @@ def search(tickets: Tickets, user: Record, query: Query) -> List[Record]:
         return [{**tickets.listed(row), **_included(tickets, row, includes)} for row in rows]
 
 
-def _read(query: Query) -> Tuple[Dict[str, List[str]], List[str]]:
+def read_filters(query: Query, known: Iterable[str]) -> Dict[str, List[str]]:
+    """Return the values of each filter that has some; raises Rejected (400) for an unknown one."""
     filters: Dict[str, List[str]] = {}
-    includes: List[str] = []
     for key, text in query:
         found = _FILTER.fullmatch(key)
         if found:
             filters.setdefault(found.group(1), []).extend(filter(None, text.strip().split(",")))
-        elif key == "include":
-            includes = [name for name in text.split(",") if name]
-    _known("filter", filters, _FILTERS)
+    _known("filter", filters, known)
+    return {name: values for name, values in filters.items() if values}
+
+
+def _read_includes(query: Query) -> List[str]:
+    texts = [text for key, text in query if key == "include"]
+    includes = [name for name in texts[-1].split(",") if name] if texts else []
     _known("include", includes, _INCLUDES)
-    return {name: values for name, values in filters.items() if values}, includes
+    return includes
 
 
 def _known(what: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -55,6 +55,7 @@ def seed() -> Dict[str, List[Record]]:
         ],
         "customers": _customers(),
         "pbx_hosts": _pbx_hosts(),
+        "hosts": [],
         "contacts": _contacts(),
         "tickets": [],
     }
@@ -66,12 +67,20 @@ def _named(names: Dict[int, str]) -> List[Record]:
 
 def _users() -> List[Record]:
     return [
-        {"id": 1, "name": "Monitoring", "email": EMAIL, "password": PASSWORD},
+        {"id": 1, "name": "Monitoring", "email": EMAIL, "password": PASSWORD, "role": 8},
         {
             "id": 2,
             "name": "Paul Martin",
             "email": "p.martin@example.net",
             "password": f"{SECRET}-user-2",
+            "role": 20,
+        },
+        {
+            "id": 3,
+            "name": "Old Technician",
+            "email": "old.technician@example.net",
+            "password": f"{SECRET}-user-3",
+            "active": False,
         },
     ]
 
@@ -94,7 +103,7 @@ def _sub_categories() -> List[Record]:
 
 def _statuses() -> List[Record]:
     return [
-        {"id": 1, "name": "New", "auto_for": "default"},
+        {"id": 1, "name": "New", "auto_for": "default", "default": True},
         {"id": 2, "name": "In progress", "auto_for": "on_admin_reply"},
         {"id": 3, "name": "Customer replied", "auto_for": "on_customer_reply"},
         {"id": 4, "name": "Waiting for a supplier", "auto_for": None},

@@ -7,7 +7,7 @@ import copy
 import json
 import secrets
 import threading
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
@@ -15,6 +15,7 @@ from brtel_notify.local import files
 
 from .errors import not_found
 from .history import History
+from .instance import Instance
 from .seed import CUSTOMER_TYPE, TOKEN, Record, seed
 from .validation import DATE_FORMAT
 
@@ -100,14 +101,18 @@ class Store:
         path: Optional[Path] = None,
         token: str = TOKEN,
         now: Callable[[], datetime] = utc_now,
+        instance: Optional[Instance] = None,
     ) -> None:
         """Start from the seed, with the collections of the file `path` in place of the seed's.
+
+        `instance` says whose data they are, and so what the time is there.
 
         Raises OSError when it cannot be read and ValueError, naming the file and place, when it is
         not understood. A file that does not exist yet is written at the first change.
         """
         self.path = path
         self.now = now
+        self.instance = instance or Instance()
         self._lock = threading.RLock()
         self._changing_since: Optional[datetime] = None
         self._default_token = token
@@ -182,9 +187,17 @@ class Store:
         """Return now or, while something is changed, when that began."""
         return self._changing_since or self.now()
 
-    def date(self) -> str:
-        """Return the moment as `Y-m-d H:i:s`, UTC."""
-        return self.moment().strftime(DATE_FORMAT)
+    def date(self, later: timedelta = timedelta()) -> str:
+        """Return the moment, or that much `later`, as `Y-m-d H:i:s` of the instance's time zone."""
+        return (self.moment() + later).astimezone(self.instance.zone).strftime(DATE_FORMAT)
+
+    def in_utc(self, date: str) -> str:
+        """Return a `Y-m-d H:i:s` of the instance's in UTC; what is none, as it is."""
+        try:
+            local = datetime.strptime(date, DATE_FORMAT).replace(tzinfo=self.instance.zone)
+        except ValueError:
+            return date
+        return local.astimezone(timezone.utc).strftime(DATE_FORMAT)
 
     def timestamp(self) -> str:
         """Return the moment as Laravel has `created_at`: whole seconds with six zeros, and a Z."""
@@ -315,11 +328,20 @@ _REQUIRED = {
     "customers": ("name", "customer_account"),
     "pbx_hosts": ("host_name",),
     "contacts": ("contactable_id", "last_name", "email_address"),
+    "hosts": ("name", "customer_id"),
     "sub_categories": ("name", "ticket_category_id"),
     "tickets": ("ticketable_id",),
 }
 
 _DEFAULTS: Dict[str, Record] = {
+    "users": {
+        "active": True,
+        "role": 8,
+        "technical": False,
+        "manager": False,
+        "support_team": False,
+    },
+    "categories": {"active": True, "showable": True},
     "customers": {
         "vip": False,
         "on_call_duty": False,
@@ -333,9 +355,13 @@ _DEFAULTS: Dict[str, Record] = {
         "role": None,
         "mobile_phone": None,
         "landline_phone": None,
+        "active": True,
+        "technical_contact": False,
+        "ticketing_do_not_notify": False,
     },
-    "sub_categories": {"priority_id": None},
-    "statuses": {"auto_for": None},
+    "hosts": {"code": None, "address": None, "managed": True, "comment": None},
+    "sub_categories": {"priority_id": None, "support_team_id": None, "active": True},
+    "statuses": {"auto_for": None, "color": None, "default": False},
     "support_teams": {"users": []},
     "tickets": TICKET_DEFAULTS,
 }

@@ -93,6 +93,26 @@ class SandboxProcess:
         """Switch all faults off; answers that hang are let go."""
         self._control("DELETE", "faults")
 
+    def instance(self, **settings: Any) -> Dict[str, Any]:
+        """Be another BlueRockTEL (see brtel_notify.sandbox.instance); returns what it then is.
+
+        Raises ValueError for settings that are not understood.
+        """
+        shown: Dict[str, Any] = self._control("POST", "instance", settings)
+        return shown
+
+    def clear_instance(self) -> None:
+        """Be again what it was started as."""
+        self._control("DELETE", "instance")
+
+    def request_closure(self, ticket_id: int) -> None:
+        """Ask for the closing of an open ticket, as the desk does; ValueError for a closed one."""
+        self._control("POST", "request-closure", {"ticket": ticket_id})
+
+    def close_by_itself(self, ticket_id: int) -> None:
+        """Close a ticket as BlueRockTEL's automatic closing would."""
+        self._control("POST", "close-by-itself", {"ticket": ticket_id})
+
     def data(self) -> Dict[str, List[Dict[str, Any]]]:
         """Return all data, by collection."""
         data: Dict[str, List[Dict[str, Any]]] = self._control("GET", "data")

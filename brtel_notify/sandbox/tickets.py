@@ -16,7 +16,7 @@ from .errors import bad_request, invalid, not_found, server_error
 from .html import clean_body, clean_subject
 from .seed import CUSTOMER_TYPE, Record
 from .store import REPLY_DEFAULTS, TICKET_DEFAULTS, Store, php_json
-from .validation import DATE_FORMAT, Field, check
+from .validation import Field, check
 
 MAX_BODY = 65_535
 """Bytes that a MySQL TEXT column holds."""
@@ -53,6 +53,7 @@ _REPLY = {
     "close": Field("boolean", required=True),
     "send_to_assignee": Field("boolean", required=True),
     "send_to_contacts": Field("boolean", required=True),
+    "notify_customer": Field("boolean", nullable=True),
     "customer_visible": Field("boolean", nullable=True),
 }
 
@@ -71,6 +72,8 @@ _REFERENCES = {
 }
 
 _RELATIONS = ("contacts", "replies")
+
+_CLOSED_BY_ITSELF = "Your ticket was closed automatically"
 
 
 class Tickets:
@@ -220,7 +223,7 @@ class Tickets:
         """
         with self.store.changing():
             ticket = self.find(number)
-            if ticket["closure"]:
+            if ticket["closure"] and ticket["open"]:
                 self._open(ticket)
                 self._touch(ticket)
             return self.columns(ticket)
@@ -295,23 +298,11 @@ class Tickets:
         with self.store.changing() as tables:
             ticket = self.find(number)
             values = check(data, _REPLY)
-            now = self.store.timestamp()
-            visible = values.get("customer_visible")
-            reply = {
-                **REPLY_DEFAULTS,
-                "id": self.store.next_id("replies"),
-                "ticket_id": ticket["id"],
-                "body": _body(values["body"]),
-                "author_id": user["id"],
-                # Its author has read it.
-                "seen_at": self.store.date(),
-                "customer_visible": True if visible is None else visible,
-                "created_at": now,
-                "updated_at": now,
-            }
-            ticket["replies"].append(reply)
-            ticket["exchanges"] += 1
-            self._happened(ticket, history.REPLIED, reply["id"])
+            internal = values.get("customer_visible") is False
+            visible = not internal or self.store.instance.visibility == "ignored"
+            reply = self._add_reply(
+                ticket, user["id"], _body(values["body"]), customer_visible=visible
+            )
             for status in tables["statuses"].values():
                 if status["auto_for"] == "on_admin_reply":
                     self._change(ticket, {"status_id": status["id"]})
@@ -319,6 +310,30 @@ class Tickets:
                 self._close(ticket)
             self._touch(ticket)
             return dict(reply)
+
+    # -- what the desk and BlueRockTEL itself do -------------------------------------------
+
+    def request_closure(self, number: int) -> Record:
+        """Ask for an open ticket to be closed, as the desk does."""
+        with self.store.changing():
+            ticket = self.find(number)
+            if not ticket["open"]:
+                raise bad_request("Bad request: the ticket is closed.")
+            ticket["closure"] = True
+            self._touch(ticket)
+            return self.columns(ticket)
+
+    def close_by_itself(self, number: int) -> Record:
+        """Close a ticket as the automatic closing does; whether that shows, the instance says."""
+        with self.store.changing() as tables:
+            ticket = self.find(number)
+            shows = self.store.instance.closure == "auto"
+            author = min(tables["users"], default=None)
+            self._add_reply(ticket, author, _CLOSED_BY_ITSELF, auto_closure_message=shows)
+            self._close(ticket)
+            ticket["closure"] = shows
+            self._touch(ticket)
+            return self.columns(ticket)
 
     # -- shared with the search ------------------------------------------------------------
 
@@ -355,7 +370,6 @@ class Tickets:
     # -- own -------------------------------------------------------------------------------
 
     def _new(self, user: Record, entity_type: str, entity_id: int, values: Record) -> Record:
-        now = self.store.moment()
         given = {key: value for key, value in values.items() if key != "close"}
         ticket = {
             "id": self.store.next_id("tickets"),
@@ -378,9 +392,27 @@ class Tickets:
         if ticket["status_id"] is None:
             ticket["status_id"] = self._default_status()
         if ticket["estimated_resolution_date"] is None:
-            due = now + DEFAULT_RESOLUTION
-            ticket["estimated_resolution_date"] = due.strftime(DATE_FORMAT)
+            ticket["estimated_resolution_date"] = self.store.date(DEFAULT_RESOLUTION)
         return ticket
+
+    def _add_reply(self, ticket: Record, author: Optional[int], body: str, **more: Any) -> Record:
+        now = self.store.timestamp()
+        reply = {
+            **REPLY_DEFAULTS,
+            "id": self.store.next_id("replies"),
+            "ticket_id": ticket["id"],
+            "body": body,
+            "author_id": author,
+            # Its author has read it.
+            "seen_at": self.store.date(),
+            "created_at": now,
+            "updated_at": now,
+            **more,
+        }
+        ticket["replies"].append(reply)
+        ticket["exchanges"] += 1
+        self._happened(ticket, history.REPLIED, reply["id"])
+        return reply
 
     def _values(
         self, data: Mapping[str, Any], fields: Mapping[str, Field], cut_subject: bool

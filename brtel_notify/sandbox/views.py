@@ -162,7 +162,7 @@ class Views:
     def _row(self, tables: Collections, ticket: Record) -> Row:
         priority = _name(tables, "priorities", ticket["priority_id"])
         customer = tables["customers"].get(ticket["ticketable_id"], {})
-        due = _text(ticket["estimated_resolution_date"])
+        due = self._utc(ticket["estimated_resolution_date"])
         now = self.store.now().strftime(DATE_FORMAT)
         return Row(
             id=int(ticket["id"]),
@@ -176,8 +176,8 @@ class Views:
             vip=bool(customer.get("vip")),
             status=_name(tables, "statuses", ticket["status_id"]),
             notes=len(ticket["replies"]),
-            opened_at=_text(ticket["opened_at"]),
-            closed_at="" if ticket["open"] else _text(ticket["closed_at"]),
+            opened_at=self._utc(ticket["opened_at"]),
+            closed_at="" if ticket["open"] else self._utc(ticket["closed_at"]),
             due=due,
             overdue=bool(ticket["open"] and due and due < now),
         )
@@ -186,6 +186,7 @@ class Views:
 
     def _timeline(self, tables: Collections, ticket: Record) -> Iterator[Entry]:
         """Give what happened in order: as it was seen to happen, and else as the data tell."""
+        ticket = {**ticket, **{key: self._utc(ticket[key]) for key in ("opened_at", "closed_at")}}
         replies = {reply["id"]: reply for reply in ticket["replies"]}
         events = [
             event
@@ -199,8 +200,16 @@ class Views:
                 note = _note(tables, replies[event.after], closes)
                 yield Entry(event.at, event.what, note=note)
             else:
-                before, after_text = (_said(tables, event.what, it) for it in event[2:])
+                before, after_text = (self._said(tables, event.what, it) for it in event[2:])
                 yield Entry(event.at, event.what, before, after_text)
+
+    def _said(self, tables: Collections, what: str, value: Any) -> str:
+        """Return a column's value in words."""
+        return self._utc(value) if what in _DATES else _said(tables, what, value)
+
+    def _utc(self, date: Any) -> str:
+        """Return a date of a ticket, which is the instance's local time, in UTC."""
+        return self.store.in_utc(_text(date))
 
 
 def _with_the_unseen(ticket: Record, seen: List[history.Event]) -> List[history.Event]:
@@ -235,6 +244,8 @@ def _said(tables: Collections, what: str, value: Any) -> str:
     table = _TABLES.get(what)
     return _name(tables, table, value) if table else _text(value)
 
+
+_DATES = ("estimated_resolution_date",)
 
 _TABLES = {
     "ticketable_id": "customers",

@@ -77,6 +77,9 @@ class Caller:
     def faults(self, **settings: Any) -> Any:
         return self.control("POST", "faults", json=settings)
 
+    def instance(self, **settings: Any) -> Any:
+        return self.control("POST", "instance", json=settings)
+
     def tickets(self) -> List[Dict[str, Any]]:
         found: List[Dict[str, Any]] = self.control("GET", "data")["tickets"]
         return found
@@ -99,6 +102,7 @@ def started() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def process(started: SandboxProcess) -> SandboxProcess:
     started.clear_faults()
+    started.clear_instance()
     started.reset()
     started.clear_requests()
     return started
@@ -683,6 +687,352 @@ def test_the_link_to_the_next_page_keeps_the_query(call: Caller) -> None:
 def test_booleans_may_be_integers(call: Caller) -> None:
     call.faults(booleans="int")
     assert repr(call.create()["open"]) == "1"
+
+
+# -- which BlueRockTEL it is -------------------------------------------------------------------
+
+CAMEL_REPLY = {"body": "<p>x</p>", "close": 0, "sendToAssignee": 1, "sendToContacts": 0}
+
+
+@pytest.fixture
+def old(call: Caller) -> Caller:
+    """The instance of 2023, with a ticket."""
+    call.create()
+    call.instance(instance="2023")
+    return call
+
+
+def test_an_instance_is_the_pages_unless_told_otherwise(call: Caller) -> None:
+    plain = call.control("GET", "instance")
+    assert plain == {
+        "instance": "2026",
+        "names": "snake",
+        "lookup": "yes",
+        "miss": "hard",
+        "timezone": "UTC",
+        "closure": "none",
+        "visibility": "kept",
+        "templates": "kept",
+    }
+    old = call.instance(instance="2023")
+    assert (old["names"], old["lookup"], old["miss"]) == ("camel", "no", "soft")
+    assert (old["timezone"], old["visibility"]) == ("Europe/Paris", "kept")
+    assert call.instance(names=None, lookup=None) != old
+    assert call.control("GET", "instance")["instance"] is None
+    assert call.control("DELETE", "instance") == plain
+
+
+def test_a_preset_comes_before_the_single_switches(call: Caller) -> None:
+    shown = call.instance(visibility="ignored", instance="2023")
+    assert (shown["visibility"], shown["names"], shown["instance"]) == ("ignored", "camel", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"instance": "2024"}, "instance is one of 2026, 2023"),
+        ({"instance": ["2023"]}, "instance is one of 2026, 2023"),
+        ({"visibility": "lost"}, "visibility is one of kept, ignored, unsaid, late"),
+        ({"timezone": "Mars/Olympus"}, "IANA"),
+        ({"timezone": 7}, "IANA"),
+        ({"names": ["snake"]}, "names is one of snake, camel"),
+        ({"names": "camel", "nams": "camel"}, "known: instance, names, lookup"),
+        ([], "object"),
+    ],
+)
+def test_an_instance_that_is_not_understood_is_refused_whole(
+    call: Caller, settings: object, named: str
+) -> None:
+    before = call.control("GET", "instance")
+    assert named in call.control("POST", "instance", 422, json=settings)["message"]
+    assert call.control("GET", "instance") == before
+
+
+def test_customers_contacts_and_users_in_the_dialect_of_the_sdk(old: Caller) -> None:
+    (found,) = old("GET", "/v1/customers/search?term=CL000012")
+    assert (found["id"], found["customerAccount"]) == (12, "CL000012")
+    customer = old("GET", "/v1/customerAccounts/cl000012")["customer"]
+    assert repr((customer["onCallDuty"], customer["vip"])) == "(1, 1)"
+    assert "customer_account" not in customer
+    query = {"contactable_type": "App\\Customer", "contactable_id": 42}
+    marie = old("GET", "/v1/contacts", query_string=query)[0]
+    assert (marie["firstName"], marie["lastName"], marie["role"]) == (
+        "Marie",
+        "Dupont",
+        "Technical Manager",
+    )
+    assert (marie["emailAddress"], marie["mobilePhone"]) == (
+        "m.dupont@acme-telecom.fr",
+        "+33612345678",
+    )
+    assert repr((marie["active"], marie["technicalContact"])) == "(1, 0)"
+    assert (marie["ticketingDoNotNotify"], marie["contactable_id"]) == (0, 42)
+    user = old("GET", "/v1/users/2")
+    assert (user["role"], user["active"], user["supportTeam"]) == (20, 1, 0)
+
+
+def test_tickets_keep_their_names_and_what_is_in_them_does_not(old: Caller) -> None:
+    old("POST", "/v1/replies?ticketId=1024", 201, json=CAMEL_REPLY)
+    ticket = old("GET", "/v1/tickets/1024")
+    assert (ticket["priority_id"], ticket["open"]) == (2, True)
+    assert ticket["ticketable"]["customerAccount"] == "CL2385"
+    assert ticket["replies"][0]["authorId"] == ticket["replies"][0]["author"]["id"] == 1
+    of_ticket = old("GET", "/v1/tickets/1024/customer")["customer"]
+    assert of_ticket["contacts"][0]["emailAddress"] == "m.dupont@acme-telecom.fr"
+    (listed,) = old("GET", "/v1/tickets")
+    assert listed["ticketable"]["onCallDuty"] == 0
+    assert old.search(open=1)[0]["number"] == ticket["number"]
+
+
+def test_a_reply_of_the_sdk_takes_its_names_and_no_others(old: Caller) -> None:
+    path, snake = "/v1/replies", {**REPLY, "customer_visible": False}
+    assert list(old("POST", f"{path}?ticket_id=1024", 422, json=snake)["errors"]) == ["ticketId"]
+    errors = old("POST", f"{path}?ticketId=1024", 422, json=snake)["errors"]
+    assert list(errors) == ["sendToAssignee", "sendToContacts"]
+    both = {**snake, **CAMEL_REPLY}
+    reply = old("POST", f"{path}?ticketId=1024", 201, json=both)
+    assert (reply["ticketId"], reply["customerVisible"]) == (1024, 1)  # the SDK has no word for it
+    assert reply["created_at"] == "2026-07-02T08:15:00.000000Z"
+    internal = {**both, "customerVisible": False, "notifyCustomer": 0, "ticketId": 1024}
+    assert old("POST", path, 201, json=internal)["customerVisible"] == 0
+    old("GET", f"{path}?ticket_id=1024", 422)
+    assert [row["customerVisible"] for row in old("GET", f"{path}?ticketId=1024")] == [1, 0]
+
+
+def test_the_names_of_the_sdk_are_nothing_to_the_instance_of_the_pages(call: Caller) -> None:
+    call.create(estimatedResolutionDate="2026-12-24 00:00:00")
+    assert call.tickets()[0]["estimated_resolution_date"] == "2026-07-02 12:15:00"
+    assert call.reply(1024, customerVisible=False)["customer_visible"] is True
+    call("GET", "/v1/replies?ticketId=1024", 422)
+    assert call("GET", "/v1/customerAccounts/CL2385")["customer_account"] == "CL2385"
+
+
+def test_a_due_date_needs_both_names_to_be_taken_everywhere(old: Caller) -> None:
+    wanted, path = "2026-12-24 00:00:00", "/v1/tickets/1024"
+    before = old("PUT", path, 201, json={"estimated_resolution_date": wanted})
+    assert before["estimated_resolution_date"] == "2026-07-02 12:15:00"
+    after = old("PUT", path, 201, json={"estimatedResolutionDate": wanted})
+    assert after["estimated_resolution_date"] == wanted
+    errors = old("PUT", path, 422, json={"estimatedResolutionDate": "soon"})["errors"]
+    assert list(errors) == ["estimatedResolutionDate"]
+
+
+@pytest.mark.parametrize("year", ["2026", "2023"])
+def test_what_stands_in_the_query_may_stand_in_the_body(call: Caller, year: str) -> None:
+    call.instance(instance=year)
+    assert call("POST", "/v1/tickets", 201, json={**TICKET, **ACME})["ticketable_id"] == 42
+    reply = {**REPLY, **CAMEL_REPLY, "ticket_id": 1024, "ticketId": 1024}
+    assert call("POST", "/v1/replies", 201, json=reply)["id"] == 4096
+    call("PUT", "/v1/tickets/assign/1024?assignee_id=2", 201)
+    assert call.tickets()[0]["assignee_id"] == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "customers/lookup?customer_account=CL2385",
+        "pbx3cx-hosts/lookup?host_name=acme.3cx.fr",
+        "pbx3cx-hosts/lookup-by-customer?customer_account=CL2385",
+    ],
+)
+def test_without_lookups_their_routes_are_not_there(call: Caller, path: str) -> None:
+    call("GET", f"/v1/{path}")
+    call.instance(lookup="no")
+    message = call("GET", f"/v1/{path}", 404)["message"]
+    assert message == f"The route api/v1/{path.split('?')[0]} could not be found."
+
+
+def test_a_soft_miss_is_a_200_that_says_so(call: Caller) -> None:
+    call.create()
+    call.instance(miss="soft")
+    for method, path, model in (
+        ("GET", "tickets/9", "Ticket"),
+        ("PUT", "tickets/close/9", "Ticket"),
+        ("GET", "replies?ticket_id=9", "Ticket"),
+        ("GET", "customers/lookup?customer_account=CL9", "Customer"),
+        ("GET", "customerAccounts/CL9", "Customer"),
+        ("GET", "pbx3cx-hosts/lookup?host_name=unknown", "Pbx3cxHost"),
+        ("GET", "users/9", "User"),
+        ("PUT", "tickets/assign/1024?assignee_id=9", "User"),
+        ("GET", "ticketing/support-teams/9/members", "SupportTeam"),
+    ):
+        assert call(method, f"/v1/{path}") == {"response": f"{model} not found"}
+    call("GET", "/v1/nonsense", 404)
+    call.control("POST", "request-closure", 404, json={"ticket": 9})
+
+
+def test_dates_without_a_zone_are_the_instances_own_time(call: Caller) -> None:
+    call.instance(timezone="Europe/Paris")
+    ticket = call.create()
+    assert ticket["opened_at"] == ticket["assigned_at"] == "2026-07-02 10:15:00"
+    assert ticket["created_at"] == "2026-07-02T08:15:00.000000Z"
+    assert ticket["estimated_resolution_date"] == "2026-07-02 14:15:00"
+    given = call.create(estimated_resolution_date="2026-07-02 09:00:00")
+    assert given["estimated_resolution_date"] == "2026-07-02 09:00:00"
+    assert call.reply(1024, close=True)["seen_at"] == "2026-07-02 10:15:00"
+    assert call("GET", "/v1/tickets/1024")["closed_at"] == "2026-07-02 10:15:00"
+
+
+def test_the_page_turns_the_instances_time_into_utc(call: Caller) -> None:
+    call.instance(timezone="Europe/Paris")
+    call.create()
+    call("PUT", "/v1/tickets/close/1024", 201)
+    page = call.client.get("/tickets/1024?lang=en").get_data(as_text=True)
+    assert "2026-07-02 08:15 UTC" in page
+    assert "2026-07-02 12:15 UTC" in page
+    assert "2026-07-02 10:15" not in page
+
+
+@pytest.mark.parametrize(("closure", "shows"), [("none", False), ("auto", True)])
+def test_a_ticket_closes_by_itself_and_shows_it_or_not(
+    call: Caller, closure: str, shows: bool
+) -> None:
+    call.create()
+    call.instance(closure=closure)
+    call.control("POST", "request-closure", json={"ticket": 1024})
+    asked = call("GET", "/v1/tickets/1024")
+    assert (asked["open"], asked["closure"]) == (True, True)
+    call.control("POST", "close-by-itself", json={"ticket": 1024})
+    closed = call("GET", "/v1/tickets/1024")
+    assert (closed["open"], closed["closure"]) == (False, shows)
+    (reply,) = closed["replies"]
+    assert (reply["auto_closure_message"], reply["author_id"]) == (shows, 1)
+    assert reply["body"] == "Your ticket was closed automatically"
+    call.control("POST", "request-closure", 400, json={"ticket": 1024})
+    call.control("POST", "close-by-itself", 422, json={})
+    assert call("PUT", "/v1/tickets/reopen/1024", 201)["open"] is False
+    call("PUT", "/v1/tickets/open/1024", 201)
+    assert call("GET", "/v1/tickets/1024")["closure"] is False
+
+
+@pytest.mark.parametrize(
+    ("visibility", "answered", "shown"),
+    [
+        ("kept", False, False),
+        ("ignored", True, True),
+        ("unsaid", None, None),
+        ("late", None, False),
+    ],
+)
+@pytest.mark.parametrize("names", ["snake", "camel"])
+def test_what_is_said_of_an_internal_note(
+    call: Caller, names: str, visibility: str, answered: object, shown: object
+) -> None:
+    call.create()
+    call.instance(names=names, visibility=visibility)
+    key, ticket = {"snake": ("customer_visible", "ticket_id")}.get(
+        names, ("customerVisible", "ticketId")
+    )
+    note = {**REPLY, **CAMEL_REPLY, key: False}
+    answer = call("POST", f"/v1/replies?{ticket}=1024", 201, json=note)
+    (row,) = call("GET", f"/v1/replies?{ticket}=1024")
+    (inside,) = call("GET", "/v1/tickets/1024")["replies"]
+    assert [each.get(key) for each in (answer, row, inside)] == [answered, shown, shown]
+    assert [key in each for each in (answer, row)] == [answered is not None, shown is not None]
+    assert call.tickets()[0]["replies"][0]["customer_visible"] is (visibility == "ignored")
+
+
+def test_templates_in_a_reply_are_gone_when_it_is_read(call: Caller) -> None:
+    call.create()
+    body = "a {{ $ticket->number }} b {!! x\n !!} c { { d } }"
+    call.reply(1024, body=body)
+    assert call("GET", "/v1/replies?ticket_id=1024")[0]["body"] == body
+    call.instance(templates="resolved")
+    read = "a [resolved] b [resolved] c { { d } }"
+    assert call("GET", "/v1/replies?ticket_id=1024")[0]["body"] == read
+    assert call("GET", "/v1/tickets/1024")["replies"][0]["body"] == read
+    assert call.tickets()[0]["replies"][0]["body"] == body
+
+
+def test_pages_of_users_and_hosts_have_all_at_the_top_level(call: Caller) -> None:
+    page = call("GET", "/v1/users?per_page=2&page=2")
+    assert [user["name"] for user in page["data"]] == ["Old Technician"]
+    assert (page["current_page"], page["last_page"], page["per_page"]) == (2, 2, 2)
+    assert page["total"] == 3
+    assert [link["active"] for link in page["links"]] == [False, False, True, False]
+    before = call.client.get(page["prev_page_url"], headers=TOKEN).get_json()
+    assert [user["id"] for user in before["data"]] == [1, 2]
+    assert "SANDBOX-SECRET" not in json.dumps(before)
+    assert call("GET", "/v1/users")["per_page"] == 20
+    assert call("GET", "/v1/users?per_page=1000")["per_page"] == 100
+    hosts = call("GET", "/v1/pbx3cx-hosts?customer_id=7")
+    assert [host["id"] for host in hosts["data"]] == [21, 22, 26]
+    assert [customer["id"] for customer in hosts["data"][2]["customers"]] == [7, 15]
+    assert call("GET", "/v1/pbx3cx-hosts")["total"] == 7
+    call("GET", "/v1/pbx3cx-hosts?customer_id=x", 422)
+
+
+def test_users_are_found_by_a_part_of_the_name_or_the_whole_address(call: Caller) -> None:
+    def found(**filters: str) -> List[int]:
+        query = {f"filter[{name}]": value for name, value in filters.items()}
+        return [user["id"] for user in call("GET", "/v1/users", query_string=query)["data"]]
+
+    assert found(name="martin") == [2]
+    assert found(email="P.Martin@example.net") == [2]
+    assert found(email="p.martin") == []
+    assert found(name="martin", email="noc@example.net") == []
+    assert "name, email" in call("GET", "/v1/users?filter[role]=8", 400)["message"]
+    (old,) = call("GET", "/v1/users?filter[name]=technician")["data"]
+    assert (old["active"], old["role"]) == (False, 8)
+    members = call("GET", "/v1/ticketing/support-teams/1/members")
+    assert [user["name"] for user in members] == ["Monitoring", "Paul Martin"]
+    call("GET", "/v1/users/9", 404)
+
+
+def test_other_hosts_of_a_customer(call: Caller) -> None:
+    assert call("GET", "/v1/hosts?filter[customer_id]=42") == []
+    host = {"id": 1, "name": "core-sw-1", "customer_id": 42, "address": "198.51.100.200"}
+    call.control("POST", "data", json={"hosts": [host]})
+    (found,) = call("GET", "/v1/hosts?filter[customer_id]=42")
+    assert (found["address"], found["managed"]) == ("198.51.100.200", True)
+    assert call("GET", "/v1/hosts?filter[customer_id]=7") == []
+    call("GET", "/v1/hosts?filter[name]=core", 400)
+
+
+def test_data_of_an_older_sandbox_are_completed(call: Caller) -> None:
+    contact = {"id": 1, "contactable_id": 42, "last_name": "x", "email_address": "x@example.net"}
+    user = {"id": 7, "name": "x", "email": "y@example.net", "password": "z"}
+    call.control("POST", "data?replace=1", json={"contacts": [contact]})
+    call.control("POST", "data", json={"users": [user], "categories": [{"id": 9, "name": "c"}]})
+    query = {"contactable_type": "App\\Customer", "contactable_id": 42}
+    (found,) = call("GET", "/v1/contacts", query_string=query)
+    assert (found["active"], found["technical_contact"]) == (True, False)
+    assert call("GET", "/v1/users/7")["active"] is True
+    assert call("GET", "/v1/ticketing/categories")[-1]["showable"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--instance", "2024"], "2026, 2023"),
+        (["--set", "nams=camel"], "names, lookup"),
+        (["--set", "names=kebab"], "snake, camel"),
+        (["--set", "names"], "NAME=VALUE"),
+    ],
+)
+def test_a_wrong_instance_option_is_one_line(
+    capsys: pytest.CaptureFixture[str], options: List[str], named: str
+) -> None:
+    assert main(options) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert named in complaint
+
+
+def test_a_process_is_again_what_it_was_started_as() -> None:
+    with SandboxProcess("--instance", "2023", "--set", "visibility=late") as sandbox:
+        started = sandbox.instance()
+        assert (started["names"], started["visibility"]) == ("camel", "late")
+        assert sandbox.instance(instance="2026")["names"] == "snake"
+        sandbox.clear_instance()
+        assert sandbox.instance() == started
+        with pytest.raises(ValueError, match="snake, camel"):
+            sandbox.instance(names="kebab")
+        sandbox.seed(tickets=[{"id": 5, "ticketable_id": 42}])
+        sandbox.request_closure(5)
+        assert sandbox.tickets()[0]["closure"] is True
+        sandbox.close_by_itself(5)
+        assert sandbox.tickets()[0]["open"] is False
 
 
 # -- faults inside this process ----------------------------------------------------------------
