@@ -313,7 +313,7 @@ class Caller:
         body = jsonlib.dumps({"email": address, "password": password}).encode("ascii")
         call = Call("POST", "/login", body=body, secrets=(password, jsonlib.dumps(password)[1:-1]))
         answer = self._send(call)
-        data = unwrapped(answer.data)
+        data = unwrapped(answer.data, ("data",))
         token = data.get("token") if isinstance(data, dict) else None
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise call.error(BadAnswer, answer.status, "answer: no token in it", retry=True)

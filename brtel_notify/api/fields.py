@@ -150,9 +150,13 @@ def plain_list(value: Any) -> Optional[List[Any]]:
     return value if isinstance(value, list) else None
 
 
-def unwrapped(answer: Any) -> Any:
-    """The record of an answer that may be wrapped: in `data`, or under the name of what it is."""
-    for name in ("data", "ticket", "customer", "reply", "user"):
+#: What a single record may be wrapped in: `data`, or the name of what it is.
+_WRAPPERS = ("data", "ticket", "customer", "reply", "user")
+
+
+def unwrapped(answer: Any, wrappers: Sequence[str] = _WRAPPERS) -> Any:
+    """The record of an answer that may be wrapped."""
+    for name in wrappers:
         if isinstance(answer, dict) and "id" not in answer and name in answer:
             answer = answer[name]
     return answer

@@ -457,17 +457,11 @@ def test_searched_tickets_that_the_filters_should_have_left_out(
         {"body": ""},
     ],
 )
-def without_lookups_nothing_is_there_either(server: responses.RequestsMock) -> None:
-    """A 404 that does not say of what may be that of the address: then the older way is gone."""
-    for path in ("customers/search", "customerAccounts/CL1", "pbx3cx-hosts"):
-        server.get(f"{URL}/v1/{path}", json=[])
-
-
 def test_a_lookup_without_a_result(server: responses.RequestsMock, answer: Dict[str, Any]) -> None:
     server.get(f"{URL}/v1/customers/lookup", **answer)
     server.get(f"{URL}/v1/pbx3cx-hosts/lookup", **answer)
     server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
-    without_lookups_nothing_is_there_either(server)
+    nothing_is_there_without_lookups_either(server)
     assert client().customer_by_account("CL1") is None
     assert client().pbx_host("x") is None
 
@@ -477,6 +471,12 @@ def test_no_hosts_of_an_unknown_customer(server: responses.RequestsMock) -> None
     server.get(ITSELF, json=[{"id": 1, "name": "Low"}])
     server.get(f"{URL}/v1/customers/lookup", json={"found": False})
     assert client().pbx_hosts_of(CL2385) == []
+
+
+def nothing_is_there_without_lookups_either(server: responses.RequestsMock) -> None:
+    """A 404 that does not say of what may be the address's own: then the older way is gone."""
+    for path in ("customers/search", "customerAccounts/CL1", "pbx3cx-hosts", "customers/lookup"):
+        server.get(f"{URL}/v1/{path}", json=[])
 
 
 LOOKUPS: Dict[str, Callable[[Client], Any]] = {
@@ -519,6 +519,8 @@ def test_what_cannot_be_a_404_proves_the_api_whatever_our_user_may_see(
 ) -> None:
     server.get(URL + path, json={"message": "no"}, status=404)
     server.get(ITSELF, **priorities)
+    if "lookup" in path:
+        nothing_is_there_without_lookups_either(server)
     try:
         assert not LOOKUPS[path](client())
     except exceptions.NotFound:
