@@ -68,7 +68,7 @@ class _Cleaner:
 
     def text(self, source: str) -> None:
         """Add text in which entities may stand."""
-        data = _visible(unescaped(source))
+        data = self._untemplated(_visible(unescaped(source)))
         if not data:
             return
         if data.strip():
@@ -79,6 +79,12 @@ class _Cleaner:
             return
         for char in data:  # the piece that does not fit any more: as much of it as does
             self._add(escaped(char))
+
+    def _untemplated(self, data: str) -> str:
+        """DATA without the forms of a template, also not together with what is before it."""
+        before = self.pieces[-1][-2:] if self.pieces else ""
+        joined = untemplated(before + data)
+        return joined[len(before) :] if joined.startswith(before) else f" {data}"
 
     def _separate(self) -> None:
         """What block tags and table cells that are not kept leave between two texts."""
@@ -144,6 +150,15 @@ def escaped(text: str, quotes: bool = False) -> str:
     return text.replace('"', "&quot;").replace("'", "&#x27;") if quotes else text
 
 
+def untemplated(text: str) -> str:
+    """TEXT in which BlueRockTEL finds no template variable of its own, to put something else there.
+
+    It resolves them in the bodies of replies (Tickets page); ``{{ … }}`` and ``{!! … !!}`` are the
+    forms of its templates. What an alert says stays as it is, but for a blank.
+    """
+    return re.sub(r"\{(?=\{|!!)", "{ ", text)
+
+
 def unescaped(text: str) -> str:
     """The text that HTML without tags shows."""
     if "&" not in text:
@@ -172,7 +187,8 @@ def _kept(tag: str, source: str) -> str:
         name = match[1].lower()
         if name in _ATTRIBUTES[tag] and name not in found:
             value = next(group for group in match.groups()[1:] if group is not None)
-            found[name] = " ".join(_visible(unescaped(value)).split())
+            plain = " ".join(_visible(unescaped(value)).split())
+            found[name] = plain.replace("{", "%7B") if name in _ADDRESSES else untemplated(plain)
     return "".join(
         f' {name}="{escaped(value, quotes=True)}"'
         for name, value in found.items()

@@ -154,7 +154,8 @@ class Renderer:
         # Every template is escaped, so that one may include another; here that is undone.
         text = markup.unescaped(source)
         line = " ".join(line_of(text).split())
-        line = without_references(line.replace("<", "‹").replace(">", "›"))
+        line = markup.untemplated(line.replace("<", "‹").replace(">", "›"))
+        line = without_references(line)
         if len(line) > SUBJECT_CHARACTERS:
             line = line[: SUBJECT_CHARACTERS - 1].rstrip() + "…"
         return Text(line or str(context["reference"]), problems)
