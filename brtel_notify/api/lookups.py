@@ -7,8 +7,9 @@ an instance goes shows when it is first asked, and is remembered.
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence
 from urllib.parse import quote
 
 from brtel_notify.api.caller import NOTHING, Asked, Caller
@@ -30,10 +31,15 @@ _CANDIDATES = 5
 _MOST_LOOKED_AT = 20
 #: So much of a long list is asked for at a time.
 _PER_PAGE = 100
+#: Seconds for which the whole list of hosts is believed: a storm asks for it once.
+_LIST_IS_GOOD_FOR = 600.0
 
 
 class Lookups(Caller):
     """The calls of the cookbook's step 2, either way. See :class:`Client`."""
+
+    _listed: Sequence[PbxHost] = ()
+    _listed_at = -math.inf
 
     def search_customers(self, term: str) -> List[Customer]:
         """Customers whose name, account, contacts, numbers… match TERM; 15 at most."""
@@ -163,11 +169,13 @@ class Lookups(Caller):
         return _with_account([record] if record else [], account) or found
 
     def _listed_host(self, host_name: str, address: str) -> Optional[PbxHost]:
-        for customer in self._candidates(host_name, address):
-            host = _with_name(self._listed_of(customer), host_name)
-            if host is not None:
-                return host
-        return _with_name(self._all_hosts({}), host_name)
+        if self._clock() - self._listed_at > _LIST_IS_GOOD_FOR:
+            for customer in self._candidates(host_name, address):
+                host = _with_name(self._listed_of(customer), host_name)
+                if host is not None:
+                    return host
+            self._listed, self._listed_at = self._all_hosts({}), self._clock()
+        return _with_name(self._listed, host_name)
 
     def _candidates(self, host_name: str, address: str) -> Iterator[Customer]:
         """Customers who may own the host: found by its address, its name, its name's first word."""

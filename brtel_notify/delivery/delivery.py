@@ -361,6 +361,8 @@ class Delivery:
             text += f": ticket {ticket.number} of {customer['name']} ({customer['account']})"
             if step_names.CREATE in done.facts or step_names.FIND in done.facts:
                 text += f", owner by {customer['how']}"
+        if any(isinstance(fact, dict) and "withheld" in fact for fact in done.facts.values()):
+            text += "; its note is withheld"
         return text
 
 

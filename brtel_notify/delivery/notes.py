@@ -63,7 +63,7 @@ class Notes:
             withheld = notes.withheld if reply is None else ""
             if withheld:
                 self.services.log.say(f"{self.alert.key}: {step} withheld: {withheld}")
-                return {"left_out": withheld}
+                return {"left_out": withheld, "withheld": True}
             if reply is None:
                 reply = self._send_reply(step, template, s, plan)
             notes.look_at(target(s), s.ticket[1] or str(target(s)), reply)

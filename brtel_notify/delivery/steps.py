@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, last_reference
 from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import came_back, step_names
+from brtel_notify.delivery import step_names
 from brtel_notify.delivery.notes import Facts, Notes, target
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
@@ -222,7 +222,9 @@ class Steps(Notes):
 
     def _compare(self, ticket: Ticket) -> None:
         """Tell, once, what the TICKET does not have as it was sent."""
-        for difference in came_back.differences(self._sent, ticket, self._offset):
+        from brtel_notify.delivery.came_back import differences
+
+        for difference in differences(self._sent, ticket, self._offset):
             self.services.tell_once(difference)
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:

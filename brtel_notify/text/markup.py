@@ -82,7 +82,7 @@ class _Cleaner:
 
     def _untemplated(self, data: str) -> str:
         """DATA without the forms of a template, also not together with what is before it."""
-        before = self.pieces[-1][-2:] if self.pieces else ""
+        before = "".join(self.pieces[-2:])[-2:]
         joined = untemplated(before + data)
         return joined[len(before) :] if joined.startswith(before) else f" {data}"
 

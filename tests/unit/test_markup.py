@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brtel_notify.sandbox.html import clean_body, strip_tags
-from brtel_notify.text.markup import clean_html
+from brtel_notify.text.markup import clean_html, untemplated
 from brtel_notify.text.plaintext import as_text
 
 TAGS = {"br", "img", "ul", "ol", "li", "strong", "i", "p", "a"}
@@ -256,3 +256,39 @@ def test_as_text() -> None:
 @given(ANY)
 def test_any_clean_text_can_be_shown(source: str) -> None:
     as_text(clean_html(source, PLENTY)[0])
+
+
+# --- template variables of BlueRockTEL's ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ("{{ user }}", "{ { user }}"),
+        ("{!! html !!}", "{ !! html !!}"),
+        ("{{{ three }}}", "{ { { three }}}"),
+        ("&#123;{ x }}", "{ { x }}"),
+        ("&lcub;&lbrace; x", "{ { x"),
+        ("{<span></span>{ x }}", "{ { x }}"),
+        ("{<!-- -->!<u>!</u>", "{! !"),
+        ('<a href="https://a.example/{{x}}">y</a>', '<a href="https://a.example/%7B%7Bx}}">y</a>'),
+        ('<img alt="{{x}}">', '<img alt="{ {x}}">'),
+        ('{"a": {"b": 1}}', '{"a": {"b": 1}}'),
+        ("a { b", "a { b"),
+    ],
+)
+def test_no_form_of_a_template_is_left(source: str, kept: str) -> None:
+    assert clean_html(source, PLENTY) == (kept, False)
+
+
+def test_a_text_full_of_braces_is_cut_at_the_limit() -> None:
+    cleaned, cut = clean_html("{" * 60_000, 1000)
+    assert cut
+    assert len(cleaned) <= 1000
+    assert "{{" not in cleaned
+
+
+@given(text=st.text(alphabet="{!}x<b>&#123; ", max_size=40))
+def test_whatever_stands_beside_them(text: str) -> None:
+    assert not re.search(r"\{\{|\{!!", clean_html(text, PLENTY)[0])
+    assert not re.search(r"\{\{|\{!!", untemplated(text))

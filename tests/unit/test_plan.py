@@ -88,6 +88,7 @@ def situation(
         entry=known,
         shared=more.get("shared", 0),
         facts=dict(facts),
+        assigns=more.get("assigns", False),
     )
 
 
@@ -122,6 +123,45 @@ ROWS: Dict[str, Tuple[Alert, Optional[Entry], Any, Dict[str, Any], Tuple[str, ..
     "first, the found ticket is deleted meanwhile": (
         *(alert(), None, {**found(FOUND), "gone": 7}, {}),
         ("find", *OPENS),
+    ),
+    "first, with an assignee": (
+        *(alert(), None, found(None)),
+        {"assigns": True},
+        ("find", "create", "assign", "attach", "details"),
+    ),
+    "first, its date was in another time zone": (
+        *(alert(), None, {**found(None), "create": {**CREATED, "due_off": True}}),
+        {},
+        ("find", "create", "due", "attach", "details"),
+    ),
+    "first, found open, its closing requested: take that back": (
+        *(alert(), None, found({**FOUND, "closure": True, "milder": True}), {}),
+        ("find", "keep open", "update", "note"),
+    ),
+    "worse, its closing requested": (
+        alert(),
+        entry(members={KEY: member("warning", "WARNING")}, severity="warning"),
+        {"update": {"open": True, "closure": True}},
+        {},
+        ("update", "keep open", "note"),
+    ),
+    "repeat, looked: its closing requested": (
+        *(alert(), entry(opened_at=times.iso(0)), {"check": {"open": True, "closure": True}}),
+        {"on_repeat": "note"},
+        ("check", "keep open", "note"),
+    ),
+    "recovery, its closing requested": (alert("recovery"), entry(), {}, {}, ("resolve",)),
+    "closed by itself a while ago: reopened, whatever is done about people": (
+        *(alert(), entry(opened_at=times.iso(0))),
+        {"check": {"open": False, "by_itself": "lately"}},
+        {"on_closed_by_hand": "ignore"},
+        ("check", "reopen", "note"),
+    ),
+    "closed by itself long ago: a new ticket": (
+        *(alert(), entry(opened_at=times.iso(0))),
+        {"check": {"open": False, "by_itself": "long ago"}, **found(None)},
+        {"on_closed_by_hand": "ignore"},
+        ("check", "find", *OPENS),
     ),
     # problem, repeated
     "repeat": (alert(), entry(), {}, {}, ()),
