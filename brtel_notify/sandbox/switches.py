@@ -1,4 +1,4 @@
-"""The faults that the web page switches on and off: the outages that an operator rehearses."""
+"""What the web page switches: outages that an operator rehearses, and which BlueRockTEL it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
 from .faults import Faults
+from .instance import CHOICES, Instance
 
 _RULES: Dict[str, Tuple[str, Dict[str, Any]]] = {
     "down": ("fail", {"status": 503}),
@@ -13,6 +14,8 @@ _RULES: Dict[str, Tuple[str, Dict[str, Any]]] = {
 }
 SLOW_MILLISECONDS = 3000.0
 CALLS_PER_WINDOW = 10
+#: Time zones to choose on the page; ``--set`` and ``/__sandbox__/instance`` take any.
+_ZONES = ("UTC", "Europe/Paris", "Indian/Reunion")
 
 
 class Switch(NamedTuple):
@@ -21,6 +24,24 @@ class Switch(NamedTuple):
     name: str
     on: bool
     numbers: Mapping[str, str]
+
+
+class Trait(NamedTuple):
+    """A switch of the instance, the `word` in force, and the `words` to choose from."""
+
+    name: str
+    word: str
+    words: Tuple[str, ...]
+
+
+def traits(instance: Instance) -> List[Trait]:
+    """Return the switches of the instance in the order in which they are shown."""
+    words = {**CHOICES, "timezone": _ZONES}
+    in_force = {name: getattr(instance, name) for name in words}
+    return [
+        Trait(name, word, tuple(dict.fromkeys((*words[name], word))))
+        for name, word in in_force.items()
+    ]
 
 
 def switches(faults: Faults) -> List[Switch]:

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from . import origin, pages, switches
 from .errors import Rejected
 from .faults import Faults
+from .instance import CHOICES, PRESETS, Instance
 from .journal import Journal
 from .seed import TOKEN
 from .store import Store
@@ -45,7 +46,8 @@ The API is at {root}api and takes the documented calls with a token, for example
     curl -H 'Authorization: Bearer sandbox-token' -H 'Accept: application/json' {root}api/v1/tickets
 
 A browser shows its tickets at {root}. The calls it got are at {root}__sandbox__/requests,
-its data at {root}__sandbox__/data, its faults at {root}__sandbox__/faults.
+its data at {root}__sandbox__/data, its faults at {root}__sandbox__/faults, which BlueRockTEL it is
+at {root}__sandbox__/instance.
 """
 
 
@@ -76,6 +78,10 @@ def _store() -> Store:
 def _faults() -> Faults:
     part: Faults = _part("faults")
     return part
+
+
+def _instance() -> Instance:
+    return _store().instance
 
 
 def _journal() -> Journal:
@@ -143,6 +149,9 @@ def _page(template: str, status: int = 200, **values: Any) -> AnyResponse:
         open_count=len(Views(_store()).rows("open")),
         switches=switches.switches(faults),
         other_faults=switches.others(faults),
+        instance=_instance().show()["instance"],
+        instances=tuple(PRESETS),
+        traits=switches.traits(_instance()),
         **values,
     )
     return Response(text, status, mimetype="text/html")
@@ -233,6 +242,17 @@ def switch_fault() -> AnyResponse:
             switches.turn(_faults(), name, request.form.get("on") == "1")
         except KeyError:
             raise NotFound from None
+    return _back()
+
+
+@web.post("/web/instance")
+def switch_instance() -> AnyResponse:
+    """Be another instance, or change one of its switches."""
+    wanted = {key: request.form[key] for key in ("instance", *CHOICES) if key in request.form}
+    try:
+        _instance().set(wanted)
+    except ValueError:
+        raise NotFound from None
     return _back()
 
 

@@ -21,6 +21,7 @@ from brtel_notify.sandbox.app import create_app
 from brtel_notify.sandbox.command import run as main
 from brtel_notify.sandbox.faults import Faults
 from brtel_notify.sandbox.html import clean_body, clean_subject
+from brtel_notify.sandbox.instance import CHOICES
 from brtel_notify.sandbox.store import Store
 from brtel_notify.sandbox.testing import SandboxProcess
 
@@ -720,6 +721,13 @@ def test_an_instance_is_the_pages_unless_told_otherwise(call: Caller) -> None:
     assert call.instance(names=None, lookup=None) != old
     assert call.control("GET", "instance")["instance"] is None
     assert call.control("DELETE", "instance") == plain
+
+
+def test_the_page_of_commands_names_every_trait_and_word() -> None:
+    page = Path(__file__).resolve().parents[2].joinpath("docs/commands.md").read_text()
+    for name, words in CHOICES.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert [word for word in words if f"`{word}`" not in row] == []
 
 
 def test_a_preset_comes_before_the_single_switches(call: Caller) -> None:

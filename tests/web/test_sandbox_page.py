@@ -329,6 +329,21 @@ def test_faults_set_elsewhere_are_shown_and_kept(site: Site, tab: Tab) -> None:
     assert site.sandbox.faults()["fail"] == []
 
 
+def test_it_becomes_another_instance_and_a_mix(site: Site, tab: Tab) -> None:
+    tab.see("2026", "#instance-now")
+    tab.click("#instance-2023")
+    tab.see("2023", "#instance-now")
+    assert site.sandbox.instance()["names"] == "camel"
+    tab.click("#traits summary")
+    tab.click("#trait-visibility-ignored")
+    tab.see("of its own", "#instance-now")
+    tab.page.locator("#trait-visibility-ignored[aria-pressed=true]").wait_for()
+    assert site.sandbox.instance()["visibility"] == "ignored"
+    tab.click("#instance-2026")
+    tab.see("2026", "#instance-now")
+    assert tab.page.locator("#trait-names-snake").is_visible()  # what was opened stays open
+
+
 def test_the_list_of_calls_shows_what_was_sent_and_is_cleared(
     site: Site, root: str, tab: Tab
 ) -> None:

@@ -120,11 +120,13 @@ def test_only_its_own_page_may_post(
     for path, form in (
         ("/web/faults", {"fault": "down", "on": "1"}),
         ("/web/calls", {}),
+        ("/web/instance", {"instance": "2023"}),
         (f"/web/tickets/{number}", {"open": "0"}),
     ):
         answer = client.post(path, data=form, headers={**BROWSER, **headers})
         assert answer.status_code == 403
     assert client.get("/__sandbox__/faults").get_json()["fail"] == []
+    assert store.instance.show()["instance"] == "2026"
     assert store.tables["tickets"][number]["open"]
 
 
@@ -197,7 +199,7 @@ def test_no_word_is_left_over() -> None:
     package = Path(pages.__file__).parent
     code = package / "render_page.py"
     used = "".join(file.read_text() for file in [*package.glob("web/*"), package / "web.py", code])
-    built = ("event_", "fault_", "tab_", "refused", "not_there")
+    built = ("event_", "fault_", "tab_", "instance_2", "trait_", "refused", "not_there")
     left = [
         key
         for key in words.WORDS["en"]
@@ -371,6 +373,54 @@ def test_a_switch_leaves_the_counts_of_other_rules() -> None:
     assert rule is not None
     assert rule.status == 500  # its first call was spared already
     assert len(others(faults)) == 1
+
+
+# -- which BlueRockTEL it is -------------------------------------------------------------------
+
+
+def pressed(client: FlaskClient, path: str) -> List[str]:
+    page = client.get(path, headers=BROWSER).get_data(as_text=True)
+    return re.findall(r'id="([^"]*)"[^>]* aria-pressed="true"', page)
+
+
+@pytest.mark.parametrize("path", ["/", "/calls"])
+def test_the_page_makes_it_another_instance_and_changes_each_trait(
+    client: FlaskClient, path: str
+) -> None:
+    def switch(**form: str) -> List[str]:
+        answer = client.post("/web/instance", data={**form, "here": path}, headers=OWN)
+        assert (answer.status_code, answer.location) == (303, path)
+        return pressed(client, path)
+
+    assert pressed(client, path)[:3] == ["instance-2026", "trait-names-snake", "trait-lookup-yes"]
+    old = switch(instance="2023")
+    assert old[:3] == ["instance-2023", "trait-names-camel", "trait-lookup-no"]
+    assert "trait-timezone-Europe-Paris" in old
+    mixed = switch(visibility="ignored")
+    assert mixed[0] == "trait-names-camel"  # neither of the two instances
+    assert "trait-visibility-ignored" in mixed
+
+
+@pytest.mark.parametrize(("language", "own"), [("en", "of its own"), ("fr", "sur mesure")])
+def test_the_page_says_which_instance_it_is(
+    client: FlaskClient, store: Store, language: str, own: str
+) -> None:
+    def now() -> str:
+        page = client.get(f"/?lang={language}", headers=BROWSER).get_data(as_text=True)
+        (found,) = re.findall(r'id="instance-now">([^<]*)<', page)
+        return str(found)
+
+    assert now() == "2026"
+    store.instance.set({"instance": "2023"})
+    assert now() == "2023"
+    store.instance.set({"timezone": "Asia/Kolkata"})  # none of those to choose on the page
+    assert now() == own
+    assert "trait-timezone-Asia-Kolkata" in pressed(client, "/")
+
+
+def test_an_instance_that_is_none(client: FlaskClient) -> None:
+    for form in ({"instance": "2024"}, {"names": "kebab"}):
+        assert client.post("/web/instance", data=form, headers=OWN).status_code == 404
 
 
 def test_a_site_whose_name_leads_to_this_machine_gets_nothing() -> None:
