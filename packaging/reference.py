@@ -498,6 +498,7 @@ CUSTOMER_FIELDS = {
     "account": "the account: `CL2385`",
     "customer_account": "the same, as BlueRockTEL calls it",
     "how": "how the customer was found: `hosts`, `account`, `pbx`, `search` or `fallback`",
+    "guess": "another customer, whom a search gave and nothing confirmed; else empty",
 }
 #: What only templates see.
 TICKET_VARIABLES = {
@@ -507,6 +508,7 @@ TICKET_VARIABLES = {
     " neither did",
     "joined": "true when the ticket has not stood for this alert before",
     "reopened": "true when the ticket is reopened",
+    "kept_open": "true when somebody had asked for the ticket's closing, which is taken back",
     "follows": "the number of the ticket that BlueRockTEL would not reopen, and in whose place this"
     " one is opened; else empty. The ticket says so by itself",
     "companions": "further alerts that this note also speaks of, in a ticket that several share;"

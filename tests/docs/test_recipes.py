@@ -180,6 +180,16 @@ def prove_the_monitoring_says(machine: Machine) -> None:
     assert "opened without it" in machine.site.tickets[2]["body"]
 
 
+def prove_by_address(machine: Machine) -> None:
+    assert owners(machine) == [CLINIQUE, MOREL]
+    alert(machine, "--host other --address 198.51.100.2 --state DOWN")
+    assert owners(machine)[2:] == [1]
+
+
+def prove_assignee(machine: Machine) -> None:
+    assert [ticket["assignee_id"] for ticket in machine.site.tickets] == [None, 2]
+
+
 def prove_naming_scheme(machine: Machine) -> None:
     assert owners(machine) == [ACME, LUMIERE]
     notes = [ticket["replies"][0]["body"] for ticket in machine.site.tickets]
@@ -330,6 +340,8 @@ PROOFS: Dict[str, Callable[[Machine], None]] = {
     "Several customers on one PBX": prove_shared_pbx,
     "The monitoring names customer, priority and tags": prove_the_monitoring_says,
     "Customers by naming scheme": prove_naming_scheme,
+    "Customers by IP address": prove_by_address,
+    "Nobody owns a new ticket, or somebody does": prove_assignee,
     "Tickets only for hosts that somebody owns": prove_owned_hosts,
     "3CX trunks to one team, the network to another": prove_teams,
     "French customers": prove_french,
