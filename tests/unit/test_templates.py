@@ -427,7 +427,7 @@ def test_what_an_alert_says_is_escaped() -> None:
     for template in TEMPLATES[1:]:
         text = Renderer().html(template, context(of), REFERENCE).text
         assert "&lt;/p&gt;&lt;script&gt;" in text
-        assert "&amp;amp;{{ 7*7 }}" in text
+        assert "&amp;amp;{ { 7*7 }}" in text  # nor a template of BlueRockTEL's
         assert "<script" not in text
         assert "<a " not in text
     assert "‹script›alert" in subject(of)
