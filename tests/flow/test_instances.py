@@ -11,8 +11,11 @@ import re
 from typing import Any, Dict, List
 
 import pytest
+import test_cookbook
 import test_crash
+import test_faults
 import test_table
+from inprocess import capture, deliver, drain, in_child
 from support import Site
 
 HOST, SERVICE = "nagios4-host-problem", "nagios4-service-problem"
@@ -99,6 +102,10 @@ def test_a_host_that_nobody_owns_goes_to_the_fallback(any_instance: Site) -> Non
     site = any_instance
     site.notify(HOST, "_HOSTCUSTOMER_ACCOUNT=", "HOSTNAME=sw1.example.net", "HOSTADDRESS=192.0.2.9")
     assert site.the_ticket()["ticketable_id"] == 1
+
+
+def test_the_cookbooks_example(any_instance: Site) -> None:
+    test_cookbook.test_the_cookbooks_example(any_instance)
 
 
 def test_a_deleted_ticket_is_opened_anew(any_instance: Site) -> None:
@@ -271,8 +278,8 @@ def test_row_a_miss(older: Site) -> None:
 def test_row_paths(any_instance: Site) -> None:
     """None of those that are spelled differently is ever called."""
     site = any_instance
-    for capture in (SERVICE, ACKNOWLEDGED, SERVICE_OK):
-        site.notify(capture)
+    for name in (SERVICE, ACKNOWLEDGED, SERVICE_OK):
+        site.notify(name)
     differing = "support.?contracts|support.?sheets|time.?segments|start.?tracking|customer.?report"
     assert not [call for call in site.calls() if re.search(differing, call, re.IGNORECASE)]
 
@@ -426,8 +433,8 @@ def test_due_dates_and_closings_are_in_the_instances_own_time(site: Site) -> Non
     site.notify(SERVICE)
     assert hours(site.tickets[-1]) == 4.0
     assert not [call for call in site.calls() if call.startswith("PUT /v1/tickets/10")][1:]
-    for capture in (HOST_UP, HOST):
-        site.notify(capture)
+    for name in (HOST_UP, HOST):
+        site.notify(name)
         (site.state_dir / "state.json").unlink()  # found by its reference, closed a moment ago
     assert len(site.tickets) == 2
     assert site.tickets[0]["open"]
@@ -626,3 +633,56 @@ def test_what_an_alert_says_is_no_template_of_theirs(site: Site) -> None:
     shown = site.run("ticket", str(ticket["id"]), "show").stdout
     assert "user.password" in shown
     assert "[resolved]" not in shown
+
+
+# --- the calls that only some instances, or an assignee, need -------------------------------------
+
+FURTHER = {
+    "search": {"method": "GET", "path": "*/customers/search"},
+    "account": {"method": "GET", "path": "*/customerAccounts/*"},
+    "list of hosts": {"method": "GET", "path": "*/pbx3cx-hosts"},
+    "users": {"method": "GET", "path": "*/users"},
+    "assign": {"method": "PUT", "path": "*/tickets/assign/*"},
+    "take back the closing": {"method": "PUT", "path": "*/tickets/reopen/*"},
+    "date": {"method": "PUT", "path": "*/tickets/????"},
+    "look at the note": {"method": "GET", "path": "*/replies"},
+}
+FAULTS = {name: test_faults.FAULTS[name] for name in ("reset after", "503", "403", "404", "422")}
+FAULTS["truncated JSON"] = test_faults.FAULTS["truncated JSON"]
+
+
+@pytest.mark.short
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("endpoint", FURTHER)
+def test_one_fault(site: Site, endpoint: str, fault: str) -> None:
+    """Whatever happens to one of them once: one ticket on the right customer, closed."""
+    site.sandbox.instance(instance="2023", visibility="late")
+    site.configure(
+        "  assignee: Paul Martin\nrules: [{when: customer.on_call_duty, set: {team: On-call}}]\n"
+    )
+    ((kind, settings),) = FAULTS[fault].items()
+    site.sandbox.faults(**{kind: {**FURTHER[endpoint], **settings, "next": 1}})
+    who = {"NAGIOS__HOSTCUSTOMER_ACCOUNT": "", "NAGIOS_HOSTNAME": "clinique-parc.3cx.fr"}
+    for number, (name, more) in enumerate(
+        (
+            ("nagios4-service-problem", {"NAGIOS_SERVICESTATE": "WARNING"}),
+            ("nagios4-service-problem", {}),
+            ("nagios4-service-recovery", {}),
+        )
+    ):
+        event = capture(name, {**who, **more})
+        in_child(lambda event=event: deliver(site, event))  # type: ignore[misc]
+        for _ in range(3):
+            if site.queued():
+                in_child(lambda: drain(site))
+        if number == 0:
+            site.sandbox.request_closure(site.the_ticket()["id"])
+    hit = site.sandbox.faults()[kind]
+    assert not hit or hit[0]["next"] == 0, "the fault was never met"
+    ticket = site.the_ticket()
+    assert (ticket["ticketable_id"], ticket["team_id"], ticket["open"]) == (12, 2, False)
+    assert ticket["assignee_id"] in ((1, 2) if endpoint in ("assign", "users") else (2,))
+    texts = [reply["body"] for reply in ticket["replies"]]
+    assert len(set(texts)) == len(texts) == 3
+    assert internal(ticket) == [True] * 3
+    assert site.queued() == site.queued("dead") == []
