@@ -327,7 +327,7 @@ class Caller:
         if 200 <= status < 300:
             data = json_answer(call, status, content)
             missing = soft_miss(data)
-            if missing:
+            if missing and call.path != "/login":
                 raise call.error(NotFound, status, missing)
             return _Answer(status, data)
         raise refusal(call, status, headers, content, self._credentials.source)

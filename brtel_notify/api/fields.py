@@ -102,11 +102,17 @@ class Fields:
 
 
 def in_snake_case(data: Dict[str, Any]) -> Dict[str, Any]:
-    """DATA with the names of the two pages; where both forms are given, snake_case wins."""
+    """DATA with the names of the two pages; where both forms are given, snake_case wins.
+
+    What is null is not given.
+    """
     if all(map(_is_snake_case, data)):
         return data
-    renamed = {_snake_case(name): value for name, value in data.items()}
-    return {**renamed, **{name: value for name, value in data.items() if _is_snake_case(name)}}
+    found = {name: value for name, value in data.items() if _is_snake_case(name)}
+    for name, value in data.items():
+        if found.get(_snake_case(name)) is None:
+            found[_snake_case(name)] = value
+    return found
 
 
 def _is_snake_case(name: str) -> bool:
@@ -122,7 +128,7 @@ def soft_miss(answer: Any) -> str:
     if not isinstance(answer, dict) or "id" in answer:
         return ""
     words = answer.get("response")
-    said = isinstance(words, str) and re.search(r"\bnot found\b", words, re.IGNORECASE)
+    said = isinstance(words, str) and re.search(r"\bnot found\W*$", words, re.IGNORECASE)
     return str(words) if said else ""
 
 
@@ -142,9 +148,13 @@ def flag_of(value: Any) -> Optional[bool]:
 
 
 def plain_list(value: Any) -> Optional[List[Any]]:
-    """VALUE as a list: bare, or wrapped in `data`, or what PHP makes of a list with gaps."""
+    """VALUE as a list: bare, or wrapped in `data` or by itself in anything (`{"replies": […]}`), or
+    what PHP makes of a list with gaps."""
     if isinstance(value, dict) and isinstance(value.get("data"), (list, dict)):
         value = value["data"]
+    if isinstance(value, dict) and len(value) == 1 and "errors" not in value:
+        (inner,) = value.values()
+        value = inner if isinstance(inner, list) else value
     if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
         return list(value.values())
     return value if isinstance(value, list) else None

@@ -7,7 +7,7 @@ is mended.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from brtel_notify.api.cache import Cache
 from brtel_notify.api.fields import has_zone, parse_date
@@ -54,6 +54,20 @@ class Instance:
     def forget_internal(self) -> None:
         """It is not known any more: one came out visible."""
         self._learn("internal", "")
+
+    @property
+    def unseen(self) -> Optional[Tuple[int, int, str]]:
+        """A note of which it could not be seen whether it is internal: ids of ticket and reply, and
+        what people call the ticket."""
+        value = self._get("unseen", math.inf)
+        if isinstance(value, list) and list(map(type, value)) == [int, int, str]:
+            return value[0], value[1], value[2]
+        return None
+
+    @unseen.setter
+    def unseen(self, note: Optional[Tuple[int, int, str]]) -> None:
+        if note != self.unseen:
+            self._learn("unseen", list(note) if note else None)
 
     @property
     def offset(self) -> Optional[float]:

@@ -27,8 +27,8 @@ _HOSTS_OF = "/v1/pbx3cx-hosts/lookup-by-customer"
 _ALL_HOSTS = "/v1/pbx3cx-hosts"
 #: Candidates of a search whose PBX hosts are looked at, before the list of all hosts is.
 _CANDIDATES = 5
-#: Hosts that are looked up to see their address.
-_MOST_LOOKED_AT = 20
+#: Hosts that are looked up one by one, to see their address.
+_MOST_LOOKED_UP = 20
 #: So much of a long list is asked for at a time.
 _PER_PAGE = 100
 #: Seconds for which the whole list of hosts is believed: a storm asks for it once.
@@ -80,23 +80,26 @@ class Lookups(Caller):
         )
         return found or []
 
-    def pbx_hosts_at(self, address: str) -> List[PbxHost]:
+    def pbx_hosts_at(self, address: str) -> Optional[List[PbxHost]]:
         """The 3CX hosts with exactly this IP address, each with its customers.
 
         A private address may be that of several. The search also finds 10.0.0.12 for 10.0.0.1, so
-        it only says where to look; none where it finds too many to look at them all.
+        it only says where to look: None where that is at too many to be sure.
         """
         candidates = self.search_customers(address)
         if len(candidates) >= MOST_FOUND:
-            return []
-        hosts = [
-            (customer, host) for customer in candidates for host in self.pbx_hosts_of(customer)
-        ]
+            return None
         found: Dict[int, PbxHost] = {}
-        for customer, listed in hosts[:_MOST_LOOKED_AT]:
-            host = listed if listed.address else self.pbx_host(listed.host_name) or listed
-            if same_ip_address(host.address, address):
-                found[host.id] = host if host.customers else host._replace(customers=(customer,))
+        looked_up = 0
+        for customer in candidates:
+            for listed in self.pbx_hosts_of(customer):
+                looked_up += not listed.address  # the look-up by customer leaves it out
+                if looked_up > _MOST_LOOKED_UP:
+                    return None
+                host = listed if listed.address else self.pbx_host(listed.host_name) or listed
+                if same_ip_address(host.address, address):
+                    known = host if host.customers else host._replace(customers=(customer,))
+                    found[host.id] = known
         return list(found.values())
 
     # -- which way

@@ -98,7 +98,7 @@ _CUSTOMER_FLAGS = ("vip", "on_call_duty", "setup_follow_up")
 
 
 def _smells_of_a_secret(name: str) -> bool:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+    words = re.sub("[^a-z0-9]+", "_", name)
     if any(part in words for part in _SECRET_PARTS):
         return True
     return not _SECRET_WORDS.isdisjoint(words.split("_"))
@@ -125,7 +125,7 @@ class Customer(NamedTuple):
         }
         for name in _CUSTOMER_FLAGS:
             if name in extra:  # "0" would be true in a rule
-                extra[name] = fields.flag(name, default=False)
+                extra[name] = fields.hint(name) is True
         return cls(fields.id(), fields.text("name"), fields.text("customer_account"), extra)
 
 

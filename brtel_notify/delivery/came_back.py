@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Tuple
 
 from brtel_notify.api.fields import parse_date
 from brtel_notify.api.records import Ticket
@@ -17,15 +17,19 @@ _COMPARED = {
 }
 
 
-def differences(sent: Mapping[str, Any], ticket: Ticket, offset: float) -> Iterator[str]:
-    """What of SENT the TICKET does not have, each as a line; OFFSET is the instance's, in seconds.
+def differences(
+    sent: Mapping[str, Any], ticket: Ticket, offset: float
+) -> Iterator[Tuple[str, str]]:
+    """What of SENT the TICKET does not have: what a difference is known by, and a line about it.
 
-    A field that was not sent, or that the answer leaves out, is no difference.
+    A field that was not sent, or that the answer leaves out, is no difference. OFFSET is the
+    instance's, in seconds. Every ticket has another date, so of dates one difference is as another.
     """
     for name, called in _COMPARED.items():
         wanted, got = sent.get(name), getattr(ticket, name)
         if wanted is None or got is None or wanted == got:
             continue
-        if name == _DATE and parse_date(wanted, offset) == parse_date(got, offset):
-            continue
-        yield f"BlueRockTEL was given the {called} {wanted} and made it {got}"
+        if name != _DATE:
+            yield f"{name} {wanted} {got}", f"BlueRockTEL made of {called} {wanted} {called} {got}"
+        elif parse_date(wanted, offset) != parse_date(got, offset):
+            yield name, f"BlueRockTEL made of {called} {wanted} {got}"

@@ -94,8 +94,7 @@ class Delivery:
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
         self.steps.settings = settings
-        situation = situation._replace(assigns=settings.values["assignee"] is not None)
-        done, planned = self._follow(self._gathered(situation))
+        done, planned = self._follow(self._assigning(self._gathered(situation)))
         self._record(done, planned)
         self._remove()
         status = DELIVERED if planned.steps else IGNORED
@@ -139,8 +138,11 @@ class Delivery:
             entry=entry,
             shared=self._others(entry),
             facts=self.facts,
-            assigns=self.steps.settings.values.get("assignee") is not None,
         )
+
+    def _assigning(self, situation: Situation) -> Situation:
+        """SITUATION, knowing whether a new ticket is given to somebody by its settings."""
+        return situation._replace(assigns=self.steps.settings.values["assignee"] is not None)
 
     def _entry(self) -> Tuple[Optional[Entry], str]:
         """The map's entry for the alert's ticket, and the key it has or would have."""
@@ -326,10 +328,12 @@ class Delivery:
 
     def _look_again(self) -> Situation:
         """Find the customer, and with it the ticket, anew."""
-        self.services.cache.clear("customer")
+        from brtel_notify.tickets.customer import OWNERS
+
+        self.services.cache.clear(OWNERS)
         self.event.enter(step="looked_again", result=True)
         self.facts = {"looked_again": True}
-        return self._situation()
+        return self._assigning(self._situation())
 
     def _record(self, done: Situation, planned: Plan) -> None:
         if planned.entry is None and not planned.forget:

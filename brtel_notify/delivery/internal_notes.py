@@ -1,8 +1,8 @@
 """Notes that are to be internal: whether they came out so, and the alarm where one did not.
 
 An instance may have another name for a reply's visibility than we send, or none at all; its default
-is visible. So what came of a note is looked at: in the answer, or on the ticket where that says
-nothing, once a day.
+is visible. So what came of a note is looked at: in the answer or, where that says nothing, on the
+ticket. A look that fails holds no alert up: it is made up for before the next note.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import ApiError
 from brtel_notify.api.instance import KEPT, UNSAID
 from brtel_notify.api.records import Reply
-from brtel_notify.local.log import ERROR, Log
+from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.tickets import visible_note
 
 
@@ -42,41 +42,54 @@ class InternalNotes:
             with self._first:
                 yield
 
-    @property
     def withheld(self) -> str:
-        """Why no note is sent; empty where there is no reason. Raises OSError."""
-        alarm = visible_note.look(self._state_dir) if self.wanted else None
-        return f"{alarm}; {visible_note.CURE}" if alarm else ""
+        """Why the next note is not sent; empty where there is no reason. Raises OSError."""
+        if not self.wanted:
+            return ""
+        unseen = self._instance.unseen
+        if unseen is not None:
+            self._look(*unseen)
+        alarm = visible_note.look(self._state_dir)
+        return str(alarm) if alarm else ""
 
     def look_at(self, ticket_id: int, name: str, reply: Reply) -> None:
         """See whether REPLY, on the ticket that people call NAME, stayed internal; else the alarm.
 
-        Raises ApiError where that cannot be seen now; OSError.
+        Raises OSError.
         """
         if not self.wanted:
             return
-        visible = reply.customer_visible
-        if visible is None and self._instance.internal:
-            return  # that it does not say so is known, and that the ticket says nothing worse
-        if visible is None:
-            visible = self._on_ticket(ticket_id, reply.id)
-        if not visible:
-            self._instance.internal = UNSAID if visible is None else KEPT
-            return
-        self._instance.forget_internal()
-        alarm = visible_note.put(self._state_dir, name, reply.id, self._clock())
-        self._log.say(f"{alarm}; {visible_note.CURE}", ERROR)
+        if reply.customer_visible is not None:
+            self._came_out(reply.customer_visible, name, reply.id)
+        elif self._instance.internal != UNSAID:  # else there is nothing to be seen, today
+            self._look(ticket_id, reply.id, name)
 
-    def _on_ticket(self, ticket_id: int, reply_id: int) -> Optional[bool]:
-        """What BlueRockTEL says of that reply where it lists them; None: nothing."""
+    def _look(self, ticket_id: int, reply_id: int, name: str) -> None:
+        """See what BlueRockTEL says of the reply where it lists them."""
+        failure: Optional[ApiError] = None
         for ask in (self._client.replies, lambda number: self._client.ticket(number).replies or ()):
             try:
                 replies = ask(ticket_id)
             except ApiError as error:
-                if error.retry:
-                    raise
+                failure = error if error.retry else failure
                 continue
             for reply in replies:
                 if reply.id == reply_id and reply.customer_visible is not None:
-                    return reply.customer_visible
-        return None
+                    self._instance.unseen = None
+                    self._came_out(reply.customer_visible, name, reply_id)
+                    return
+        if failure is None:
+            self._instance.unseen = None
+            self._instance.internal = UNSAID
+            return
+        self._instance.unseen = (ticket_id, reply_id, name)
+        text = f"ticket {name}: whether our note is internal could not be seen: {failure}"
+        self._log.say(f"{text}; it is looked at again before the next note", WARNING)
+
+    def _came_out(self, visible: bool, name: str, reply_id: int) -> None:
+        if not visible:
+            self._instance.internal = KEPT
+            return
+        self._instance.forget_internal()
+        alarm = visible_note.put(self._state_dir, name, reply_id, self._clock())
+        self._log.say(f"{alarm}; {visible_note.CURE}", ERROR)

@@ -60,9 +60,9 @@ class Notes:
         notes = self.services.internal_notes
         with notes.in_turn():
             reply = self._replied_before(step, s) if self.event.in_doubt(step) else None
-            withheld = notes.withheld if reply is None else ""
+            withheld = notes.withheld() if reply is None else ""
             if withheld:
-                self.services.log.say(f"{self.alert.key}: {step} withheld: {withheld}")
+                self.services.log.say(f"{self.alert.key}: {step}: no note: {withheld}")
                 return {"left_out": withheld, "withheld": True}
             if reply is None:
                 reply = self._send_reply(step, template, s, plan)
@@ -142,7 +142,7 @@ class Notes:
             change=s.change,
             joined=s.member is None and not reopened,
             reopened=reopened,
-            kept_open=step_names.KEEP_OPEN in plan.steps,
+            kept_open=s.kept_open,
             follows=s.follows,
             companions=s.companions,
             others=len(known - {alert.key for alert in s.alerts}),

@@ -165,7 +165,7 @@ def _repeated(s: Situation, entry: Entry) -> Plan:
     if s.policy.lifecycle.on_repeat == "note":
         steps.append(NOTE)
     decision = "the same problem again: noted" if NOTE in steps else "the same problem again"
-    if KEEP_OPEN in steps:
+    if s.kept_open:
         decision += "; its closing, which was requested, is taken back"
     after = _seen(s, entry) if steps else None
     return Plan(decision, tuple(steps), after, note="problem")

@@ -80,17 +80,15 @@ class RecordingTransport:
         if path in _LISTS:
             names = dict.fromkeys(self._names(_LISTS[path]))
             # The client keeps one record an id; no real id is below 1.
-            # A sub-category may have to give what the configuration does not.
+            # A sub-category may have to give the priority that the configuration does not.
+            own = {"priority_id": -1} if path.endswith("/sub-categories") else {}
             return [
-                {
-                    "id": int(name) if name.isdecimal() else -number,
-                    "name": name,
-                    "priority_id": -1,
-                }
+                {"id": int(name) if name.isdecimal() else -number, "name": name, **own}
                 for number, name in enumerate(names)
             ]
         if path == "/v1/users":
-            return [{"id": 0, "name": text, "email": text} for text in self._names("assignee")]
+            people = enumerate(self._names("assignee"))
+            return [{"id": -number, "name": name, "email": name} for number, name in people]
         if path == "/v1/customers/lookup":
             return {"found": True, "data": _customer(params["customer_account"])}
         if path == "/v1/customers/search":

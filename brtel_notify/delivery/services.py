@@ -3,7 +3,6 @@ needed, so that an event which needs no call costs none of their imports."""
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from brtel_notify.tickets.ids_of_names import Names
 
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
+#: Seconds for which what was told once is not told again.
+TOLD_FOR = 30 * 86400.0
 
 
 class Services:
@@ -244,10 +245,10 @@ class Services:
 
         return self._once("internal_notes", make)  # type: ignore[no-any-return]
 
-    def tell_once(self, text: str) -> None:
-        """One line in the log, however often it becomes true."""
-        if not self.cache.get("told", text, math.inf):
-            self.cache.put("told", text, True)
+    def tell_once(self, what: str, text: str) -> None:
+        """One line in the log, TEXT, however often WHAT becomes true: a month later once more."""
+        if not self.cache.get("told", what, TOLD_FOR):
+            self.cache.put("told", what, True)
             self.log.say(text, WARNING)
 
     @property

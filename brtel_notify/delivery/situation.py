@@ -7,7 +7,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple
 from brtel_notify import alert as kinds
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle
-from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, REOPEN, UPDATE
+from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, KEEP_OPEN, REOPEN, UPDATE
 from brtel_notify.tickets.open_tickets import Entry
 
 
@@ -101,6 +101,11 @@ class Situation(NamedTuple):
     def closing_requested(self) -> bool:
         """Whether somebody asked for its closing, which is still to come."""
         return any(fact.get("open", True) and fact.get("closure") for fact in self._looks)
+
+    @property
+    def kept_open(self) -> bool:
+        """Whether that was taken back."""
+        return "left_out" not in self.facts.get(KEEP_OPEN, {"left_out": ""})
 
     @property
     def gone(self) -> bool:

@@ -39,6 +39,7 @@ class Steps(Notes):
         self.owner: Optional[Dict[str, Any]] = None
         #: What the last change of the ticket said of it, by the API's names.
         self._sent: Dict[str, Any] = {}
+        self._sent_offset = 0.0
         self._contacts_come: Callable[[], None] = lambda: None
         self._perform: Dict[str, Callable[[Situation, Plan], Facts]] = {
             step_names.FIND: self._find,
@@ -115,15 +116,20 @@ class Steps(Notes):
 
     def _is_milder(self, priority_id: Optional[int]) -> bool:
         """Whether the configuration gives that priority only to milder alerts than this one."""
-        ids = []
+        ids: List[Optional[int]] = []
+        settled = self._ids()
         for severity in SEVERITIES:
             values = self.services.config.severities.get(severity, {})
             name = values.get("priority", self.services.config.ticket.priority)
             try:
-                ids.append(self.services.names.id("priority", name, "ticket.priority"))
+                number = self.services.names.id("priority", name, "ticket.priority")
+                if number is None:
+                    sub_category = settled["sub_category"]
+                    number = self.services.names.own_priority(sub_category, self.settings)
+                ids.append(number)
             except ConfigError:
                 ids.append(None)
-        wanted = self._ids()["priority"]
+        wanted = settled["priority"]
         if priority_id is None or priority_id not in ids or wanted not in ids:
             return False
         return ids.index(priority_id) < ids.index(wanted)
@@ -162,7 +168,7 @@ class Steps(Notes):
         customer = found["customer"]
         made = self._made_before(s) if self.event.in_doubt(step_names.CREATE) else None
         if made is not None:
-            return self._met(made, s, customer)
+            return {**self._met(made, s, customer), **self._learn(made)}
         ids = self._ids()  # first: the body says it if a name is unknown
         create = self._creation(s, plan)
         try:
@@ -170,14 +176,15 @@ class Steps(Notes):
         except (NotFound, Refused) as error:
             self._refused(step_names.CREATE, error)
             anew = self._ids_anew(error)
+            if anew == ids and self.settings.values["team"] is None:
+                anew = {**anew, "team": None}  # nobody configured it: it is the sub-category's own
             if isinstance(error, NotFound) and anew == ids:
                 raise  # it is the customer that is not there
             made, ids = self._made_before(s), anew  # some servers make it and then refuse it
             ticket = made or self._call(step_names.CREATE, lambda: create(anew))
         # Nothing is asked between the answer and its entry in the journal: that might fail.
-        due_off = self._learn(ticket)
         return {
-            **({"due_off": True} if due_off else {}),
+            **self._learn(ticket),
             "id": ticket.id,
             "number": ticket.number,
             "open": True,
@@ -197,6 +204,7 @@ class Steps(Notes):
 
         def create(ids: Ids) -> Ticket:
             named = {f"{name}_id": ids[name] for name in ("priority", "team", "status")}
+            self._sent_offset = self._offset
             self._sent = {**named, "estimated_resolution_date": self._resolution_date()}
             return self.services.client.create_ticket(
                 s.facts[step_names.FIND]["customer"]["id"],
@@ -210,22 +218,37 @@ class Steps(Notes):
 
         return create
 
-    def _learn(self, ticket: Ticket) -> bool:
-        """What a new ticket shows of the instance; whether its date has the wrong time zone."""
-        before = self._offset
+    def _learn(self, ticket: Ticket) -> Facts:
+        """What a new ticket shows of the instance; the fact that its date has the wrong time zone.
+
+        Another thread may have learned that meanwhile; and a ticket that an earlier attempt made
+        was sent with what was known then.
+        """
         self.services.instance.learn_offset(ticket.opened_at, ticket.created_at)
-        off = self._offset != before and self._sent.get("estimated_resolution_date") is not None
+        off = self._due_off(ticket)
         if off:
-            del self._sent["estimated_resolution_date"]
+            self._sent.pop("estimated_resolution_date", None)
         self._compare(ticket)
-        return off
+        return {"due_off": True} if off else {}
+
+    def _due_off(self, ticket: Ticket) -> bool:
+        wanted = self._resolution_date()
+        if wanted is None:
+            return False
+        if self._sent:
+            return self._sent_offset != self._offset
+        from brtel_notify.api.fields import parse_date
+
+        got = parse_date(ticket.estimated_resolution_date, self._offset)
+        return got not in (None, parse_date(wanted, self._offset))
 
     def _compare(self, ticket: Ticket) -> None:
-        """Tell, once, what the TICKET does not have as it was sent."""
+        """Tell what the TICKET does not have as it was sent: once a field, not with each ticket."""
         from brtel_notify.delivery.came_back import differences
 
-        for difference in differences(self._sent, ticket, self._offset):
-            self.services.tell_once(difference)
+        for what, text in differences(self._sent, ticket, self._offset):
+            name = ticket.number or str(ticket.id)
+            self.services.tell_once(what, f"{self.alert.key}: ticket {name}: {text}")
 
     def _made_before(self, s: Situation) -> Optional[Ticket]:
         """The ticket that an earlier call made, whose answer did not come or said otherwise."""
@@ -344,7 +367,10 @@ class Steps(Notes):
         return {"open": True}
 
     def _keep_open(self, s: Situation, plan: Plan) -> Facts:
-        self.services.client.reopen_ticket(target(s))
+        try:
+            self.services.client.reopen_ticket(target(s))
+        except (NotFound, Refused):  # the other call does the same where a closing is pending
+            self.services.client.open_ticket(target(s))
         return {}
 
 

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 #: A search with more candidates than this is not worth a call for each of them.
 CONFIRM_AT_MOST = 5
 
+#: What is remembered, and not by what older versions called it: theirs were guessed from a search,
+#: or read in one dialect only.
+OWNERS, _RECORDS = "owner", "whole"
+
 #: Seconds for which it is believed that nobody owns a host.
 NOBODY = 600.0
 
@@ -59,7 +63,7 @@ class Directory(Protocol):
     def pbx_host(self, host_name: str, address: str = "") -> Optional[PbxHost]:
         """C, by name."""
 
-    def pbx_hosts_at(self, address: str) -> List[PbxHost]:
+    def pbx_hosts_at(self, address: str) -> Optional[List[PbxHost]]:
         """C, by IP address."""
 
     def pbx_hosts_of(self, customer: Customer) -> List[PbxHost]:
@@ -170,7 +174,7 @@ class Owners:
     def _remembered(self, way: str, value: str, host: _Host) -> Optional[Owner]:
         # A search is confirmed by the host, so its answer holds for that host only.
         key = "\n".join((way, value, host.name) if way == "search" else (way, value))
-        known = Owner.from_dict(self.cache.get("customer", key, self.options.cache))
+        known = Owner.from_dict(self.cache.get(OWNERS, key, self.options.cache))
         if known is not None:
             return known
         try:
@@ -182,7 +186,7 @@ class Owners:
         if customer is None:
             return None
         owner = Owner(customer.id, customer.name, customer.account, way)
-        self.cache.put("customer", key, owner.as_dict())
+        self.cache.put(OWNERS, key, owner.as_dict())
         return owner
 
     def _ask(self, way: str, value: str, host: _Host) -> Optional[Customer]:
@@ -215,13 +219,15 @@ class Owners:
 
     def _pbx(self, value: str, host: _Host, about: str) -> Optional[PbxHost]:
         """The PBX host of that name, or with exactly that IP address."""
-        by_address = is_ip_address(value)
-        pbx = self.directory.pbx_host(value, value if by_address else host.address)
-        if pbx is not None or not by_address:
+        if not is_ip_address(value):
+            pbx = self.directory.pbx_host(value, host.address)
             if pbx is None:
                 self.say(f"{about}: is no PBX host in BlueRockTEL")
             return pbx
         found = self.directory.pbx_hosts_at(value)
+        if found is None:
+            self.say(f"{about}: too many customers match this address to look at all; no guess")
+            return None
         owners = {owner.id for each in found for owner in each.customers}
         if len(owners) > 1:
             self.say(f"{about}: is the address of PBX hosts of {len(owners)} customers; no guess")
@@ -270,12 +276,12 @@ class Owners:
 
         Raises ApiError.
         """
-        known = self.cache.get("record", owner.account, self.options.cache)
+        known = self.cache.get(_RECORDS, owner.account, self.options.cache)
         if not isinstance(known, dict):
             customer = self._whole(owner)
             known = dict(customer.extra) if customer else {}
             if customer:
-                self.cache.put("record", owner.account, known)
+                self.cache.put(_RECORDS, owner.account, known)
         return {**known, **plain_record(owner)}
 
     def _whole(self, owner: Owner) -> Optional[Customer]:

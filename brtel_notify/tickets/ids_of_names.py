@@ -3,6 +3,7 @@ and the user whose the ticket shall be."""
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -34,6 +35,8 @@ FRESH = 60.0
 JUST_NOW = 5.0
 
 Row = Dict[str, Any]
+#: What a row of a sub-category also says.
+_IDS = ("category_id", "priority_id", "support_team_id")
 
 
 class Names:
@@ -57,28 +60,43 @@ class Names:
         category, sub_category = self._pair(settings)
         priority = self._or_base("priority", settings)
         team = self._or_base("team", settings)
-        if priority is None:
-            priority = self._own(sub_category, "priority_id")
-        if priority is None:
-            key = settings.keys["priority"]
-            raise ConfigError(
-                f"{self.config.where(key)}: {key}: is null, and the sub-category has no priority of"
-                " its own in BlueRockTEL"
-            )
         return {
-            "priority": priority,
+            "priority": self.own_priority(sub_category, settings) if priority is None else priority,
             "category": category,
             "sub_category": sub_category,
-            "team": self._own(sub_category, "support_team_id") if team is None else team,
+            "team": self._own_team(sub_category) if team is None else team,
             "status": self._or_base("status", settings),
         }
 
-    def _own(self, sub_category: Optional[int], what: str) -> Optional[int]:
-        """What the sub-category says itself, where the configuration says nothing."""
+    def own_priority(self, sub_category: Optional[int], settings: Settings) -> int:
+        """The sub-category's own priority, where the configuration gives none.
+
+        One that has none gives way to the sub-category of ``ticket``. Raises ApiError, ConfigError.
+        """
         rows = self._rows(LISTS["sub_category"], refresh=False)
-        row = next((each for each in rows if each["id"] == sub_category), {})
-        value = row.get(what)
-        return value if type(value) is int else None
+        own = _row(rows, sub_category).get("priority_id")
+        if own is not None:
+            return int(own)
+        key, base = settings.keys["sub_category"], self.config.ticket
+        text = f"{self.config.where(key)}: {key}: has no priority of its own in BlueRockTEL"
+        text += f", and {settings.keys['priority']} is null"
+        if key == "ticket.sub_category":
+            raise ConfigError(text)
+        settings.problems.append(text)
+        category = self.id("category", base.category, "ticket.category")
+        number = self.id("sub_category", base.sub_category, "ticket.sub_category", category)
+        own = _row(rows, number).get("priority_id")
+        if own is None:
+            raise ConfigError(text)
+        return int(own)
+
+    def _own_team(self, sub_category: Optional[int]) -> Optional[int]:
+        """The sub-category's own team, if the list of them is known: it is worth no call."""
+        known = self.cache.get("names", LISTS["sub_category"], math.inf)
+        fetched = self._fresh.get(LISTS["sub_category"], (0.0, []))[1]
+        rows: List[Row] = known if known and _is_list_of_names(known) else fetched
+        own = _row(rows, sub_category).get("support_team_id")
+        return None if own is None else int(own)
 
     def _or_base(self, name: str, settings: Settings) -> Optional[int]:
         try:
@@ -116,17 +134,21 @@ class Names:
         if isinstance(wanted, int):
             return self._known_id(name, wanted, key)
         rows: List[Row] = []
+        there: List[Row] = []
         for refresh in (False, True):
             rows = self._rows(LISTS[name], refresh)
             if category is not None:
                 rows = [row for row in rows if row.get("category_id") in (category, None)]
             # What is not in use any more still stands in the list.
-            rows = [row for row in rows if row.get("active", True)]
-            named = [row for row in rows if _same(row["name"], wanted)]
+            there = [row for row in rows if _same(row["name"], wanted)]
+            named = [row for row in there if row["active"]]
             if named:
                 alike = [row for row in named if row["name"].strip() == wanted.strip()]
                 return int((alike or named)[0]["id"])
-        hint = nearest(wanted, [row["name"] for row in rows])
+        if there:
+            where = self.config.where(key)
+            raise ConfigError(f"{where}: {key}: '{wanted}' is not in use any more in BlueRockTEL")
+        hint = nearest(wanted, [row["name"] for row in rows if row["active"]])
         within = " within its category" if category is not None else ""
         raise ConfigError(
             f"{self.config.where(key)}: {key}: '{wanted}' is unknown to BlueRockTEL{within}{hint}"
@@ -183,6 +205,7 @@ class Names:
         try:
             found = self._users_like(what, wanted) or self.client.users()
         except (NotFound, Refused) as error:
+            self.client.prove_itself(error)
             text = f"{where}: '{wanted}' cannot be looked up, give the user's id: {error}"
             raise ConfigError(text) from None
         alike = [each for each in found if each.active and _same(getattr(each, what), wanted)]
@@ -221,7 +244,23 @@ class Names:
                 continue
             if name == "category":
                 category = found
+        yield from self._problems_of_priority(key, wanted)
         yield from self._problems_of_assignee(values.get("assignee"), f"{key}.assignee")
+
+    def _problems_of_priority(self, key: str, wanted: Mapping[str, Any]) -> Iterator[str]:
+        """Whether a sub-category has to give a priority, and has none."""
+        priority = wanted.get("priority", self.config.ticket.priority)
+        if priority is not None or wanted.get("sub_category") is None:
+            return
+        settings = Settings({}, {})
+        settings.set({**vars(self.config.ticket)}, "ticket")
+        settings.set({**wanted, "priority": None}, key)
+        try:
+            _, sub_category = self._pair(settings)
+            self.own_priority(sub_category, settings)
+        except ConfigError as error:
+            settings.problems.append(str(error))
+        yield from (text for text in settings.problems if "priority of its own" in text)
 
     def _problems_of_assignee(self, wanted: Any, key: str) -> Iterator[str]:
         try:
@@ -305,6 +344,10 @@ class Names:
             raise
 
 
+def _row(rows: List[Row], number: Optional[int]) -> Row:
+    return next((row for row in rows if row["id"] == number), {})
+
+
 def _same(name: str, wanted: str) -> bool:
     return name.strip().casefold() == wanted.strip().casefold()
 
@@ -315,6 +358,7 @@ def _is_list_of_names(rows: Any) -> bool:
         isinstance(row, dict)
         and type(row.get("id")) is int
         and isinstance(row.get("name"), str)
-        and type(row.get("category_id")) in (int, type(None))
+        and type(row.get("active")) is bool
+        and all(type(row.get(name)) in (int, type(None)) for name in _IDS)
         for row in rows
     )

@@ -18,8 +18,9 @@ from brtel_notify.text import times
 VISIBLE_FILE = "visible"
 #: What there is to do about it.
 CURE = (
-    "no further note is sent until `brtel-notify test --open` finds that they stay internal, or"
-    " replies.customer_visible: true says that customers may see them"
+    "hide or delete it in BlueRockTEL; no further note is sent until `brtel-notify test --open`"
+    " finds that they stay internal, or replies.customer_visible: true says that customers may see"
+    " them"
 )
 
 
@@ -31,7 +32,8 @@ class VisibleNote(NamedTuple):
     at: str
 
     def __str__(self) -> str:
-        return f"a note that was to be internal is visible to the customer: ticket {self.ticket}"
+        which = f"ticket {self.ticket}, reply {self.reply}, {self.at or 'at an unknown time'}"
+        return f"a note that was to be internal is visible to the customer: {which}"
 
 
 def look(state_dir: str) -> Optional[VisibleNote]:

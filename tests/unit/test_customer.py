@@ -421,7 +421,7 @@ def test_answer_of_a_search_holds_for_its_host_only(site: Site, book: Phonebook)
 )
 def test_remembered_answer_that_makes_no_sense_is_asked_for_anew(site: Site, known: Any) -> None:
     owners = site.owners(only("pbx"))
-    owners.cache.put("customer", "pbx\nacme.3cx.fr", known)
+    owners.cache.put("owner", "pbx\nacme.3cx.fr", known)
     assert site.how("acme.3cx.fr", only("pbx")) == ("CL2385", "pbx")
 
 
@@ -449,7 +449,7 @@ def test_record_that_cannot_be_had_is_the_plain_one(site: Site, book: Phonebook)
     asked = len(book.asked)
     assert owners.record(Owner(9, "Stranger", "", "pbx"))["account"] == ""
     assert len(book.asked) == asked
-    owners.cache.put("record", "CL9", ["nonsense"])
+    owners.cache.put("whole", "CL9", ["nonsense"])
     book.errors.clear()
     assert owners.record(stranger) == plain
 
