@@ -20,6 +20,7 @@ from typing import (
     NamedTuple,
     Optional,
     Protocol,
+    Sequence,
     Tuple,
     TypeVar,
 )
@@ -40,6 +41,7 @@ from brtel_notify.api.exceptions import (
     refusal,
 )
 from brtel_notify.api.fields import (
+    WRAPPERS,
     Record,
     WrongShape,
     flag_of,
@@ -199,10 +201,12 @@ class Caller:
         *,
         params: Optional[Mapping[str, Any]] = None,
         json: Any = None,
+        wrappers: Sequence[str] = WRAPPERS,
     ) -> Record:
-        """A call that answers with one record."""
+        """A call that answers with one record, which may be wrapped."""
         call = self._prepared(method, path, params, json)
-        return self._parsed(call, lambda data: parse(unwrapped(data)), self._authorized(call))
+        data = self._authorized(call)
+        return self._parsed(call, lambda answer: parse(unwrapped(answer, wrappers)), data)
 
     def _done(self, path: str, json: Any = None) -> str:
         """A PUT whose success is all that matters: its answer may be anything that is JSON."""
@@ -327,8 +331,8 @@ class Caller:
         if 200 <= status < 300:
             data = json_answer(call, status, content)
             missing = soft_miss(data)
-            if missing and call.path != "/login":
-                raise call.error(NotFound, status, missing)
+            if missing and call.path != "/login":  # perhaps only a part of the call was not found
+                raise call.error(NotFound, status, missing, maybe_done=True)
             return _Answer(status, data)
         raise refusal(call, status, headers, content, self._credentials.source)
 

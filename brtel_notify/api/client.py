@@ -324,7 +324,10 @@ class Client(Lookups):
                 customer_visible=customer_visible,
             ),
         }
-        return self._one("POST", "/v1/replies", Reply.parse, params=ticket, json=fields)
+        wrappers = ("data", "reply")  # beside it may stand its ticket
+        return self._one(
+            "POST", "/v1/replies", Reply.parse, params=ticket, json=fields, wrappers=wrappers
+        )
 
 
 #: What the vendor's older client calls these fields; the others have the same name in both.

@@ -85,6 +85,14 @@ class Fields:
         value = self.data.get(name)
         return None if value is None else flag_of(value)
 
+    def sign(self, name: str) -> Optional[bool]:
+        """A boolean that is better true where it makes no sense; None where there is none.
+
+        Of a date, or a word, it says at least that there is something.
+        """
+        value, hint = self.data.get(name), self.hint(name)
+        return bool(value) if hint is None and value not in (None, "") else hint
+
     def records(self, name: str) -> Optional[List[Any]]:
         """A list of further records, None if the answer does not have it."""
         value = self.data.get(name)
@@ -128,7 +136,7 @@ def soft_miss(answer: Any) -> str:
     if not isinstance(answer, dict) or "id" in answer:
         return ""
     words = answer.get("response")
-    said = isinstance(words, str) and re.search(r"\bnot found\W*$", words, re.IGNORECASE)
+    said = isinstance(words, str) and re.fullmatch(r"[^,;]*\bnot found\W*", words, re.IGNORECASE)
     return str(words) if said else ""
 
 
@@ -139,12 +147,17 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
+_FLAGS = {
+    **dict.fromkeys(("0", "false", "no", "off", "n", "f", "0.0"), False),
+    **dict.fromkeys(("1", "true", "yes", "on", "y", "t", "1.0"), True),
+}
+
+
 def flag_of(value: Any) -> Optional[bool]:
-    """A boolean as JSON has it, or as MySQL and PHP do: 0, 1, "0", "1"."""
-    if isinstance(value, bool):
-        return value
-    words = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
-    return words.get(str(value).lower()) if isinstance(value, (int, str)) else None
+    """A boolean as JSON has it, or as MySQL, PHP and forms do: 0, "1", "yes", "off"."""
+    if isinstance(value, (bool, int, float)):
+        return bool(value) if value in (0, 1) else None
+    return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def plain_list(value: Any) -> Optional[List[Any]]:
@@ -161,10 +174,10 @@ def plain_list(value: Any) -> Optional[List[Any]]:
 
 
 #: What a single record may be wrapped in: `data`, or the name of what it is.
-_WRAPPERS = ("data", "ticket", "customer", "reply", "user")
+WRAPPERS = ("data", "ticket", "customer", "reply", "user")
 
 
-def unwrapped(answer: Any, wrappers: Sequence[str] = _WRAPPERS) -> Any:
+def unwrapped(answer: Any, wrappers: Sequence[str] = WRAPPERS) -> Any:
     """The record of an answer that may be wrapped."""
     for name in wrappers:
         if isinstance(answer, dict) and "id" not in answer and name in answer:

@@ -7,7 +7,7 @@ is mended.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional
 
 from brtel_notify.api.cache import Cache
 from brtel_notify.api.fields import has_zone, parse_date
@@ -21,6 +21,20 @@ _QUARTER = 900
 
 #: How internal notes are kept: the instance says so of each, or nowhere at all.
 KEPT, UNSAID = "kept", "unsaid"
+
+
+class Unseen(NamedTuple):
+    """A note that was about to be sent, or was: it may be visible.
+
+    The ids of ticket and reply (0: not known), what people call the ticket, the reference in the
+    note, and since when, in seconds since the epoch.
+    """
+
+    ticket_id: int
+    name: str
+    reply_id: int
+    reference: str
+    at: float
 
 
 class Instance:
@@ -56,18 +70,20 @@ class Instance:
         self._learn("internal", "")
 
     @property
-    def unseen(self) -> Optional[Tuple[int, int, str]]:
-        """A note of which it could not be seen whether it is internal: ids of ticket and reply, and
-        what people call the ticket."""
+    def unseen(self) -> Optional[Unseen]:
+        """The note of which it is not known yet whether it is internal; None: there is none."""
         value = self._get("unseen", math.inf)
-        if isinstance(value, list) and list(map(type, value)) == [int, int, str]:
-            return value[0], value[1], value[2]
-        return None
+        try:
+            note = Unseen(**value)
+        except TypeError:
+            return None
+        sound = all(type(item) is kind for item, kind in zip(note, (int, str, int, str, float)))
+        return note if sound else None
 
     @unseen.setter
-    def unseen(self, note: Optional[Tuple[int, int, str]]) -> None:
+    def unseen(self, note: Optional[Unseen]) -> None:
         if note != self.unseen:
-            self._learn("unseen", list(note) if note else None)
+            self._learn("unseen", note._asdict() if note else None)
 
     @property
     def offset(self) -> Optional[float]:

@@ -127,7 +127,7 @@ class Lookups(Caller):
                 return None
             raise refusal
         found = without()
-        if there is False or found:
+        if found:  # else it may be an update half done: nothing is remembered of it
             self.instance.lookups = False
         return found
 
@@ -140,11 +140,11 @@ class Lookups(Caller):
         words = error.problem
         if error.status == 405 or re.search(r"\broute\b.* could not be found", words):
             return False
-        if re.search(r"\blookup(-by-customer)?\W*$", words):
-            return False
         says_so = words == NOTHING or value in words
         if not isinstance(error, NotFound) or says_so or self.instance.lookups:
             return True
+        if re.search(r"\blookup(-by-customer)?\W*$", words):
+            return False
         if error.path != _ACCOUNT and self._has_account_lookup():
             self.instance.lookups = True
             return True
@@ -165,20 +165,26 @@ class Lookups(Caller):
         if (found is not None and not whole) or account in (".", ".."):
             return found
         path = f"/v1/customerAccounts/{quote(account, safe='')}"
+        call = self._prepared("GET", path, None, None)
         try:
-            record = self._unless_missing(lambda: self._one("GET", path, Customer.parse), None)
+            record = self._unless_missing(lambda: self._looked_up(call, Customer.parse), None)
         except Refused:
             return found
         return _with_account([record] if record else [], account) or found
 
     def _listed_host(self, host_name: str, address: str) -> Optional[PbxHost]:
-        if self._clock() - self._listed_at > _LIST_IS_GOOD_FOR:
+        if not self._knows_all_hosts:
             for customer in self._candidates(host_name, address):
                 host = _with_name(self._listed_of(customer), host_name)
                 if host is not None:
                     return host
+        if not self._knows_all_hosts:
             self._listed, self._listed_at = self._all_hosts({}), self._clock()
         return _with_name(self._listed, host_name)
+
+    @property
+    def _knows_all_hosts(self) -> bool:
+        return self._clock() - self._listed_at <= _LIST_IS_GOOD_FOR
 
     def _candidates(self, host_name: str, address: str) -> Iterator[Customer]:
         """Customers who may own the host: found by its address, its name, its name's first word."""
@@ -192,8 +198,14 @@ class Lookups(Caller):
 
     def _listed_of(self, customer: Customer) -> List[PbxHost]:
         """Their hosts, as each host says: the list may take no heed of who is asked for."""
-        hosts = self._all_hosts({"customer_id": customer.id})
-        return [host for host in hosts if customer.id in {owner.id for owner in host.customers}]
+        if self._knows_all_hosts:
+            hosts = self._listed
+        else:
+            hosts = self._all_hosts({"customer_id": customer.id})
+        theirs = [host for host in hosts if customer.id in {own.id for own in host.customers}]
+        if len(theirs) < len(hosts):  # it took no heed: these are all that there are
+            self._listed, self._listed_at = hosts, self._clock()
+        return theirs
 
     def _all_hosts(self, params: Dict[str, Any]) -> List[PbxHost]:
         asked = {**params, "per_page": _PER_PAGE}
@@ -201,8 +213,12 @@ class Lookups(Caller):
 
 
 def _with_account(customers: Iterable[Customer], account: str) -> Optional[Customer]:
-    wanted = account.strip().lower()
-    return next((each for each in customers if each.account.strip().lower() == wanted), None)
+    """The one with that account; capitals do not matter, unless two differ in nothing else."""
+    wanted = account.strip()
+    alike = [each for each in customers if each.account.strip().lower() == wanted.lower()]
+    exact = [each for each in alike if each.account.strip() == wanted]
+    found = exact or alike
+    return found[0] if len({each.id for each in found}) == 1 else None
 
 
 def _with_name(hosts: Iterable[PbxHost], host_name: str) -> Optional[PbxHost]:

@@ -215,7 +215,7 @@ class Reply(NamedTuple):
             fields.id(),
             fields.optional_id("ticket_id"),
             fields.text("body"),
-            fields.hint("customer_visible"),
+            fields.sign("customer_visible"),
             fields.optional_text("created_at"),
             author.text("name") or full_name,
             fields.hint("auto_closure_message") is True,
@@ -255,6 +255,7 @@ class Ticket(NamedTuple):
         replies = fields.records("replies")
         contacts = fields.records("contacts")
         closed_at = fields.optional_text("closed_at")
+        opened_at = fields.data.get("opened_at")  # only a hint: nothing that is needed
         return cls(
             id=fields.id(),
             number=fields.text("number"),
@@ -267,13 +268,13 @@ class Ticket(NamedTuple):
             assignee_id=fields.optional_id("assignee_id"),
             customer_id=_customer_of(fields),
             closed_at=closed_at,
-            opened_at=fields.optional_text("opened_at"),
+            opened_at=opened_at if isinstance(opened_at, str) else None,
             created_at=fields.optional_text("created_at"),
             estimated_resolution_date=fields.optional_text("estimated_resolution_date"),
             tags=_tags(fields),
             replies=None if replies is None else tuple(Reply.parse(item) for item in replies),
             contacts=None if contacts is None else tuple(Contact.parse(c) for c in contacts),
-            closure=bool(fields.hint("closure")),
+            closure=bool(fields.sign("closure")),
         )
 
     @property

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterable, Iterator, Optional
 
+from brtel_notify.alert import last_reference
 from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.api.instance import KEPT, UNSAID
+from brtel_notify.api.instance import KEPT, UNSAID, Unseen
 from brtel_notify.api.records import Reply
+from brtel_notify.delivery.retry import SETTLING
 from brtel_notify.local.log import ERROR, WARNING, Log
 from brtel_notify.tickets import visible_note
 
@@ -48,9 +50,19 @@ class InternalNotes:
             return ""
         unseen = self._instance.unseen
         if unseen is not None:
-            self._look(*unseen)
+            self._look(unseen)
         alarm = visible_note.look(self._state_dir)
         return str(alarm) if alarm else ""
+
+    def announce(self, ticket_id: int, name: str, reference: str) -> None:
+        """A note with REFERENCE is about to be sent, to the ticket that people call NAME.
+
+        Whatever becomes of it (a lost answer, a killed process), it is looked at before the next,
+        as long as it is not known that they stay internal. Raises OSError: no alarm could be put.
+        """
+        if self.wanted and not self._instance.internal:
+            visible_note.prove(self._state_dir)
+            self._instance.unseen = Unseen(ticket_id, name, 0, reference, self._clock())
 
     def look_at(self, ticket_id: int, name: str, reply: Reply) -> None:
         """See whether REPLY, on the ticket that people call NAME, stayed internal; else the alarm.
@@ -62,34 +74,47 @@ class InternalNotes:
         if reply.customer_visible is not None:
             self._came_out(reply.customer_visible, name, reply.id)
         elif self._instance.internal != UNSAID:  # else there is nothing to be seen, today
-            self._look(ticket_id, reply.id, name)
+            self._look(Unseen(ticket_id, name, reply.id, "", self._clock()))
 
-    def _look(self, ticket_id: int, reply_id: int, name: str) -> None:
-        """See what BlueRockTEL says of the reply where it lists them."""
+    def _look(self, note: Unseen) -> None:
+        """See what BlueRockTEL says of NOTE where it lists them."""
         failure: Optional[ApiError] = None
+        found = False
         for ask in (self._client.replies, lambda number: self._client.ticket(number).replies or ()):
             try:
-                replies = ask(ticket_id)
+                reply = _the(note, ask(note.ticket_id))
             except ApiError as error:
                 failure = error if error.retry else failure
                 continue
-            for reply in replies:
-                if reply.id == reply_id and reply.customer_visible is not None:
-                    self._instance.unseen = None
-                    self._came_out(reply.customer_visible, name, reply_id)
-                    return
-        if failure is None:
+            found = found or reply is not None
+            if reply is not None and reply.customer_visible is not None:
+                self._came_out(reply.customer_visible, note.name, reply.id)
+                return
+        if failure is not None:
+            self._instance.unseen = note
+            text = f"ticket {note.name}: whether our note is internal could not be seen: {failure}"
+            self._log.say(f"{text}; it is looked at again before the next note", WARNING)
+        elif found or note.reply_id:
             self._instance.unseen = None
             self._instance.internal = UNSAID
-            return
-        self._instance.unseen = (ticket_id, reply_id, name)
-        text = f"ticket {name}: whether our note is internal could not be seen: {failure}"
-        self._log.say(f"{text}; it is looked at again before the next note", WARNING)
+        elif self._clock() - note.at > SETTLING:  # it never arrived
+            self._instance.unseen = None
 
     def _came_out(self, visible: bool, name: str, reply_id: int) -> None:
+        self._instance.unseen = None
         if not visible:
             self._instance.internal = KEPT
             return
         self._instance.forget_internal()
         alarm = visible_note.put(self._state_dir, name, reply_id, self._clock())
         self._log.say(f"{alarm}; {visible_note.CURE}", ERROR)
+
+
+def _the(note: Unseen, replies: Iterable[Reply]) -> Optional[Reply]:
+    """NOTE among the REPLIES of its ticket, by its id or else by its reference."""
+    for reply in replies:
+        if note.reply_id == reply.id or (
+            note.reference and note.reference == last_reference(reply.body)
+        ):
+            return reply
+    return None

@@ -64,9 +64,11 @@ class Notes:
             if withheld:
                 self.services.log.say(f"{self.alert.key}: {step}: no note: {withheld}")
                 return {"left_out": withheld, "withheld": True}
+            name = s.ticket[1] or str(target(s))
             if reply is None:
+                notes.announce(target(s), name, self.reply_reference)
                 reply = self._send_reply(step, template, s, plan)
-            notes.look_at(target(s), s.ticket[1] or str(target(s)), reply)
+            notes.look_at(target(s), name, reply)
         return {"reply": reply.id}
 
     def _replied_before(self, step: str, s: Situation) -> Optional[Reply]:

@@ -160,6 +160,8 @@ def after_refusal(
     again = AGAIN if error.retry else ENDS
     if error.status == 401:
         return ENDS
+    if step in step_names.NO_TICKETS_WORTH and (not error.api_wide or error.status == 500):
+        again = a_few_times  # what is worth less than the ticket does not hold it up for long
     if isinstance(error, NotFound):
         if step == step_names.FIND:  # a search finds nothing, but it is there
             return AGAIN

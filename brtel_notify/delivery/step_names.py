@@ -21,5 +21,7 @@ CLOSE = "close"  # without a note, where the server refuses that
 
 #: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
 OPTIONAL = frozenset((ASSIGN, DUE, ATTACH, DETAILS))
+#: Of these even a failure that may pass is waited for only a few times.
+NO_TICKETS_WORTH = frozenset((ASSIGN, DUE, KEEP_OPEN))
 #: What may be left out when the server refuses it, unless it does so because the ticket is gone.
 REFUSABLE = OPTIONAL | {UPDATE, KEEP_OPEN}

@@ -174,7 +174,8 @@ class Steps(Notes):
         try:
             ticket = self._call(step_names.CREATE, lambda: create(ids))
         except (NotFound, Refused) as error:
-            self._refused(step_names.CREATE, error)
+            if not error.maybe_done:
+                self._refused(step_names.CREATE, error)
             anew = self._ids_anew(error)
             if anew == ids and self.settings.values["team"] is None:
                 anew = {**anew, "team": None}  # nobody configured it: it is the sub-category's own
@@ -261,7 +262,7 @@ class Steps(Notes):
 
         Raises ERROR where it is about something else.
         """
-        if error.status not in _MAY_BE_A_STALE_ID:
+        if error.status not in _MAY_BE_A_STALE_ID and not isinstance(error, NotFound):
             raise error
         self.services.names.forget()
         return self._ids()
@@ -294,9 +295,16 @@ class Steps(Notes):
             return {"assignee": None}
         try:
             self.services.client.assign_ticket(target(s), user)
-        except (NotFound, Refused):
-            self.services.names.forget_users()  # this one may have left
-            raise
+        except (NotFound, Refused) as error:
+            self.services.names.forget_users()  # made anew under the same name, or gone
+            try:
+                anew = self.services.names.assignee_of(self.settings)
+            except ConfigError:
+                raise error from None
+            if anew in (None, user):
+                raise
+            self.services.client.assign_ticket(target(s), anew)
+            user = anew
         return {"assignee": user}
 
     def _due(self, s: Situation, plan: Plan) -> Facts:

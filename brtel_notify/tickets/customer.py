@@ -30,7 +30,7 @@ from brtel_notify.api.cache import Cache
 from brtel_notify.api.exceptions import NotFound, Refused
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.local.ip_address import is_ip_address, same_ip_address
+from brtel_notify.local.ip_address import is_ip_address
 
 if TYPE_CHECKING:
     from brtel_notify.api.records import Customer, PbxHost
@@ -112,10 +112,8 @@ class _Host:
         self.guess = ""
 
     def is_named(self, pbx: PbxHost) -> bool:
-        """Whether PBX is this host, by its name or its exact address."""
-        if pbx.host_name.lower() in {self.name.lower(), self.address.lower()} - {""}:
-            return True
-        return same_ip_address(pbx.address, self.address)
+        """Whether PBX has this host's name. Its address proves nothing: a private one has many."""
+        return pbx.host_name.lower() in {self.name.lower(), self.address.lower()} - {""}
 
 
 class Owners:

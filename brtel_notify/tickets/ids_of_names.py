@@ -28,6 +28,9 @@ LISTS = {
 #: The assignee that is none: the ticket is free to be taken.
 NOBODY = "nobody"
 
+#: Seconds for which it is believed that there is no user of a name.
+NO_USER = 600.0
+
 #: Seconds for which a list that was just fetched is not asked for again, whatever is missing.
 FRESH = 60.0
 
@@ -73,10 +76,12 @@ class Names:
 
         One that has none gives way to the sub-category of ``ticket``. Raises ApiError, ConfigError.
         """
-        rows = self._rows(LISTS["sub_category"], refresh=False)
-        own = _row(rows, sub_category).get("priority_id")
-        if own is not None:
-            return int(own)
+        rows: List[Row] = []
+        for refresh in (False, True):
+            rows = self._rows(LISTS["sub_category"], refresh)
+            own = _row(rows, sub_category).get("priority_id")
+            if own is not None:
+                return int(own)
         key, base = settings.keys["sub_category"], self.config.ticket
         text = f"{self.config.where(key)}: {key}: has no priority of its own in BlueRockTEL"
         text += f", and {settings.keys['priority']} is null"
@@ -183,10 +188,11 @@ class Names:
             settings.problems.append(str(error))
         return self.assignee(base, "ticket.assignee")
 
-    def assignee(self, wanted: Any, key: str) -> Optional[int]:
+    def assignee(self, wanted: Any, key: str, again: bool = False) -> Optional[int]:
         """The id of the user whom the configuration's KEY names; None: nobody.
 
-        Asked once, and believed for ``customer.cache``. Raises ApiError; ConfigError.
+        Asked once, and believed for ``customer.cache``; that there is no such user for a short
+        while, unless it is to be asked AGAIN. Raises ApiError; ConfigError.
         """
         if isinstance(wanted, int):
             return wanted
@@ -195,7 +201,15 @@ class Names:
         known = self.cache.get("user", wanted, self.config.customer.cache)
         if type(known) is int:
             return known
-        user = self._user(wanted, f"{self.config.where(key)}: {key}")
+        if not again:
+            unknown = self.cache.get("no-user", wanted, min(self.config.customer.cache, NO_USER))
+            if isinstance(unknown, str):
+                raise ConfigError(unknown)
+        try:
+            user = self._user(wanted, f"{self.config.where(key)}: {key}")
+        except ConfigError as error:
+            self.cache.put("no-user", wanted, str(error))
+            raise
         self.cache.put("user", wanted, user.id)
         return user.id
 
@@ -264,7 +278,7 @@ class Names:
 
     def _problems_of_assignee(self, wanted: Any, key: str) -> Iterator[str]:
         try:
-            number = None if wanted is None else self.assignee(wanted, key)
+            number = None if wanted is None else self.assignee(wanted, key, again=True)
             if isinstance(wanted, int) and number is not None and not self._has_user(number):
                 where = self.config.where(key)
                 yield f"{where}: {key}: BlueRockTEL has no user with the id {wanted}"

@@ -7,6 +7,7 @@ an internal note comes out internal.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import NamedTuple, Optional
@@ -45,7 +46,7 @@ def look(state_dir: str) -> Optional[VisibleNote]:
     try:
         data = json.loads(text)
         return VisibleNote(str(data["ticket"]), int(data["reply"]), str(data["at"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return VisibleNote("unknown", 0, "")
 
 
@@ -56,6 +57,12 @@ def put(state_dir: str, ticket: str, reply: int, now: float) -> VisibleNote:
     files.make_folder(state_dir, os.path.dirname(state_dir))
     files.write_whole(_path(state_dir), f"{text}\n".encode())
     return alarm
+
+
+def prove(state_dir: str) -> None:
+    """Raise OSError where an alarm could not be put: before a note that may need one."""
+    if os.path.isdir(state_dir) and not os.access(state_dir, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), _path(state_dir))
 
 
 def clear(state_dir: str) -> bool:

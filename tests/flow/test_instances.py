@@ -440,31 +440,73 @@ def test_a_note_that_could_not_be_looked_at_is_before_the_next(site: Site) -> No
 def test_a_visible_note_is_found_out_before_the_next(site: Site) -> None:
     """Its answer said nothing, and just then the ticket could not be looked at."""
     site.notify("nagios4-service-problem", "SERVICESTATE=WARNING")
-    late_and_ignored(site)
-    site.sandbox.faults(fail={"method": "GET", "status": 500})
+    late_and_ignored(site, {"method": "GET", "status": 500})
     site.notify("nagios4-service-acknowledgement")
     assert not (site.state_dir / "visible").exists()
-    site.sandbox.clear_faults()
     late_and_ignored(site)
-    site.notify(SERVICE)
+    site.notify(SERVICE_OK)
     assert (site.state_dir / "visible").exists()
     ticket = site.the_ticket()
     assert len(ticket["replies"]) == 2
-    assert ticket["open"]
+    assert not ticket["open"]
 
 
-def late_and_ignored(site: Site) -> None:
-    """Every note is visible, and only the list of them says so."""
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"drop": {"when": "after"}},
+        {"fail": {"when": "after", "status": 201, "json": {"response": "reply created"}}},
+        {"fail": {"when": "after", "status": 504}},
+    ],
+)
+def test_a_first_note_of_unknown_fate_is_looked_for_before_the_next(
+    site: Site, fault: Dict[str, Any]
+) -> None:
+    """Its alert waits to be tried again; meanwhile others come."""
     site.sandbox.instance(visibility="ignored")
+    ((kind, settings),) = fault.items()
+    rule = {"method": "POST", "path": "*/replies", "next": 1, **settings}
+    site.sandbox.faults(**{kind: rule})
+    for key in ("a", "b", "c"):
+        site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--key", key, code=None)
+    site.run("flush", "--force")
+    assert sum(len(ticket["replies"]) for ticket in site.tickets) == 1
+    assert len(site.tickets) == 3
+    assert (site.state_dir / "visible").exists()
+
+
+def test_a_reply_in_part_refused_is_not_sent_again(site: Site) -> None:
+    """A success that says "not found" may have done its part."""
     site.sandbox.faults(
         fail={
             "method": "POST",
             "path": "*/replies",
             "when": "after",
             "status": 201,
-            "json": {"id": 4097, "ticket_id": 1024, "body": ""},
+            "json": {"response": "contact not found"},
+            "next": 1,
         }
     )
+    site.notify(HOST)
+    for _ in range(3):
+        site.run("flush", "--force")
+    site.notify(HOST_UP)
+    ticket = site.the_ticket()
+    assert not ticket["open"]
+    assert len(ticket["replies"]) == 2
+
+
+def late_and_ignored(site: Site, *faults: Dict[str, Any]) -> None:
+    """Every note is visible, and only the list of them says so."""
+    site.sandbox.instance(visibility="ignored")
+    silent = {
+        "method": "POST",
+        "path": "*/replies",
+        "when": "after",
+        "status": 201,
+        "json": {"id": 4097, "ticket_id": 1024, "body": ""},
+    }
+    site.sandbox.faults(fail=[silent, *faults])
 
 
 # --- what came back different ---------------------------------------------------------------------
@@ -589,7 +631,7 @@ def test_render_knows_every_assignee(site: Site) -> None:
         " {when: 'false', set: {assignee: Marie}}]\n"
     )
     shown = site.run("render", "event", "--host", "acme.3cx.fr", "--state", "DOWN").stdout
-    assert "PUT /v1/tickets/assign/" in shown
+    assert "/v1/tickets/assign/" in shown
     assert "failed" not in shown
 
 

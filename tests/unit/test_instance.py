@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -16,6 +17,7 @@ from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.exceptions import NotFound
 from brtel_notify.api.instance import A_DAY, KEPT, UNSAID, Instance
 from brtel_notify.delivery.came_back import differences
+from brtel_notify.tickets import visible_note
 
 URL = "https://acme.bluerocktel.net/api"
 HOUR = 3600.0
@@ -161,7 +163,10 @@ def test_replies_in_either_dialect() -> None:
     reply = records.Reply.parse(older)
     assert (reply.ticket_id, reply.customer_visible, reply.automatic) == (7, False, True)
     assert records.Reply.parse({"id": 9, "body": "b"}).customer_visible is None
-    assert records.Reply.parse({"id": 9, "customer_visible": "perhaps"}).customer_visible is None
+    for nonsense in ("perhaps", 2, {"to": "all"}):  # better an alarm too many
+        assert records.Reply.parse({"id": 9, "customer_visible": nonsense}).customer_visible is True
+    both = {"id": 9, "customer_visible": None, "customerVisible": "1.0"}
+    assert records.Reply.parse(both).customer_visible is True
 
 
 def test_users_in_either_dialect() -> None:
@@ -294,7 +299,7 @@ def test_a_pbx_host_of_a_list_has_to_say_whose_it_is() -> None:
         {"id": 1, "host_name": "acme.3cx.fr"},
         {"id": 2, "host_name": "pbx.acme.example", "customers": [other]},
     ]
-    with responses.RequestsMock() as server:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as server:
         server.get(f"{URL}/v1/customers/search", json=[acme])
         server.get(f"{URL}/v1/pbx3cx-hosts", json=hosts)
         client = Client(URL, Credentials(token=TOKEN))
@@ -306,6 +311,38 @@ def test_a_pbx_host_of_a_list_has_to_say_whose_it_is() -> None:
         nobodys = client.pbx_host("acme.3cx.fr")
         assert nobodys is not None
         assert nobodys.customers == ()
+        assert len(server.calls) == 1  # what took no heed was the whole list
+
+
+# --- the alarm of a visible note ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"ticket": "A"}', '{"ticket": "A", "reply": 1e999, "at": ""}', "x"]
+)
+def test_an_alarm_that_cannot_be_read_is_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / visible_note.VISIBLE_FILE).write_text(text)
+    assert visible_note.look(str(tmp_path)) is not None
+
+
+def test_an_alarm_is_kept_until_it_is_cleared(tmp_path: Path) -> None:
+    state_dir = str(tmp_path / "state")
+    assert visible_note.look(state_dir) is None
+    alarm = visible_note.put(state_dir, "A7KZ2F", 4096, 0.0)
+    assert visible_note.look(state_dir) == alarm
+    assert "ticket A7KZ2F, reply 4096, 1970-01-01T00:00:00Z" in str(alarm)
+    assert visible_note.clear(state_dir)
+    assert not visible_note.clear(state_dir)
+
+
+def test_no_note_is_sent_where_no_alarm_could_be_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible_note.prove(str(tmp_path))
+    visible_note.prove(str(tmp_path / "not there yet"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(PermissionError, match=visible_note.VISIBLE_FILE):
+        visible_note.prove(str(tmp_path))
 
 
 # --- what came back different ---------------------------------------------------------------------
