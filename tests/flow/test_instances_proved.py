@@ -475,3 +475,80 @@ def test_dates_are_those_of_the_instance(site: Site) -> None:
     opened, due = (next(x for x in shown if f" {name}:" in x) for name in ("opened", "due"))
     assert "ago" in opened
     assert "ago" not in due
+
+
+# --- init, discover -------------------------------------------------------------------------------
+
+
+def init(site: Site, *words: str, code: int = 0) -> str:
+    """Run init without a terminal; what it wrote of tickets, or said."""
+    flags = ("--url", site.sandbox.url, "--token-file", str(site.token_file), "--priority", "High")
+    filed = ("--category", "Infrastructure", "--sub-category", "12", "--fallback", "CL000001")
+    last = ("--system", "none", "--no-test", "--force")
+    done = site.run("init", *flags, *filed, *last, *words, code=code)
+    return site.config_file.read_text() if code == 0 else done.stderr
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+@pytest.mark.parametrize(
+    ("given", "written", "number"),
+    [
+        ((), "assignee: nobody ", None),
+        (("--assignee", "Nobody"), "assignee: nobody ", None),
+        (("--assignee", "api"), "assignee: null ", 1),
+        (("--assignee", "P.Martin@example.net"), "assignee: Paul Martin", 2),
+        (("--assignee", "2"), "assignee: 2 ", 2),
+    ],
+)
+def test_init_asks_whose_the_tickets_are(
+    site: Site, instance: str, given: Any, written: str, number: Any
+) -> None:
+    site.sandbox.instance(instance=instance)
+    assert f"  {written}" in init(site, *given)
+    site.run("test")
+    site.run(*PROBLEM)
+    assert site.the_ticket()["assignee_id"] == number
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("marten", "--assignee: there is no 'marten'"),
+        ("999", "--assignee: BlueRockTEL has no user with the id 999"),
+        ("3", "--assignee: Old Technician is not active any more"),
+        ("old technician", "--assignee: there is no 'old technician'"),
+    ],
+)
+def test_init_takes_no_user_that_is_not_there(site: Site, given: str, said: str) -> None:
+    assert said in init(site, "--assignee", given, code=2)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_users_cannot_be_listed_init_takes_an_id(site: Site, status: int) -> None:
+    site.sandbox.faults(fail={"status": status, "path": "/v1/users*"})
+    said = init(site, "--assignee", "Paul Martin", code=2)
+    assert f"users cannot be listed here ({status}): a user's id, nobody or api" in said
+    if status == 403:
+        assert "  assignee: 2" in init(site, "--assignee", "2")
+
+
+def test_what_is_not_in_use_any_more_is_not_offered(site: Site) -> None:
+    for kind, number in (("categories", 3), ("sub_categories", 11)):
+        (row,) = [row for row in site.sandbox.data()[kind] if row["id"] == number]
+        inactive: Any = {kind: [{**row, "active": False}]}
+        site.sandbox.seed(**inactive)
+    assert "there is no 'Backups'" in init(site, "--category", "Backups", code=2)
+    assert "there is no 'Network'" in init(site, "--sub-category", "Network", code=2)
+    site.configure()
+    said = site.run("discover").stdout.splitlines()
+    assert any("Backups" in line and line.endswith("(inactive)") for line in said)
+    assert any("Network" in line and "of Infrastructure (inactive)" in line for line in said)
+    assert sum("(inactive)" in line for line in said) == 2
+
+
+def test_users_are_listed_when_asked_for(site: Site) -> None:
+    assert "Paul Martin" not in site.run("discover").stdout
+    said = site.run("discover", "--users").stdout
+    assert "p.martin@example.net" in said
+    assert "old.technician@example.net (inactive)" in said
+    assert json.loads(site.run("discover", "--users", "--json").stdout)["users"][1]["id"] == 2
