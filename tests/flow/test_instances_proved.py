@@ -295,6 +295,7 @@ def test_the_report_is_of_one_shape(known: Site) -> None:
         assert told["customers"].startswith(
             {"2026": "snake_case: ", "2023": "camelCase: "}[instance]
         )
+        assert {"2026": "on_call_duty", "2023": "onCallDuty"}[instance] in told["customers"]
         assert told["tickets"].startswith("snake_case: ")
         assert told["lookups"] == {"2026": "yes", "2023": "none here"}[instance]
         assert told["internal notes"] == "kept"
