@@ -249,6 +249,8 @@ FILES = {
     "/var/lib/brtel-notify/state.json": "the open tickets, for people and jq to read",
     "/var/lib/brtel-notify/queue/": "events that wait to be delivered, one a file",
     "/var/lib/brtel-notify/dead/": "events that were given up, each with its input and the reason",
+    "/var/lib/brtel-notify/visible": "the alarm of a note that came out visible to the customer;"
+    " `brtel-notify test --open` takes it away",
     "/var/lib/brtel-notify/cache/": "what BlueRockTEL answered lately; may be removed at any time",
 }
 VARIABLES_OF_ENVIRONMENT = {

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from brtel_notify.api.caller import query_text
-from brtel_notify.api.exceptions import NotFound, Refused
+from brtel_notify.api.exceptions import Forbidden, NotFound, Refused
 from brtel_notify.api.fields import WrongShape, unwrapped
 from brtel_notify.api.lookups import Lookups
+from brtel_notify.api.mixed_up import user_id_in
 from brtel_notify.api.records import (
     CUSTOMER_TYPE,
     Contact,
@@ -112,6 +113,22 @@ class Client(Lookups):
     def user(self, user_id: int) -> User:
         """GET /v1/users/{id}. Raises NotFound."""
         return self._one("GET", f"/v1/users/{_id(user_id)}", User.parse)
+
+    def own_user(self) -> Optional[User]:
+        """Whose credential it is: as the bearer token says, or else a login; None if neither does.
+
+        A user who may not look at users has a number only, or a number and a name.
+        """
+        number, name = user_id_in(self._tokens.current()), ""
+        if number is None and self._credentials.by_login:
+            user = self.login().user
+            number, name = (user.id, user.name) if user else (None, "")
+        if number is None:
+            return None
+        try:
+            return self.user(number)
+        except (NotFound, Refused, Forbidden):
+            return User(number, name)
 
     # -- customers
 

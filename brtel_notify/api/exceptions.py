@@ -221,7 +221,8 @@ def refusal(
         # What answers in the API's stead may have let the call through before.
         return call.error(BadAnswer, status, text, cure=cure, retry=True, maybe_done=True)
     if kind is Unauthorized and call.token is not None:
-        words = f"{words} ({credential} is refused: put a valid credential there)"
+        hint = _hint(call.token, credential)
+        words = f"{words} ({credential} is refused: put a valid credential there){hint}"
     troubled = kind in (Throttled, ServerError)
     return call.error(
         kind,
@@ -232,6 +233,14 @@ def refusal(
         maybe_done=status == 408 or not 400 <= status < 500,
         api_wide=troubled,
     )
+
+
+def _hint(token: str, credential: str) -> str:
+    """What people mix up with a bearer token; a login gives none but the right one."""
+    from brtel_notify.api.mixed_up import NO_BEARER_TOKEN, is_jwt
+
+    mistaken = not is_jwt(token) and not credential.startswith("a login as ")
+    return f"; {NO_BEARER_TOKEN}" if mistaken else ""
 
 
 _CLASSES: Dict[int, Type[ApiError]] = {

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional
 
+from brtel_notify.api.instance import UNSAID, Instance
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import snapshot
@@ -204,6 +205,8 @@ def _look(given: Any, options: Options) -> Findings:
     findings.summary.append(f"{len(sight.open)} open tickets")
     findings.perfdata.append(f"open_tickets={len(sight.open)};;;0")
     _judge_breaker(given, findings, sight.breaker, now)
+    if not config.replies.customer_visible:
+        _judge_notes(findings, sight, services_of(options, config).instance)
     if given.api:
         _look_at_api(given, findings, config, options)
     return findings
@@ -234,6 +237,15 @@ def _judge_breaker(given: Any, findings: Findings, breaker: Breaker, now: float)
             status, f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(breaker, now)}"
         )
     findings.perfdata.append(f"breaker={int(breaker.is_open)};;;0;1")
+
+
+def _judge_notes(findings: Findings, sight: Sight, instance: Instance) -> None:
+    """Whether what was to be internal is."""
+    if sight.visible:
+        findings.problem(CRITICAL, f"{sight.visible} (brtel-notify test --open, once it is mended)")
+    elif instance.internal == UNSAID:
+        text = "BlueRockTEL does not say whether notes are visible to customers"
+        findings.problem(WARNING, text)
 
 
 def _prove_readable(path: str) -> None:

@@ -28,10 +28,13 @@ def run(arguments: List[str], options: Options) -> int:
         " the names and ids that config.yml may use.",
         "brtel-notify discover --json",
     )
+    made.add_argument("--users", action="store_true", help="also the users: ticket.assignee")
     made.add_argument("--json", action="store_true", help="for programs")
     given = command_line.parse(made, arguments, options)
-    names = services_of(options).names
-    lists = {_TITLES[name]: names.rows(name) for name in LISTS}
+    services = services_of(options)
+    lists = {_TITLES[name]: services.names.rows(name) for name in LISTS}
+    if given.users:
+        lists["users"] = [user._asdict() for user in services.client.users()]
     if given.json:
         print_json({title.replace("-", "_"): rows for title, rows in lists.items()})
         return 0
@@ -45,13 +48,15 @@ def _print(lists: Dict[str, List[Dict[str, Any]]]) -> None:
         print(paint(title, "bold"))
         for line in tables.table(
             ("", "", ""),
-            ((row["id"], row["name"], _parent(row, categories)) for row in rows),
+            ((row["id"], row["name"], _about(row, categories)) for row in rows),
         )[1:]:
             print(f"  {line}")
         if not rows:
             print("  none")
 
 
-def _parent(row: Dict[str, Any], categories: Dict[Any, str]) -> str:
+def _about(row: Dict[str, Any], categories: Dict[Any, str]) -> str:
+    """What else there is to say of ROW: its category or address, and whether it is in use."""
     name = categories.get(row.get("category_id"))
-    return f"of {name}" if name else ""
+    about = f"of {name}" if name else row.get("email", "")
+    return about if row.get("active", True) else f"{about} (inactive)".strip()

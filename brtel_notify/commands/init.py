@@ -62,7 +62,7 @@ file, and ends with `brtel-notify test`. Run it as root. A flag for each answer:
   --priority NAME    of tickets: a name, a part of it, or a number; likewise
   --category NAME, --sub-category NAME, --team NAME
   --fallback CL...   who gets the tickets of hosts that nobody owns, or none
-  --language WORD    of the tickets: en or fr (en)
+  --assignee NAME    a user, api, or nobody (the default); --language: en or fr
 {_SYSTEMS}
   --user NAME        whom it runs as, not who was found; both may be repeated
   --group NAME       the group that shares the state folder
@@ -140,6 +140,7 @@ def parser() -> argparse.ArgumentParser:
     add("--category", metavar="NAME", help="the same for the category…")
     add("--sub-category", metavar="NAME", help="…a sub-category of it…")
     add("--team", metavar="NAME", help=f"…and the team ({NONE})")
+    add("--assignee", metavar="NAME", help="who gets the tickets: a user, nobody (nobody), or api")
     add("--fallback", metavar="CL…", help=f"who gets tickets of hosts that nobody owns, or {NONE}")
     add("--language", metavar="WORD", help="of the tickets: en or fr (en)")
     add(

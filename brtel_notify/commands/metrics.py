@@ -95,6 +95,11 @@ def _metrics(sight: Sight) -> Iterator[Metric]:
     yield _one(
         "map_damaged", "Whether state.json could not be read as a whole.", int(bool(sight.damage))
     )
+    yield _one(
+        "visible_note",
+        "Whether a note that was to be internal came out visible to the customer.",
+        int(sight.visible is not None),
+    )
     version = [({"version": __version__}, 1.0)]
     yield ("build_info", "The version that wrote this; always 1.", version)
 

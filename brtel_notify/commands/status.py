@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import snapshot, tables
@@ -25,6 +25,7 @@ from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
+from brtel_notify.tickets.visible_note import CURE
 from brtel_notify.tickets.web_page import ticket_page
 
 #: Seconds between two looks of --watch.
@@ -53,7 +54,7 @@ def run(arguments: List[str], options: Options) -> int:
         help=f"look again every so many seconds ({EVERY:g}), until Ctrl-C",
     )
     given = command_line.parse(made, arguments, options)
-    given.page = _page(options)
+    given.page, given.may_be_seen = _configured(options)
     here = Place.of(options)
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
@@ -72,12 +73,16 @@ def run(arguments: List[str], options: Options) -> int:
     return 0
 
 
-def _page(options: Options) -> Optional[str]:
-    """Where people see tickets; a wrong configuration is no reason to show nothing."""
+def _configured(options: Options) -> Tuple[Optional[str], bool]:
+    """Where people see tickets, and whether customers may see notes.
+
+    A wrong configuration is no reason to show nothing.
+    """
     try:
-        return load_config(options).api.ticket_page
+        config = load_config(options)
     except ConfigError:
-        return None
+        return None, False
+    return config.api.ticket_page, config.replies.customer_visible
 
 
 def _interval(text: str) -> float:
@@ -146,6 +151,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
         for entry in _shown(sight, given.all)
     ]
     holder = sight.holder
+    visible = None if given.may_be_seen else sight.visible
     return {
         "tickets": tickets,
         "queue": sight.waiting,
@@ -153,6 +159,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
         "oldest": round(sight.oldest, 3),
         "breaker": _breaker(sight.breaker),
         "delivering": holder._asdict() if holder else None,
+        "visible": visible._asdict() if visible else None,
     }
 
 
@@ -190,6 +197,8 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
             f"BlueRockTEL is out of reach: {snapshot.breaker_in_words(sight.breaker, now)}"
         )
         lines.append(paint(text if most is None else tables.clip(text, most), "red"))
+    if sight.visible and not given.may_be_seen:
+        lines.append(paint(line_of(f"{sight.visible}; {CURE}"), "red"))
     return lines
 
 

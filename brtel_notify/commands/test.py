@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-import os
 from typing import List
 
 from brtel_notify.console import self_test
 from brtel_notify.console.configured import services_of
+from brtel_notify.console.report import Report
 from brtel_notify.local import command_line
-from brtel_notify.options import Options
+from brtel_notify.options import USAGE, Options
 
 
 def run(arguments: List[str], options: Options) -> int:
     """Prove configuration, credentials and names; with --open, open and close a real ticket."""
     made = command_line.parser(
         "test",
-        "Proves the configuration, the credentials and every name in it against the API."
-        " Opens no ticket, unless told to.",
+        "Proves the configuration, the credentials and every name in it against the API, and says"
+        " what this BlueRockTEL is like. Opens no ticket, unless told to.",
         "brtel-notify test --open",
     )
     made.add_argument(
-        "--open", action="store_true", help="also open a ticket on the fallback customer, close it"
+        "--open",
+        action="store_true",
+        help="also open a ticket on the fallback customer, see whether a note on it stays"
+        " internal, close it",
     )
     made.add_argument("--account", metavar="CL…", help="with --open: on this customer instead")
+    made.add_argument(
+        "--report",
+        action="store_true",
+        help="print what the developers want to know of this BlueRockTEL instead: no secret, no"
+        " name, no address",
+    )
     given = command_line.parse(made, arguments, options)
     if given.account and not given.open:
         made.error("--account goes with --open")
-    report = self_test.prove(options)
+    report = self_test.prove(options, opens_one=given.open)
     if given.open and not report.code:
         _open(options, given.account, report)
+    if given.report:
+        return _report(options, report)
     self_test.show(report)
     return report.code
 
 
-def _open(options: Options, account: str, report: self_test.Report) -> None:
-    from brtel_notify.api.exceptions import ApiError
-    from brtel_notify.tickets.ids_of_names import LISTS
-    from brtel_notify.tickets.settings import Settings
+def _open(options: Options, account: str, report: Report) -> None:
+    from brtel_notify.console import trial_ticket
 
     services = services_of(options)
-    config = services.config
-    account = account or config.customer.fallback or ""
+    account = account or services.config.customer.fallback or ""
     if not account:
-        report.bad("--open needs a customer: --account, or customer.fallback", 2)
+        report.bad("--open needs a customer: --account, or customer.fallback", USAGE)
         return
     try:
-        customer = services.client.customer_by_account(account)
-        if customer is None:
-            report.bad(f"no customer has the account {account}", os.EX_CONFIG)
-            return
-        settings = Settings({}, {})
-        settings.set({name: getattr(config.ticket, name) for name in LISTS}, "ticket")
-        ids = services.names.ids(settings)
-        ticket = services.client.create_ticket(
-            customer.id,
-            subject="brtel-notify test",
-            body="<p>Opened by <strong>brtel-notify test --open</strong>, and closed again.</p>",
-            priority_id=ids["priority"] or 0,
-            category_id=ids["category"] or 0,
-            sub_category_id=ids["sub_category"] or 0,
-            tags=config.ticket.tags,
-            team_id=ids["team"],
-            status_id=ids["status"],
-        )
-        report.good(f"opened ticket {ticket.number} for {customer.name} ({account})")
-        services.client.create_reply(
-            ticket.id,
-            "<p>Closed by <strong>brtel-notify test --open</strong>.</p>",
-            close=True,
-            send_to_assignee=False,
-            send_to_contacts=False,
-            customer_visible=False,
-        )
-        report.good(f"closed ticket {ticket.number} again")
-    except ApiError as error:
-        code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
-        report.bad(f"api: {error}", code)
+        trial_ticket.play(services, account, report)
+    finally:
+        services.close()
+
+
+def _report(options: Options, report: Report) -> int:
+    """Print the report for the developers; what is wrong, which may name names, on stderr."""
+    from brtel_notify.console import instance_report
+
+    for name, value in instance_report.lines(options, report):
+        print(f"{name}: {value}")
+    self_test.show_failures(report)
+    return report.code

@@ -11,8 +11,10 @@ import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from brtel_notify.alert import last_reference
-from brtel_notify.api.exceptions import NotFound
+from brtel_notify.api.exceptions import ApiError, NotFound
 from brtel_notify.api.fields import parse_date
+from brtel_notify.api.records import Reply
+from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import map_after_command
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.find_ticket import Found, find
@@ -21,11 +23,14 @@ from brtel_notify.delivery.drain import Place
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
+from brtel_notify.local.log import WARNING
+from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options, Stop
 from brtel_notify.text import markup, times
 from brtel_notify.text.limits import BODY_BYTES
 from brtel_notify.text.plaintext import as_text
 from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
+from brtel_notify.tickets.visible_note import CURE
 from brtel_notify.tickets.web_page import ticket_page
 
 ACTIONS = ("show", "note", "close", "reopen", "assign", "time")
@@ -34,7 +39,7 @@ NOBODY = ("nobody", "-")
 
 
 def run(arguments: List[str], options: Options) -> int:
-    """Do one thing to one ticket."""
+    """Do one thing to one ticket; the exit code."""
     made = _parser()
     given = command_line.parse(made, arguments, options, intermixed=True)
     _check_words(made, given)
@@ -49,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "  note TEXT      an internal note; - takes the text from stdin\n"
         "  close [TEXT]   closes it, with a last note\n"
         "  reopen [TEXT]  opens it again, with a note\n"
-        "  assign USER    to the user with this id, or to nobody\n"
+        "  assign USER    to the user with this name, e-mail address or id, or to nobody\n"
         "  time MINUTES   adds to the time spent on it; a negative number takes off",
         "brtel-notify ticket A7KZ2F note 'line replaced'",
     )
@@ -75,8 +80,6 @@ def _check_words(made: argparse.ArgumentParser, given: argparse.Namespace) -> No
         made.error(f"{given.action} needs a word more: brtel-notify ticket --help")
     if given.action == "time":
         given.minutes = _minutes(made, given.words[0])
-    if given.action == "assign":
-        given.user = _user(made, given.words[0])
 
 
 def _minutes(made: argparse.ArgumentParser, word: str) -> float:
@@ -87,14 +90,6 @@ def _minutes(made: argparse.ArgumentParser, word: str) -> float:
     if not minutes or not math.isfinite(minutes):
         made.error(f"time needs minutes, such as 30, not {word!r}")
     return int(minutes) if minutes == int(minutes) else minutes
-
-
-def _user(made: argparse.ArgumentParser, word: str) -> Optional[int]:
-    if word.lower() in NOBODY:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", word):
-        made.error(f"assign needs a user's id, or nobody, not {word!r}")
-    return int(word)
 
 
 # --- what is done ---------------------------------------------------------------------------------
@@ -108,7 +103,19 @@ class Actions:
         self.client = services.client
         self.services = services
         self.given = given
+        self.code = 0
         self.name = f"ticket {line_of(self.ticket.number) or self.ticket.id}"
+
+    def check(self) -> None:
+        """Raise Stop where a note would be sent that the customer may come to see."""
+        if self.given.action in ("note", "close", "reopen") and self.given.words:
+            try:
+                withheld = "" if self.given.visible else self.services.internal_notes.withheld()
+                withheld = withheld and f"{withheld}; {CURE}"
+            except OSError as error:
+                withheld = because(error, self.services.state_dir)
+            if withheld:
+                raise Stop(f"no note is sent: {withheld}", os.EX_CONFIG)
 
     def note(self) -> None:
         """Add a note."""
@@ -138,16 +145,30 @@ class Actions:
 
     def assign(self) -> None:
         """Give it to a user, or to nobody."""
-        if self.given.user is None:
+        wanted = self.given.words[0]
+        if wanted.lower() in NOBODY:
             self.client.free_ticket(self.ticket.id)
             print(f"assigned to nobody: {self.name}")
             return
+        number = self._user(wanted)
         try:
-            user = self.client.assign_ticket(self.ticket.id, self.given.user)
+            user = self.client.assign_ticket(self.ticket.id, number)
         except NotFound:  # the ticket is there: it has just been fetched
-            raise Stop(f"BlueRockTEL has no user with the id {self.given.user}") from None
+            self.services.names.forget_users()
+            raise Stop(f"BlueRockTEL has no user with the id {number}") from None
         name = line_of(user.name) if user else ""
-        print(f"assigned to {name or self.given.user}: {self.name}")
+        print(f"assigned to {name or wanted}: {self.name}")
+
+    def _user(self, wanted: str) -> int:
+        """The id of the user who is called so. Raises Stop."""
+        if re.fullmatch(r"[0-9]{1,18}", wanted):
+            return int(wanted)
+        try:
+            number = self.services.names.assignee(wanted, "assign")
+        except ConfigError as error:  # whose place is the command line
+            raise Stop(str(error).partition("assign: ")[2] or str(error)) from None
+        assert number is not None  # noqa: S101 - only the words of NOBODY are nobody
+        return number
 
     def time(self) -> None:
         """Add to the time spent on it."""
@@ -162,7 +183,7 @@ class Actions:
         if cut:
             raise Stop(f"the note is longer than BlueRockTEL keeps ({BODY_BYTES} bytes)")
         options, visible = self.services.config.replies, self.given.visible
-        self.client.create_reply(
+        reply = self.client.create_reply(
             self.ticket.id,
             body,
             close=close,
@@ -170,6 +191,18 @@ class Actions:
             send_to_contacts=visible and options.send_to_contacts,  # an internal note stays so
             customer_visible=visible,
         )
+        if not visible:
+            self._look_at(reply)
+
+    def _look_at(self, reply: Reply) -> None:
+        """See whether a note stayed internal; the note is sent, whatever comes of that."""
+        notes = self.services.internal_notes
+        try:
+            notes.look_at(self.ticket.id, line_of(self.ticket.number) or str(self.ticket.id), reply)
+            self.code = os.EX_CONFIG if notes.withheld() else 0
+        except (ApiError, OSError) as error:
+            text = f"whether the note is visible to the customer cannot be seen: {error}"
+            self.services.log.say(text, WARNING)
 
     def _who_sees_it(self) -> str:
         return ", visible to the customer" if self.given.visible else ""
@@ -192,7 +225,9 @@ def _act(given: argparse.Namespace, options: Options) -> int:
     if options.dry_run or given.dry_run:
         print(f"would {given.action} ticket {found.ticket.number} (id {found.ticket.id})")
         return 0
-    getattr(Actions(found, services, given), given.action)()
+    actions = Actions(found, services, given)
+    actions.check()
+    getattr(actions, given.action)()
     changes = {
         "close": map_after_command.closed(services.config),
         "reopen": map_after_command.reopened,
@@ -204,7 +239,7 @@ def _act(given: argparse.Namespace, options: Options) -> int:
             trouble = f"{error.filename or place.state_dir}: {error.strerror}"
         if trouble:
             place.log.error(f"the open-ticket map is not changed: {trouble}")
-    return 0
+    return actions.code
 
 
 def _text_from(word: str) -> str:
@@ -331,7 +366,7 @@ def _spent(raw: Dict[str, Any]) -> str:
 
 
 def _date(text: Optional[str], services: Services) -> str:
-    seconds = parse_date(text)
+    seconds = parse_date(text, services.instance.offset or 0.0)
     if seconds is None:
         return text or ""
     age = times.span(time.time() - seconds) if seconds <= time.time() else ""

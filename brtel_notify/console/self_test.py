@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, Tuple
 
@@ -14,39 +13,25 @@ from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint
+from brtel_notify.console.report import Report
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.options import Options
 
 if TYPE_CHECKING:
+    from brtel_notify.api.records import Customer, User
     from brtel_notify.delivery.services import Services
 
 
-@dataclass
-class Report:
-    """What was proved: lines of (good?, text), the exit code, the first failure in one line."""
+def prove(
+    options: Options,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    opens_one: bool = False,
+) -> Report:
+    """Try all that a ticket needs, except opening one; also what a test's VARIABLES ask for.
 
-    lines: List[Tuple[Optional[bool], str]] = field(default_factory=list)
-    code: int = 0
-    failure: str = ""
-
-    def good(self, text: str) -> None:
-        """Something is as it should be."""
-        self.lines.append((True, text))
-
-    def note(self, text: str) -> None:
-        """Something works, but may not be meant."""
-        self.lines.append((None, text))
-
-    def bad(self, text: str, code: int) -> None:
-        """Something is not; the first code stands."""
-        self.lines.append((False, text))
-        self.code = self.code or code
-        self.failure = self.failure or text
-
-
-def prove(options: Options, variables: Mapping[str, str] = MappingProxyType({})) -> Report:
-    """Try all that a ticket needs, except opening one; also what a test's VARIABLES ask for."""
+    OPENS_ONE: what only a ticket shows is left for the one that the caller opens.
+    """
     report = Report()
     path = configuration.find(options.config, os.environ)
     state_dir = options.state_dir(os.environ)
@@ -61,7 +46,7 @@ def prove(options: Options, variables: Mapping[str, str] = MappingProxyType({}))
     # What is parsed and compiled here need not be when the first alert comes.
     configuration.load(path, os.environ, PrivateFolder(state_dir, "parsed"))
     _prove_expressions(config, state_dir, report)
-    _prove_api(config, options, variables, report)
+    _prove_api(config, options, variables, opens_one, report)
     return report
 
 
@@ -134,9 +119,15 @@ def _prove_expressions(config: Config, state_dir: str, report: Report) -> None:
 
 
 def _prove_api(
-    config: Config, options: Options, variables: Mapping[str, str], report: Report
+    config: Config,
+    options: Options,
+    variables: Mapping[str, str],
+    opens_one: bool,
+    report: Report,
 ) -> None:
     from brtel_notify.api.exceptions import ApiError, CredentialsError, NotFound
+    from brtel_notify.api.mixed_up import portal_hint
+    from brtel_notify.console import instance_proof
 
     services = services_of(options, config)
     try:
@@ -145,17 +136,26 @@ def _prove_api(
         except NotFound:
             where = config.where("api.url")
             text = f"{where}: api.url: no BlueRockTEL API answers at {config.api.url}"
-            raise ConfigError(f"{text}; it usually ends in /api") from None
+            hint = portal_hint(config.api.url) or "; it usually ends in /api"
+            raise ConfigError(f"{text}{hint}") from None
         report.good(f"API: {config.api.url}, version {version.version}")
         services.names.rows("priority")
         report.good("credentials: accepted")
         _prove_names(config, services, report)
-        _prove_accounts(config, services, report)
+        user = instance_proof.who(services.client)
+        customer = _prove_accounts(config, services, user, report)
         _prove_variables(variables, services, report)
+        instance_proof.prove(services, user, customer, report)
+        if not opens_one:
+            instance_proof.say_zone(services.instance, report)
+            instance_proof.say_notes(services, report)
     except (ConfigError, CredentialsError) as error:
         report.bad(str(error), os.EX_CONFIG)
     except ApiError as error:
-        report.bad(f"api: {error}", os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG)
+        code = os.EX_UNAVAILABLE if error.retry else os.EX_CONFIG
+        report.bad(f"api: {error}{portal_hint(config.api.url)}", code)
+    except OSError as error:
+        report.bad(f"state folder: {because(error, services.state_dir)}", os.EX_TEMPFAIL)
     finally:
         services.close()
 
@@ -175,23 +175,29 @@ def _prove_names(config: Config, services: Services, report: Report) -> None:
         report.good("names: priority, category, sub-category and all others are known")
 
 
-def _prove_accounts(config: Config, services: Services, report: Report) -> None:
+def _prove_accounts(
+    config: Config, services: Services, user: Optional[User], report: Report
+) -> Optional[Customer]:
+    """The accounts that the configuration names, as USER sees them; the fallback customer."""
+    from brtel_notify.console.instance_proof import not_found
+
     for host, owner in config.customer.hosts.items():
         if services.client.customer_by_account(owner) is None:
             key = f"customer.hosts.{host}"
-            text = f"{config.where(key)}: {key}: no customer has the account {owner}"
+            text = f"{config.where(key)}: {key}: {not_found(owner, user)}"
             report.bad(text, os.EX_CONFIG)
     account = config.customer.fallback
     if account is None:
         report.note("customer.fallback is not set: an alert that nobody owns goes to dead/")
-        return
+        return None
     customer = services.client.customer_by_account(account)
     if customer is None:
         where = config.where("customer.fallback")
-        text = f"{where}: customer.fallback: no customer has the account {account}"
+        text = f"{where}: customer.fallback: {not_found(account, user)}"
         report.bad(text, os.EX_CONFIG)
     else:
         report.good(f"fallback customer: {customer.name} ({account})")
+    return customer
 
 
 def _prove_variables(variables: Mapping[str, str], services: Services, report: Report) -> None:
@@ -218,4 +224,11 @@ def show(report: Report) -> None:
         elif good is None:
             print(f"{paint('note', 'yellow')} {text}")
         else:
+            fail(text, report.code)
+
+
+def show_failures(report: Report) -> None:
+    """Say what is wrong alone, on stderr."""
+    for good, text in report.lines:
+        if good is False:
             fail(text, report.code)

@@ -9,7 +9,9 @@ from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lock import NAME as LOCK
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.text import times
+from brtel_notify.tickets import visible_note
 from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
+from brtel_notify.tickets.visible_note import VisibleNote
 
 #: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL
 #: is asked first, and then lifecycle.on_closed_by_hand applies.
@@ -32,7 +34,8 @@ class Sight(NamedTuple):
     """What a state folder holds at one moment.
 
     ``oldest`` is the age in seconds of the oldest waiting event, 0 when none waits; ``damage``
-    what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody.
+    what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody;
+    ``visible`` the note that was to be internal and is not, None if there is none.
     """
 
     entries: List[Entry]
@@ -42,6 +45,7 @@ class Sight(NamedTuple):
     oldest: float
     breaker: Breaker
     holder: Optional[Holder]
+    visible: Optional[VisibleNote]
 
     @property
     def open(self) -> List[Entry]:
@@ -62,6 +66,7 @@ def look(state_dir: str, now: float) -> Sight:
         oldest=_oldest(queue, now),
         breaker=Breaker(state_dir),
         holder=holder(state_dir),
+        visible=visible_note.look(state_dir),
     )
 
 

@@ -29,7 +29,7 @@ class Secret(NamedTuple):
 class Filed(NamedTuple):
     """What a ticket is filed under: the value for the configuration, and its name."""
 
-    value: NameOrId
+    value: Optional[NameOrId]
     name: str
 
     @classmethod
@@ -50,7 +50,7 @@ class Fallback(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """All that a configuration needs."""
+    """All that a configuration needs; ``assignee`` is None for the API's own user."""
 
     url: str
     secret: Secret
@@ -60,5 +60,6 @@ class Answers(NamedTuple):
     category: Filed
     sub_category: Filed
     team: Optional[Filed]
+    assignee: Optional[Filed]
     fallback: Optional[Fallback]
     language: str

@@ -21,6 +21,7 @@ from brtel_notify.api.exceptions import (
     Unauthorized,
     Unreachable,
 )
+from brtel_notify.api.mixed_up import NO_BEARER_TOKEN, portal_hint
 from brtel_notify.api.records import Named, SubCategory, Version
 from brtel_notify.local.ip_address import is_loopback
 from brtel_notify.options import Stop
@@ -88,7 +89,8 @@ def find(text: str, way: Way) -> Tuple[str, Version]:
         if _is_bluerocktel(version):
             return url, version
     said = f" ({first.status} {first.problem})" if first and first.status else ""
-    raise Wrong(f"no BlueRockTEL answers at {urls[0]}{said}", os.EX_CONFIG)
+    text = f"no BlueRockTEL answers at {urls[0]}{said}{portal_hint(urls[0])}"
+    raise Wrong(text, os.EX_CONFIG)
 
 
 def addresses(text: str) -> List[str]:
@@ -143,7 +145,8 @@ def explained(error: Exception, url: str) -> Wrong:
     if isinstance(error, Unauthorized):
         if error.path == "/login":
             return Wrong("BlueRockTEL refuses this e-mail address or password", os.EX_CONFIG)
-        return Wrong("BlueRockTEL refuses this token (401)", os.EX_CONFIG)
+        hint = f"; {NO_BEARER_TOKEN}" if NO_BEARER_TOKEN in error.problem else ""
+        return Wrong(f"BlueRockTEL refuses this token (401){hint}{portal_hint(url)}", os.EX_CONFIG)
     if isinstance(error, Forbidden):
         text = f"BlueRockTEL knows this user, who may not do {error.method} {error.path}"
         return Wrong(f"{text}: {error.message}", os.EX_CONFIG)
@@ -160,7 +163,8 @@ def _no_way(error: ApiError, url: str) -> Wrong:
         hint = ""
         if "cannot be resolved" in error.message and "." not in host:
             hint = f"; is it {host}.bluerocktel.net?"
-        return Wrong(error.message_with(_IN_FLAGS) + hint, code)
+        return Wrong(error.message_with(_IN_FLAGS) + hint + portal_hint(url), code)
     later = ": try again later" if error.retry else ""
     said = error.told(_IN_FLAGS)
-    return Wrong(f"{url} answers, but not as it should: {said}{later}", code)
+    hint = portal_hint(url)
+    return Wrong(f"{url} answers, but not as it should: {said}{later}{hint}", code)

@@ -10,7 +10,7 @@ from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import ApiError
 from brtel_notify.api.records import Customer, Named, SubCategory
 from brtel_notify.options import Stop
-from brtel_notify.setup import choices, find_api
+from brtel_notify.setup import assignee, choices, find_api
 from brtel_notify.setup.answers import Answers, Fallback, Filed
 from brtel_notify.setup.choices import Choice
 from brtel_notify.setup.find_api import Lists, Way
@@ -53,6 +53,7 @@ class Interview:
             priority = self._priority(lists.priorities)
             category, sub_category = self._categories(lists)
             team = self._team(lists.teams)
+            whose = self._assignee(client)
             fallback = self._fallback(client)
         return Answers(
             url=url,
@@ -63,6 +64,7 @@ class Interview:
             category=category,
             sub_category=sub_category,
             team=team,
+            assignee=whose,
             fallback=fallback,
             language=self._language(),
         )
@@ -97,11 +99,12 @@ class Interview:
 
     def _categories(self, lists: Lists) -> Tuple[Filed, Filed]:
         """The category, of those that have a sub-category, and that."""
-        parents = {row.category_id for row in lists.sub_categories}
+        sub_categories = [row for row in lists.sub_categories if row.active]
+        parents = {row.category_id for row in sub_categories}
         known = _choices([row for row in lists.categories if row.id in parents or None in parents])
         category = self._choice("Category", "--category", self.given.category, known)
         within = _choices(
-            [row for row in lists.sub_categories if row.category_id in (category.number, None)]
+            [row for row in sub_categories if row.category_id in (category.number, None)]
         )
         flag = "--sub-category"
         sub_category = self._choice("Sub-category", flag, self.given.sub_category, within)
@@ -120,6 +123,14 @@ class Interview:
         )
         self._confirm(chosen.name if chosen else NONE)
         return Filed.under(chosen, known) if chosen else None
+
+    def _assignee(self, client: Client) -> Optional[Filed]:
+        chosen = self.terminal.settle(
+            assignee.QUESTION, self.given.assignee, lambda text: assignee.meant(text, client)
+        )
+        if chosen is not None and chosen.value != assignee.NOBODY:
+            self._confirm(chosen.name)
+        return chosen
 
     def _confirm(self, name: str) -> None:
         if self.terminal.attended:
@@ -193,7 +204,8 @@ class Interview:
 
 
 def _choices(rows: Iterable[Union[Named, SubCategory]]) -> List[Choice]:
-    return [Choice(row.id, row.name) for row in rows]
+    """What is still in use of ROWS."""
+    return [Choice(row.id, row.name) for row in rows if row.active]
 
 
 def _locale(environ: Mapping[str, str]) -> str:

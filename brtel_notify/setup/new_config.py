@@ -87,13 +87,15 @@ def _customer(answers: Answers) -> List[str]:
 
 def _ticket(answers: Answers) -> List[str]:
     known = "names as BlueRockTEL has them, or ids: see `brtel-notify discover`"
-    team = answers.team
+    team, whose = answers.team, answers.assignee
+    own = Filed(None, "the API's own user; nobody: free to be taken")
     return [
         f"ticket:  # {known}",
         _filed("priority", answers.priority),
         _filed("category", answers.category),
         _filed("sub_category", answers.sub_category),
         _filed("team", team) if team else _line("team", None, "a support team"),
+        _filed("assignee", whose or own),
         "  # tags: [monitoring, auto]",
         _line("resolve_within", "4h", "the estimated resolution date", off=True),
         _line("group_by", "alert", "alert | host | customer: what shares a ticket", off=True),

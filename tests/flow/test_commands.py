@@ -84,7 +84,7 @@ def test_discover_lists_what_the_configuration_may_name(site: Site) -> None:
     for name in ("High", "Infrastructure", "PBX / 3CX", "of Infrastructure", "On-call", "New"):
         assert name in said
     data = json.loads(site.run("discover", "--json").stdout)
-    assert {"id": 2, "name": "High"} in data["priorities"]
+    assert {"id": 2, "name": "High", "active": True} in data["priorities"]
 
 
 def test_test_proves_the_way_and_opens_nothing(site: Site) -> None:

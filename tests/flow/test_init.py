@@ -61,6 +61,7 @@ class Box:
         self.root = ""
         self.given_token = str(folder / "given" / "token")
         self.umask = 0o022
+        self.assignee = ["--assignee", "nobody"]
         self.last = ["--no-test"]  # how it ends; most tests are not about that
         self.global_words = ["--config", str(self.config_file)]
         self.global_words += ["--state-dir", str(self.folder / "state")]
@@ -115,7 +116,7 @@ class Box:
 
     def talk(self, *words: str, **env: str) -> Talk:
         """Run it at a terminal."""
-        words = (*words, *self.last)
+        words = (*words, *self.assignee, *self.last)
         if "--system" not in words and "--root" not in words:
             words = (*words, "--system", "none")  # this machine's own monitoring is left alone
         return Talk(self.words("init", *words), environment(**env))
@@ -244,7 +245,7 @@ def command_lines(session: int) -> str:
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
     box.umask = umask
-    box.last = []
+    box.last = box.assignee = []
     token = box.sandbox.token
     with box.talk(LANG="fr_FR.UTF-8", LC_ALL="") as talk:
         talk.answer("Address of your BlueRockTEL", "http://acme.example.net")
@@ -252,7 +253,8 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
         assert "cannot be resolved" in talk.answer("Address", "127.0.0.1:1")
         assert "Connection refused" in talk.answer("Address", box.address)
         assert "answers at" in talk.answer("API token", WRONG_TOKEN)
-        assert "\n  BlueRockTEL refuses this token (401)\n" in talk.expect("API token (")
+        text = "that looks like the user's api_token, not a bearer token"
+        assert f"\n  BlueRockTEL refuses this token (401); {text}\n" in talk.expect("API token (")
         talk.prompted()
         assert not talk.echoes
         talk.type(f"{token}\n")
@@ -272,6 +274,8 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
             talk.answer("Sub-category", "Incoming calls") + talk.answer("Sub-category", "12")
         )
         talk.answer("Team", "")
+        talk.answer("Who gets the tickets: nobody (free to be taken), a user's", "marten")
+        assert "there is no 'marten'" in talk.answer("Who gets the tickets", "paul")
 
         # The customer: nobody, several, one of them.
         talk.answer("Fallback customer (", "nobody at all")
@@ -293,6 +297,7 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
     assert found.ticket.priority == "Low"
     assert (found.ticket.category, found.ticket.sub_category) == ("Infrastructure", "PBX / 3CX")
     assert (found.ticket.team, found.language) == (None, "fr")
+    assert found.ticket.assignee == "Paul Martin"
     assert found.customer.fallback == "CL000001"
     assert box.token_file.read_text().strip() == token
     assert (mode_of(box.config_file), mode_of(box.token_file)) == (0o640, 0o600)
@@ -301,6 +306,7 @@ def test_from_an_empty_machine_to_a_first_ticket(box: Box, umask: int) -> None:
     box.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--output", "no answer")
     (ticket,) = box.sandbox.tickets()
     assert (ticket["ticketable_id"], ticket["priority_id"]) == (42, 1)
+    assert ticket["assignee_id"] == 2
 
 
 def test_a_login_is_typed_unseen_too(box: Box) -> None:
@@ -839,10 +845,11 @@ AWKWARD = [
 def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
     file = tmp_path / "config.yml"
     filed = Filed.under(Choice(4, name), [Choice(4, name)])
-    given = answers(priority=filed, team=filed, fallback=Fallback(name, name))
+    given = answers(priority=filed, team=filed, assignee=filed, fallback=Fallback(name, name))
     file.write_text(new_config.text(given._replace(secret=Secret(f"/{name}", None))), "utf-8")
     found = configuration.load(str(file), {})
     assert (found.ticket.priority, found.ticket.team) == (name, name)
+    assert found.ticket.assignee == name
     assert (found.customer.fallback, found.api.token_file) == (name, f"/{name}")
 
 
@@ -857,6 +864,7 @@ def answers(**changed: Any) -> Answers:
         category=low,
         sub_category=Filed(7, "no comment\nhere: 1"),
         team=None,
+        assignee=None,
         fallback=None,
         language="en",
     )._replace(**changed)

@@ -264,7 +264,6 @@ def test_time(site: Site, number: str) -> None:
         ["1", "note"],
         ["1", "note", "two", "words"],
         ["1", "show", "it"],
-        ["1", "assign", "Marie"],
         ["1", "time", "0"],
         ["1", "time", "nan"],
         ["1", "delete"],

@@ -1445,7 +1445,8 @@ def test_a_fixed_token_is_not_tried_twice(server: responses.RequestsMock) -> Non
     with pytest.raises(exceptions.Unauthorized) as raised:
         client().request("GET", "/v1/x")
     expected = (
-        "GET /v1/x: 401 Unauthenticated. (api.token is refused: put a valid credential there)"
+        "GET /v1/x: 401 Unauthenticated. (api.token is refused: put a valid credential there);"
+        " that looks like the user's api_token, not a bearer token"
     )
     assert str(raised.value) == expected
     assert len(server.calls) == 1

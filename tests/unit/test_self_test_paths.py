@@ -6,6 +6,7 @@ import pytest
 
 from brtel_notify.config import schema as configuration
 from brtel_notify.console import self_test
+from brtel_notify.console.report import Report
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_paths(tmp_path: Path, line: str, finding: "str | None") -> None:
         "api: {url: 'https://a.example/api', token: t}\n"
         f"ticket: {{priority: 1, category: 1, sub_category: 1}}\n{line}\n"
     )
-    report = self_test.Report()
+    report = Report()
     self_test._prove_paths(configuration.load(str(file), {}), report)
     assert (report.failure or "").startswith(f"{file}:3: {finding}" if finding else "")
     assert bool(report.failure) == bool(finding)
