@@ -30,6 +30,6 @@ def differences(
         if wanted is None or got is None or wanted == got:
             continue
         if name != _DATE:
-            yield f"{name} {wanted} {got}", f"BlueRockTEL made of {called} {wanted} {called} {got}"
+            yield f"{name} {wanted} {got}", f"{called} {wanted} was sent, BlueRockTEL made it {got}"
         elif parse_date(wanted, offset) != parse_date(got, offset):
-            yield name, f"BlueRockTEL made of {called} {wanted} {got}"
+            yield name, f"{called} {wanted} was sent, BlueRockTEL made it {got}"

@@ -13,7 +13,7 @@ from typing import Callable, Iterable, Iterator, Optional
 
 from brtel_notify.alert import last_reference
 from brtel_notify.api.client import Client
-from brtel_notify.api.exceptions import ApiError
+from brtel_notify.api.exceptions import ApiError, NotFound
 from brtel_notify.api.instance import KEPT, UNSAID, Unseen
 from brtel_notify.api.records import Reply
 from brtel_notify.delivery.retry import SETTLING
@@ -79,12 +79,13 @@ class InternalNotes:
     def _look(self, note: Unseen) -> None:
         """See what BlueRockTEL says of NOTE where it lists them."""
         failure: Optional[ApiError] = None
-        found = False
+        found = gone = False
         for ask in (self._client.replies, lambda number: self._client.ticket(number).replies or ()):
             try:
                 reply = _the(note, ask(note.ticket_id))
             except ApiError as error:
                 failure = error if error.retry else failure
+                gone = gone or isinstance(error, NotFound)
                 continue
             found = found or reply is not None
             if reply is not None and reply.customer_visible is not None:
@@ -94,10 +95,10 @@ class InternalNotes:
             self._instance.unseen = note
             text = f"ticket {note.name}: whether our note is internal could not be seen: {failure}"
             self._log.say(f"{text}; it is looked at again before the next note", WARNING)
-        elif found or note.reply_id:
+        elif found or (note.reply_id and not gone):
             self._instance.unseen = None
             self._instance.internal = UNSAID
-        elif self._clock() - note.at > SETTLING:  # it never arrived
+        elif note.reply_id or self._clock() - note.at > SETTLING:  # deleted, or it never arrived
             self._instance.unseen = None
 
     def _came_out(self, visible: bool, name: str, reply_id: int) -> None:

@@ -530,9 +530,9 @@ def test_what_came_back_different_is_told_once(site: Site) -> None:
         site.sandbox.faults(fail={**answer, "json": made})
         done = site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--key", key)
         said.append(done.stderr)
-    assert "ticket A7KZ20: BlueRockTEL made of priority 2 priority 4" in said[0]
-    assert "BlueRockTEL made of resolution date" in said[0]
-    assert "BlueRockTEL made of" not in said[1]
+    assert "ticket A7KZ20: priority 2 was sent, BlueRockTEL made it 4" in said[0]
+    assert "resolution date " in said[0]
+    assert "BlueRockTEL made it" not in said[1]
     assert len(site.tickets) == 2
 
 

@@ -363,5 +363,5 @@ def test_only_what_was_sent_and_came_back_different_is_told() -> None:
     assert told() == []
     assert told(priority_id=2, team_id=3, status_id=1) == []
     assert told(estimated_resolution_date="2026-07-02T10:15:00.000000Z") == []
-    assert told(team_id=4) == ["BlueRockTEL made of team 3 team 4"]
+    assert told(team_id=4) == ["team 3 was sent, BlueRockTEL made it 4"]
     assert len(told(priority_id=1, estimated_resolution_date="2026-07-02 13:15:00")) == 2
