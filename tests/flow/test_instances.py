@@ -648,6 +648,42 @@ def test_a_rule_sets_the_assignee_who_is_found_once(site: Site) -> None:
     assert [ticket["assignee_id"] for ticket in site.tickets] == [2, 2, None]
 
 
+@pytest.mark.parametrize("path", ["*/users", "*/tickets/assign/*"])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 201, "json": [], "when": "after"}])
+def test_an_assignee_holds_nothing_up_for_long(
+    site: Site, path: str, fault: Dict[str, Any]
+) -> None:
+    site.configure("  assignee: Paul Martin\n")
+    site.sandbox.faults(fail={"path": path, **fault})
+    site.notify(HOST)
+    for _ in range(3):
+        site.run("flush", "--force")
+    ticket = site.the_ticket()
+    assert len(ticket["replies"]) == 1
+    assert ticket["contacts"] == [88]
+    assert site.queued() == site.queued("dead") == []
+
+
+def test_an_assignee_made_anew_is_asked_for_again(site: Site) -> None:
+    site.configure("  assignee: Paul Martin\n")
+    site.notify(HOST)
+    users = [user for user in site.sandbox.data()["users"] if user["id"] != 2]
+    users.append({**one(site, "users", 2), "id": 9})
+    site.sandbox.seed(replace=True, users=users)
+    site.notify(SERVICE)
+    assert [ticket["assignee_id"] for ticket in site.tickets] == [2, 9]
+
+
+def test_a_stale_id_that_is_told_as_a_success(site: Site) -> None:
+    site.notify(HOST)
+    miss = {"status": 200, "json": {"response": "Priority not found"}, "next": 1}
+    site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", **miss})
+    site.notify(SERVICE)
+    site.run("flush", "--force")
+    assert len(site.tickets) == 2
+    assert site.queued() == site.queued("dead") == []
+
+
 def test_an_assignee_who_left_costs_no_ticket(site: Site) -> None:
     site.configure("  assignee: 999\nlog: stderr\n")
     done = site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN")
@@ -878,7 +914,7 @@ FAULTS["truncated JSON"] = test_faults.FAULTS["truncated JSON"]
 @pytest.mark.short
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("endpoint", FURTHER)
-def test_one_fault(site: Site, endpoint: str, fault: str) -> None:
+def test_a_further_call_that_fails_once(site: Site, endpoint: str, fault: str) -> None:
     """Whatever happens to one of them once: one ticket on the right customer, closed."""
     site.sandbox.instance(instance="2023", visibility="late")
     site.configure(

@@ -175,12 +175,18 @@ def test_users_in_either_dialect() -> None:
     assert records.User.parse({"id": 2, "role": "boss"}) == records.User(2, "")
 
 
+@pytest.mark.parametrize("opened_at", [{}, [1], True, 5, None])
+def test_a_date_that_is_only_a_hint_may_be_nonsense(opened_at: Any) -> None:
+    assert records.Ticket.parse({"id": 7, "opened_at": opened_at}).opened_at is None
+
+
 def test_a_ticket_whose_closing_was_requested_or_came_by_itself() -> None:
     def ticket(**more: Any) -> records.Ticket:
         return records.Ticket.parse({"id": 7, "number": "A", **more})
 
     assert ticket(open=True, closure=1).closure
     assert not ticket(open=True, closure=None).closure
+    assert ticket(open=True, closure="2026-07-02 08:15:00").closure
     assert not ticket(open=True, closure=1).closed_by_itself
     assert ticket(open=False, closure=True).closed_by_itself
     replies: List[Dict[str, Any]] = [{"id": 2, "auto_closure_message": True}, {"id": 1}]
@@ -289,6 +295,83 @@ def test_an_account_is_no_path(account: str) -> None:
             assert re.fullmatch(
                 f"{URL}/v1/(customers/search|customerAccounts/[^/]+|ticketing/priorities)", path
             )
+
+
+@pytest.mark.parametrize(
+    "miss",
+    [[], {}, {"customer": None}, {"customer": []}, {"data": None}, {"found": False}, None],
+)
+def test_a_miss_of_an_account_in_whichever_form(miss: Any) -> None:
+    with responses.RequestsMock() as server:
+        server.get(f"{URL}/v1/customers/search", json=[])
+        server.get(f"{URL}/v1/customerAccounts/CL1", json=miss)
+        server.get(f"{URL}/v1/ticketing/priorities", json=[])
+        server.assert_all_requests_are_fired = False
+        client = Client(URL, Credentials(token=TOKEN))
+        client.instance.lookups = False
+        assert client.customer_by_account("CL1") is None
+
+
+@pytest.mark.parametrize(
+    ("account", "number"), [("ABC1", 2), ("abc1", 1), ("Abc1", None), ("xyz", 3), ("XYZ", 3)]
+)
+def test_accounts_that_differ_in_capitals_only(account: str, number: Optional[int]) -> None:
+    rows = [(1, "abc1"), (2, "ABC1"), (3, "xyz")]
+    found = [{"id": each, "name": "x", "customer_account": text} for each, text in rows]
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as server:
+        server.get(f"{URL}/v1/customers/search", json=found)
+        server.get(re.compile(f"{URL}/v1/customerAccounts/.*"), json={"response": "not found"})
+        server.get(f"{URL}/v1/ticketing/priorities", json=[])
+        client = Client(URL, Credentials(token=TOKEN))
+        client.instance.lookups = False
+        customer = client.customer_by_account(account)
+    assert (customer and customer.id) == number
+
+
+@pytest.mark.parametrize("host", ["dns-lookup", "lookup"])
+def test_a_hosts_name_says_nothing_about_lookups(host: str) -> None:
+    missing = {"message": f"No query results for model [App\\Pbx3cxHost] {host}"}
+    with responses.RequestsMock() as server:
+        server.get(f"{URL}/v1/pbx3cx-hosts/lookup", json=missing, status=404)
+        server.get(f"{URL}/v1/ticketing/priorities", json=[])
+        client = Client(URL, Credentials(token=TOKEN))
+        assert client.pbx_host(host) is None
+    assert client.instance.lookups is None
+
+
+def test_an_update_half_done_is_no_instance_of_2023() -> None:
+    """Where nothing is found without lookups either, nothing is remembered."""
+    with responses.RequestsMock() as server:
+        server.get(f"{URL}/v1/pbx3cx-hosts/lookup", json=ROUTE, status=404)
+        server.get(f"{URL}/v1/ticketing/priorities", json=[])
+        server.get(f"{URL}/v1/customers/search", json=[])
+        server.get(f"{URL}/v1/pbx3cx-hosts", json=ROUTE, status=404)
+        client = Client(URL, Credentials(token=TOKEN))
+        assert client.pbx_host("acme.3cx.fr") is None
+    assert client.instance.lookups is None
+
+
+@pytest.mark.parametrize(("first", "found"), [(19, 2), (26, None)])
+def test_an_address_among_too_many_hosts_is_nobodys(first: int, found: Optional[int]) -> None:
+    """26 hosts of one customer must not hide that another one has the address, too."""
+    owners = [{"id": n, "name": "x", "customer_account": f"CL{n}"} for n in (7, 42)]
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as server:
+        server.get(f"{URL}/v1/customers/search", json=owners)
+        for owner, count in zip(owners, (first, 1)):
+            server.get(
+                f"{URL}/v1/pbx3cx-hosts/lookup-by-customer",
+                match=[
+                    responses.matchers.query_param_matcher(
+                        {"customer_account": owner["customer_account"]}
+                    )
+                ],
+                json=[{"id": int(owner["id"]) * 100 + n, "host_name": "h"} for n in range(count)],
+            )
+        for owner in owners:
+            host = {"id": int(owner["id"]) * 100, "host_name": "h", "ip_address": "10.0.0.1"}
+            server.get(f"{URL}/v1/pbx3cx-hosts/lookup", json={**host, "customers": [owner]})
+        hosts = Client(URL, Credentials(token=TOKEN)).pbx_hosts_at("10.0.0.1")
+    assert (hosts and len(hosts)) == found
 
 
 def test_a_pbx_host_of_a_list_has_to_say_whose_it_is() -> None:
