@@ -1,7 +1,7 @@
 """How a call of the API is made and its answer understood, whatever it is about.
 
 One call after another: token, pace, deadline, the way there, a refusal or its JSON, the record in
-it; and lists, look-ups, and whether a 404 is BlueRockTEL's own word. What can be called is in
+it; and lists, lookups, and whether a 404 is BlueRockTEL's own word. What can be called is in
 client.py, how a call travels in transport.py.
 """
 

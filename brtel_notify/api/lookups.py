@@ -93,7 +93,7 @@ class Lookups(Caller):
         looked_up = 0
         for customer in candidates:
             for listed in self.pbx_hosts_of(customer):
-                looked_up += not listed.address  # the look-up by customer leaves it out
+                looked_up += not listed.address  # the lookup by customer leaves it out
                 if looked_up > _MOST_LOOKED_UP:
                     return None
                 host = listed if listed.address else self.pbx_host(listed.host_name) or listed

@@ -123,7 +123,7 @@ def _dialect(kind: str, keys: List[str], report: Report) -> None:
 
 
 def lookups(services: Services, answers: RawAnswers) -> str:
-    """Whether there are look-ups, in words; asked once more if nothing has shown it yet."""
+    """Whether there are lookups, in words; asked once more if nothing has shown it yet."""
     instance = services.instance
     if instance.lookups is None:
         unless_refused(lambda: services.client.customer_by_account(NOBODYS))

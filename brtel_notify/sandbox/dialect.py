@@ -24,7 +24,7 @@ _WITHIN = {
     "assignee": "user",
     "assigner": "user",
     "opener": "user",
-    # Of a look-up by account.
+    # Of a lookup by account.
     "data": "customer",
 }
 _CAMEL = frozenset({"customer", "contact", "user", "reply"})

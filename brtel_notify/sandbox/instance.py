@@ -7,7 +7,7 @@ pages):
     ``snake`` as the pages have them; ``camel`` as the SDK has those of customers, contacts, users
     and replies (see dialect.py).
 ``lookup``
-    ``yes``; ``no``: the three look-ups of customers and PBX hosts are no addresses at all.
+    ``yes``; ``no``: the three lookups of customers and PBX hosts are no addresses at all.
 ``miss``
     ``hard``: what is not there is a 404; ``soft``: it is a 200 that says so.
 ``timezone``

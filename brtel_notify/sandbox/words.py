@@ -121,7 +121,7 @@ _ENGLISH = {
     "token_own": "the one that you gave it",
     "trait_closure": "Automatic closing",
     "trait_closure_hint": "auto: the ticket shows it; none: as if a person had closed it",
-    "trait_lookup": "Look-ups",
+    "trait_lookup": "Lookups",
     "trait_lookup_hint": "the addresses that find a customer or a PBX host at once",
     "trait_miss": "What is not there",
     "trait_miss_hint": "hard: a 404; soft: a 200 that says so",
