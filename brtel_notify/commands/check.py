@@ -242,9 +242,9 @@ def _judge_breaker(given: Any, findings: Findings, breaker: Breaker, now: float)
 def _judge_notes(findings: Findings, sight: Sight, instance: Instance) -> None:
     """Whether what was to be internal is."""
     if sight.visible:
-        findings.problem(CRITICAL, f"{sight.visible} (brtel-notify test --open, once it is mended)")
+        findings.problem(CRITICAL, f"{sight.visible}; no such note is sent (brtel-notify status)")
     elif instance.internal == UNSAID:
-        text = "BlueRockTEL does not say whether notes are visible to customers"
+        text = "BlueRockTEL does not say whether notes are visible to customers: look at one"
         findings.problem(WARNING, text)
 
 

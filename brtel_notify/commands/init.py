@@ -159,7 +159,12 @@ def parser() -> argparse.ArgumentParser:
     add("--group", metavar="NAME", help="the group that shares the state folder")
     made.add_argument("--force", action="store_true", help="replace files that are there")
     made.add_argument("--dry-run", action="store_true", help="show the file, and write nothing")
-    made.add_argument("--root", metavar="DIR", default="/", help="the machine's root folder is DIR")
+    made.add_argument(
+        "--root",
+        metavar="DIR",
+        default="/",
+        help="the machine's root folder is DIR: no test is run there",
+    )
     made.add_argument("--no-test", action="store_true", help="do not run brtel-notify test")
     for flag in ("--token", "--password"):
         made.add_argument(flag, nargs="?", action=_Seen, help=argparse.SUPPRESS)

@@ -38,6 +38,8 @@ def run(arguments: List[str], options: Options) -> int:
     report = self_test.prove(options, opens_one=given.open)
     if given.open and not report.code:
         _open(options, given.account, report)
+    elif given.open:
+        report.note("no ticket was opened: mend first what is wrong above")
     if given.report:
         return _report(options, report)
     self_test.show(report)

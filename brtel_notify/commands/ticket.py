@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from brtel_notify.alert import last_reference
 from brtel_notify.api.exceptions import ApiError, NotFound
-from brtel_notify.api.fields import parse_date
+from brtel_notify.api.fields import in_snake_case, parse_date
 from brtel_notify.api.records import Reply
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import map_after_command
@@ -336,6 +336,7 @@ def _alerts(entries: List[Entry]) -> Iterator[str]:
 def _customer(raw: Dict[str, Any], entries: List[Entry]) -> str:
     record = raw.get("ticketable") or raw.get("customer")
     if isinstance(record, dict):
+        record = in_snake_case(record)
         return f"{record.get('name') or ''} ({record.get('customer_account') or ''})"
     return f"{entries[0].customer['name']} ({entries[0].customer['account']})" if entries else ""
 

@@ -69,7 +69,7 @@ def not_found(account: str, user: Optional[User]) -> str:
 
 
 def _who(user: Optional[User], sees: bool, report: Report) -> None:
-    name = named(user) if user else "the token does not say"
+    name = named(user) if user else "the token names nobody"
     if not sees:
         text = "sees no customer: one that is not found may be there all the same"
         report.note(f"who we are: {name}; {text}")

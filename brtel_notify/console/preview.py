@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import TEST, Alert, Unintelligible, reference
 from brtel_notify.api.exceptions import ApiError, CredentialsError
@@ -21,7 +21,7 @@ from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
-from brtel_notify.text import plaintext
+from brtel_notify.text import plaintext, times
 from brtel_notify.tickets.open_tickets import STATE_FILE, LaterVersion, State
 
 #: What can be wrong with an input, the configuration, or BlueRockTEL.
@@ -117,10 +117,19 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
         "customer": shown.rehearsal.steps.owner,
         "settings": shown.rehearsal.steps.settings.values,
         "ticket": created,
+        "due": _due(created or {}, shown.rehearsal.services.instance.offset or 0.0),
         "replies": replies,
         "steps": shown.steps,
         "calls": [vars(call) for call in shown.sent],
     }
+
+
+def _due(ticket: Dict[str, Any], offset: float) -> Optional[str]:
+    """The ticket's date in UTC; it is sent in the instance's own time, so far ahead of that."""
+    from brtel_notify.api.fields import parse_date
+
+    seconds = parse_date(ticket.get("estimated_resolution_date"), offset)
+    return None if seconds is None else f"{times.api_date(seconds)} UTC"
 
 
 def _print(data: Dict[str, Any]) -> None:
@@ -137,7 +146,7 @@ def _print(data: Dict[str, Any]) -> None:
     if "pbx_hosts" in data:
         _line("PBX hosts", ", ".join(data["pbx_hosts"]) or "none")
     if data["ticket"]:
-        _settings(data["settings"], data["ticket"])
+        _settings(data["settings"], data["due"])
         _line("subject", data["ticket"]["subject"])
         _texts("body", data["ticket"]["body"])
     for reply in data["replies"]:
@@ -149,13 +158,13 @@ def _print(data: Dict[str, Any]) -> None:
         print(f"  {call['method']:<4} {paint(line_of(call['path']), 'grey')}")
 
 
-def _settings(settings: Dict[str, Any], ticket: Dict[str, Any]) -> None:
-    for name in ("priority", "category", "sub_category", "team", "status"):
+def _settings(settings: Dict[str, Any], due: Optional[str]) -> None:
+    for name in ("priority", "category", "sub_category", "team", "status", "assignee"):
         if settings[name] is not None:
             _line(name.replace("_", "-"), str(settings[name]))
     _line("tags", ", ".join(settings["tags"]))
-    if ticket.get("estimated_resolution_date"):
-        _line("resolve by", f"{ticket['estimated_resolution_date']} UTC")
+    if due:
+        _line("resolve by", str(due))
 
 
 def _line(name: str, text: str) -> None:

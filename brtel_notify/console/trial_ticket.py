@@ -98,7 +98,7 @@ def _look_at(ticket: Ticket, services: Services, report: Report) -> None:
         )
         is_closed = True
         _notes(services).look_at(ticket.id, ticket.number or str(ticket.id), reply)
-        _say_notes(services, report)
+        _say_notes(services, report, f"ticket {ticket.number}, reply {reply.id}")
     finally:
         if not is_closed:
             services.client.close_ticket(ticket.id)
@@ -132,9 +132,11 @@ def _assign(ticket: Ticket, services: Services, report: Report) -> None:
         report.bad(f"{where}: ticket.assignee: {wanted}: {error}", os.EX_CONFIG)
 
 
-def _say_notes(services: Services, report: Report) -> None:
-    """What came of the note; the alarm goes where one stayed internal, or may be seen."""
+def _say_notes(services: Services, report: Report, note: str) -> None:
+    """What came of the NOTE; the alarm goes where one stayed internal, or may be seen."""
     kept = services.instance.internal
+    if not kept and instance_proof.alarm(services.config, services.state_dir):
+        report.bad(f"the note of this test is visible to the customer: {note}", os.EX_CONFIG)
     if services.config.replies.customer_visible or kept == KEPT:
         visible_note.clear(services.state_dir)
     instance_proof.say_notes(services, report)

@@ -115,7 +115,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _one_of(name: str, value: object, words: Tuple[str, ...]) -> str:
-    if value not in words:
+    if str(value) not in words:
         raise ValueError(f"{name} is one of {', '.join(words)}, not {value!r}")
     return str(value)
 

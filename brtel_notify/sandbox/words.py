@@ -68,7 +68,7 @@ _ENGLISH = {
     "instance_2023": "2023, as the SDK has it",
     "instance_2026": "2026, as documented",
     "instance_hint": "Instances differ in age, and speak differently.",
-    "instance_own": "of its own",
+    "instance_own": "a mix",
     "internal": "Internal note",
     "internal_hint": "the customer does not see it",
     "language": "Language",
@@ -133,7 +133,7 @@ _ENGLISH = {
     "trait_timezone_hint": "of the dates that bear none",
     "trait_visibility": "Internal notes",
     "trait_visibility_hint": (
-        "ignored: the customer sees all; unsaid: no answer says whether; late: not the first one"
+        "ignored: the customer sees all; unsaid: no answer says whether; late: only when read again"
     ),
     "traits": "Its traits, one by one",
     "unanswered": "…",

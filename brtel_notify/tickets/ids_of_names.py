@@ -229,7 +229,8 @@ class Names:
             ids = ", ".join(str(each.id) for each in alike)
             raise ConfigError(f"{where}: several users are called '{wanted}': give an id ({ids})")
         hint = nearest(wanted, [getattr(each, what) for each in found if each.active])
-        hint = hint if hint.startswith("; did") else ""  # who works there is nobody's business
+        if not hint.startswith("; did"):  # who works there is nobody's business
+            hint = " (`brtel-notify discover --users` lists them; null leaves it to the API's user)"
         raise ConfigError(f"{where}: BlueRockTEL has no active user '{wanted}'{hint}")
 
     def _users_like(self, what: str, wanted: str) -> List[User]:

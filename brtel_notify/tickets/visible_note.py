@@ -19,9 +19,8 @@ from brtel_notify.text import times
 VISIBLE_FILE = "visible"
 #: What there is to do about it.
 CURE = (
-    "hide or delete it in BlueRockTEL; no further note is sent until `brtel-notify test --open`"
-    " finds that they stay internal, or replies.customer_visible: true says that customers may see"
-    " them"
+    "hide or delete it in BlueRockTEL; no internal note is sent until `brtel-notify test --open`"
+    " sees one stay internal, or replies.customer_visible is true"
 )
 
 
@@ -51,8 +50,13 @@ def look(state_dir: str) -> Optional[VisibleNote]:
 
 
 def put(state_dir: str, ticket: str, reply: int, now: float) -> VisibleNote:
-    """Raise the alarm; NOW is in seconds since the epoch. Raises OSError."""
+    """Raise the alarm; NOW is in seconds since the epoch. Raises OSError.
+
+    The first one stays, for that note is still to be hidden.
+    """
     alarm = VisibleNote(ticket, reply, times.iso(now))
+    if look(state_dir) is not None:
+        return alarm
     text = json.dumps(alarm._asdict(), ensure_ascii=False)
     files.make_folder(state_dir, os.path.dirname(state_dir))
     files.write_whole(_path(state_dir), f"{text}\n".encode())

@@ -18,6 +18,8 @@ import test_table
 from inprocess import capture, deliver, drain, in_child
 from support import Site
 
+from brtel_notify.api.fields import parse_date
+
 HOST, SERVICE = "nagios4-host-problem", "nagios4-service-problem"
 HOST_UP, SERVICE_OK = "nagios4-host-recovery", "nagios4-service-recovery"
 ACKNOWLEDGED = "nagios4-service-acknowledgement"
@@ -946,3 +948,44 @@ def test_a_further_call_that_fails_once(site: Site, endpoint: str, fault: str) -
     assert len(set(texts)) == len(texts) == 3
     assert internal(ticket) == [True] * 3
     assert site.queued() == site.queued("dead") == []
+
+
+# --- what people see of it ------------------------------------------------------------------------
+
+
+def test_the_first_alarm_stays_until_it_is_mended(site: Site) -> None:
+    """The note of a test is not the one that a customer saw."""
+    site.sandbox.instance(visibility="ignored")
+    site.notify(HOST)
+    number = site.the_ticket()["number"]
+    said = site.run("test", "--open", code=78).stderr
+    assert (
+        f"the note of this test is visible to the customer: ticket {site.tickets[1]['number']}"
+        in said
+    )
+    assert f"ticket {number}, reply" in site.run("status").stdout
+    site.sandbox.instance(visibility="kept")
+    site.run("test", "--open")
+    assert not (site.state_dir / "visible").exists()
+
+
+def test_no_ticket_is_opened_to_test_what_is_wrong(site: Site) -> None:
+    site.configure("  assignee: Zed\n")
+    done = site.run("test", "--open", code=78)
+    assert "no ticket was opened: mend first what is wrong above" in done.stdout
+    assert "discover --users" in done.stderr
+    assert site.tickets == []
+
+
+def test_render_shows_the_date_in_utc(site: Site) -> None:
+    def due() -> float:
+        shown = site.run("render", "event", "--host", "acme.3cx.fr", "--state", "DOWN").stdout
+        text = next(line for line in shown.splitlines() if line.startswith("resolve by: "))
+        seconds = parse_date(text.removeprefix("resolve by: ").removesuffix(" UTC"))
+        assert seconds is not None
+        return seconds
+
+    before = due()
+    site.sandbox.instance(timezone="Asia/Kathmandu")
+    site.notify(HOST)
+    assert abs(due() - before) < 2 * 3600

@@ -170,7 +170,7 @@ def test_how_lists_come(known: Site, wrap: str, form: str) -> None:
 
 
 def test_a_token_that_does_not_say_whose_it_is(site: Site) -> None:
-    assert "note who we are: the token does not say; sees customers" in noted(site)
+    assert "note who we are: the token names nobody; sees customers" in noted(site)
 
 
 def test_a_login_says_who_we_are(site: Site) -> None:
