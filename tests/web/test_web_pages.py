@@ -401,7 +401,7 @@ def test_the_page_makes_it_another_instance_and_changes_each_trait(
     assert "trait-visibility-ignored" in mixed
 
 
-@pytest.mark.parametrize(("language", "own"), [("en", "of its own"), ("fr", "sur mesure")])
+@pytest.mark.parametrize(("language", "own"), [("en", "a mix"), ("fr", "sur mesure")])
 def test_the_page_says_which_instance_it_is(
     client: FlaskClient, store: Store, language: str, own: str
 ) -> None:
