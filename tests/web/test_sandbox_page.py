@@ -336,7 +336,7 @@ def test_it_becomes_another_instance_and_a_mix(site: Site, tab: Tab) -> None:
     assert site.sandbox.instance()["names"] == "camel"
     tab.click("#traits summary")
     tab.click("#trait-visibility-ignored")
-    tab.see("of its own", "#instance-now")
+    tab.see("a mix", "#instance-now")
     tab.page.locator("#trait-visibility-ignored[aria-pressed=true]").wait_for()
     assert site.sandbox.instance()["visibility"] == "ignored"
     tab.click("#instance-2026")
