@@ -7,7 +7,7 @@ is mended.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from brtel_notify.api.cache import Cache
 from brtel_notify.api.fields import has_zone, parse_date
@@ -15,6 +15,8 @@ from brtel_notify.api.fields import has_zone, parse_date
 _KIND = "instance"
 #: Seconds for which it is believed what an update may change.
 A_DAY = 86400.0
+#: …and for which what was read is not read again: a storm asks many times a second.
+A_MOMENT = 1.0
 #: No place on earth is further from UTC, and none is so by anything but whole quarters of an hour.
 _FURTHEST = 14 * 3600
 _QUARTER = 900
@@ -43,6 +45,7 @@ class Instance:
     def __init__(self, cache: Optional[Cache] = None) -> None:
         self._cache = cache
         self._known: Dict[str, Any] = {}
+        self._read: Dict[str, Tuple[float, Any]] = {}
 
     @property
     def lookups(self) -> Optional[bool]:
@@ -117,10 +120,16 @@ class Instance:
     def _get(self, name: str, max_age: float) -> Any:
         if self._cache is None:
             return self._known.get(name)
-        return self._cache.get(_KIND, name, max_age)
+        now = self._cache.clock()
+        read_at, value = self._read.get(name, (-math.inf, None))
+        if not 0 <= now - read_at < A_MOMENT:
+            value = self._cache.get(_KIND, name, max_age)
+            self._read[name] = now, value
+        return value
 
     def _learn(self, name: str, value: Any) -> None:
         if self._cache is None:
             self._known[name] = value
         else:
             self._cache.put(_KIND, name, value)
+            self._read[name] = self._cache.clock(), value
