@@ -11,9 +11,8 @@ from brtel_notify.setup import find_api
 from brtel_notify.setup.answers import Filed
 from brtel_notify.setup.choices import Choice, pick
 from brtel_notify.setup.terminal import Question, Wrong
+from brtel_notify.tickets.ids_of_names import NOBODY
 
-#: Free to be taken.
-NOBODY = "nobody"
 #: The API's own user, whose every ticket is that BlueRockTEL is not told whose it shall be.
 API = "api"
 

@@ -16,6 +16,7 @@ from brtel_notify.setup.choices import Choice
 from brtel_notify.setup.find_api import Lists, Way
 from brtel_notify.setup.sign_in import SignIn
 from brtel_notify.setup.terminal import Question, Terminal, Wrong
+from brtel_notify.tickets.ids_of_names import NOBODY
 
 LANGUAGES = ("en", "fr")
 NONE = "none"
@@ -128,7 +129,7 @@ class Interview:
         chosen = self.terminal.settle(
             assignee.QUESTION, self.given.assignee, lambda text: assignee.meant(text, client)
         )
-        if chosen is not None and chosen.value != assignee.NOBODY:
+        if chosen is not None and chosen.value != NOBODY:
             self._confirm(chosen.name)
         return chosen
 

@@ -82,15 +82,13 @@ class Names:
             own = _row(rows, sub_category).get("priority_id")
             if own is not None:
                 return int(own)
-        key, base = settings.keys["sub_category"], self.config.ticket
+        key = settings.keys["sub_category"]
         text = f"{self.config.where(key)}: {key}: has no priority of its own in BlueRockTEL"
         text += f", and {settings.keys['priority']} is null"
         if key == "ticket.sub_category":
             raise ConfigError(text)
         settings.problems.append(text)
-        category = self.id("category", base.category, "ticket.category")
-        number = self.id("sub_category", base.sub_category, "ticket.sub_category", category)
-        own = _row(rows, number).get("priority_id")
+        own = _row(rows, self._base_pair()[1]).get("priority_id")
         if own is None:
             raise ConfigError(text)
         return int(own)
@@ -114,7 +112,7 @@ class Names:
 
     def _pair(self, settings: Settings) -> Tuple[Optional[int], Optional[int]]:
         """Category and sub-category: the one is looked up within the other."""
-        values, keys, base = settings.values, settings.keys, self.config.ticket
+        values, keys = settings.values, settings.keys
         try:
             category = self.id("category", values["category"], keys["category"])
             return category, self.id(
@@ -126,6 +124,11 @@ class Names:
             ):
                 raise
             settings.problems.append(str(error))
+        return self._base_pair()
+
+    def _base_pair(self) -> Tuple[Optional[int], Optional[int]]:
+        """The pair of ``ticket``, to which a wrong one gives way."""
+        base = self.config.ticket
         category = self.id("category", base.category, "ticket.category")
         return category, self.id("sub_category", base.sub_category, "ticket.sub_category", category)
 
