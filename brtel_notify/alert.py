@@ -39,6 +39,13 @@ class Alert(NamedTuple):
     Disaster), ``severity`` one of SEVERITIES. ``action`` says more where the kind alone does not:
     start, end or cancelled (downtime, flapping), worse, better or changed (a problem of the same
     severity that is not the same any more), removed (an acknowledgement taken back).
+
+    ``occurrence`` is what the source calls this one problem; empty where it does not say, and then
+    it agrees with everything. ``occurrence_by`` says what it is called by, where a source has
+    several such names (Nagios: LASTSERVICEOK, SERVICEPROBLEMID): by different ones nothing can be
+    compared. ``order`` is a number of the source's that only grows. ``one_by_one``: several
+    occurrences may be open at once, and each ends by itself. DESIGN section 5 has all of it, a
+    source a row.
     """
 
     source: str
@@ -59,6 +66,13 @@ class Alert(NamedTuple):
     comment: str = ""
     url: str = ""
     vars: Vars = Vars()
+    instance: str = ""  # which of several such systems it is
+    occurrence: str = ""
+    occurrence_by: str = ""
+    order: Optional[int] = None
+    one_by_one: bool = False
+    notification: str = ""  # which notification it is, where each is news (a volatile service)
+    lasting: str = ""  # what stays when the host, the service or the rule is renamed, if anything
 
     @property
     def key(self) -> str:
