@@ -7,19 +7,19 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import retry, step_names
+from brtel_notify.delivery import occurrences, retry, step_names, together
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
+from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.text import times
+from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry, State
 from brtel_notify.tickets.settings import Settings
 
-#: An event that waits behind another one for the same ticket, and what it says.
-Follower = Tuple[Event, Alert]
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
 
@@ -56,6 +56,7 @@ class Delivery:
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
+        self.ended = Ended(queue.state_dir)
         self.facts = self._standing_facts()
         self.begun = False
         #: The step that this attempt ended with, if it was refused in a way that may pass.
@@ -96,6 +97,8 @@ class Delivery:
         self.steps.settings = settings
         done, planned = self._follow(self._assigning(self._gathered(situation)))
         self._record(done, planned)
+        if self.alert.kind == RECOVERY or planned.note == "recovery":
+            self._remember_the_end(self.event, done.alerts)
         self._remove()
         status = DELIVERED if planned.steps else IGNORED
         summary = self._summary(situation, done, planned)
@@ -138,7 +141,18 @@ class Delivery:
             entry=entry,
             shared=self._others(entry),
             facts=self.facts,
+            ended=self._recovery_of(entry),
         )
+
+    def _recovery_of(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
+        """The recovery by which this problem is over, if it came first and nothing is open."""
+        if self.alert.kind != PROBLEM or (entry is not None and (entry.is_open or entry.muted)):
+            return None
+        captured, was_dead = self.event.capture.time, self.event.was_dead
+        for record in self.ended.of(self.alert.key):
+            if occurrences.has_ended(self.alert, record, captured, was_dead):
+                return record
+        return None
 
     def _assigning(self, situation: Situation) -> Situation:
         """SITUATION, knowing whether a new ticket is given to somebody by its settings."""
@@ -173,24 +187,19 @@ class Delivery:
 
     # --- events that go together ------------------------------------------------------------------
 
-    def _resolved_in_queue(self, situation: Situation) -> List[Event]:
+    def _resolved_in_queue(self, situation: Situation) -> List[Follower]:
         """Problem and recovery of an alert that came and went unseen, if such are skipped."""
         wanted = self.services.config.lifecycle.resolved_in_queue
         fresh = self.alert.kind == PROBLEM and not self.event.attempts
         if wanted != "skip" or not fresh or situation.member is not None:
             return []
-        skipped = [self.event]
-        for event, alert in self.followers:
-            if alert.key == self.alert.key:
-                skipped.append(event)
-                if alert.kind == RECOVERY:
-                    return skipped
-        return []
+        return together.came_and_went(self.event, self.alert, self.followers)
 
-    def _skip(self, events: List[Event]) -> Outcome:
-        for event in events:
+    def _skip(self, skipped: List[Follower]) -> Outcome:
+        self._remember_the_end(skipped[-1][0], [skipped[-1][1]])
+        for event, _ in skipped:
             self.queue.remove(event)
-        self.done_with = [event.id for event in events[1:]]
+        self.done_with = [event.id for event, _ in skipped[1:]]
         return Outcome(IGNORED, f"{self.alert.key}: recovered while it was still queued")
 
     def _gathered(self, situation: Situation) -> Situation:
@@ -199,7 +208,7 @@ class Delivery:
             return situation
         if not situation.entry.is_open or self.alert.kind not in (PROBLEM, RECOVERY):
             return situation
-        if (situation.member is None) != (self.alert.kind == PROBLEM):
+        if not together.is_plain(self.alert, situation.entry, situation.now):
             return situation
         # Events that one note may have told of already stay together.
         told = self.facts or any(map(self.event.in_doubt, (step_names.NOTE, step_names.RESOLVE)))
@@ -224,9 +233,10 @@ class Delivery:
     def _goes_along(self, event: Event, alert: Alert, entry: Entry) -> bool:
         if alert.kind != self.alert.kind or event.attempts:
             return False
-        if (alert.key in entry.members) != (alert.kind == RECOVERY):
+        gathered = [self.alert, *(known for _, known in self.companions)]
+        if not together.is_plain(alert, entry, self.event.capture.time):
             return False
-        if alert.key == self.alert.key and alert.state != self.alert.state:
+        if not all(together.says_the_same(alert, known) for known in gathered):
             return False
         return not self.services.settings(alert).ignored_by
 
@@ -347,6 +357,15 @@ class Delivery:
                 keep = self.services.config.lifecycle.reopen_within
                 self.state.forget_closed(times.iso(self.services.clock() - max(keep, 60.0)))
             self.state.save()
+
+    def _remember_the_end(self, recovery: Event, alerts: Iterable[Alert]) -> None:
+        """What has ended, for a problem that comes behind its recovery."""
+        now = self.services.clock()
+        with self.state_lock:
+            for alert in alerts:
+                self.ended.add(alert, recovery.capture.time)
+            if self.ended.is_old(now):
+                self.ended.sweep(min(now - KEPT, self.queue.oldest()))
 
     def _remove(self) -> None:
         """This event goes last: while it is there, it knows who went with it."""

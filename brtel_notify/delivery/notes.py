@@ -136,18 +136,20 @@ class Notes:
 
     def _context(self, s: Situation, plan: Plan) -> Dict[str, Any]:
         known = set(s.entry.members) if s.entry else set()
+        others = len(known - {alert.key for alert in s.alerts})
         reopened = step_names.REOPEN in plan.steps and not s.follows
         return with_ticket(
             self.services.context(self.alert, self._customer_record(s)),
             reference=s.reference,
             decision=plan.decision,
             change=s.change,
-            joined=s.member is None and not reopened,
+            joined=(s.known is None or bool(s.alert.notification)) and not reopened,
             reopened=reopened,
             kept_open=s.kept_open,
             follows=s.follows,
             companions=s.companions,
-            others=len(known - {alert.key for alert in s.alerts}),
+            others=s.still if plan.note == "recovery" else others,
+            untold=s.untold,
         )
 
     def _html(self, template: str, context: Dict[str, Any], wanted: str) -> str:

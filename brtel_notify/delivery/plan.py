@@ -8,11 +8,20 @@ the same function serves a fresh event and one that was interrupted anywhere.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Mapping, Tuple
 
 from brtel_notify import alert as kinds
-from brtel_notify.alert import SEVERITIES, Alert
+from brtel_notify.alert import SEVERITIES
+from brtel_notify.delivery import occurrences
+from brtel_notify.delivery.next_entry import (
+    SAME_NOTE_WITHIN,
+    entry_of,
+    is_noted,
+    noted_now,
+    seen,
+    with_members,
+    worst,
+)
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.delivery.step_names import (
     ASSIGN,
@@ -34,8 +43,8 @@ from brtel_notify.tickets.open_tickets import Entry
 
 #: How often, in seconds, a repeated problem makes us see whether a person closed its ticket.
 CHECK_EVERY = 3600.0
-#: The same note from two contacts of one notification comes within this many seconds.
-SAME_NOTE_WITHIN = 300.0
+#: Of so many alerts the entry remembers that its ticket was closed for them.
+CLOSED_FOR = 100
 
 #: The kinds that only ever add a note, and the configuration key that decides it.
 _NOTED = {
@@ -63,17 +72,31 @@ def plan(situation: Situation) -> Plan:
 
 def _problem(s: Situation) -> Plan:
     entry = s.entry
+    if s.ended is not None and CREATE not in s.facts and REOPEN not in s.facts:
+        return Plan(f"had ended before it came, by {_the_recovery(s.ended)}: nothing is opened")
     if entry is None or entry.recovered_at is not None or _is_over(s, entry):
         return _first(s)
     if entry.closed_at is not None:
         return _returned(s, entry)
+    another = s.member is not None and occurrences.is_another(s.member, s.alert)
     if entry.muted:
+        if another:  # the person's word was about the ones that were open then
+            return _opens_anew(s, (FIND,))
         return Plan("still a problem, but a person closed its ticket: left alone")
     if s.member is None:
         return _joins(s, entry)
+    if another:
+        return _joins(s, entry, "another problem of it: noted on its ticket")
     if s.change or s.alert.action:
         return _changed(s, entry)
+    if s.alert.notification not in ("", s.member.get("notification", "")):
+        return _next_result(s, entry)
     return _repeated(s, entry)
+
+
+def _the_recovery(ended: Mapping[str, Any]) -> str:
+    named = f" of {ended['occurrence']}" if ended.get("occurrence") else ""
+    return f"the recovery{named} that came at {times.iso(ended['at'])}"
 
 
 def _is_over(s: Situation, entry: Entry) -> bool:
@@ -91,8 +114,8 @@ def _first(s: Situation) -> Plan:
         return _joins_found(s, s.found, (FIND,))
     if s.follows:
         return _opens(s, (FIND, REOPEN))
-    entry = _with_members(_entry_of(s, s.found), s)
-    return Plan("reopened", (FIND, REOPEN, NOTE), _seen(s, entry), note="problem")
+    entry = with_members(entry_of(s, s.found), s)
+    return Plan("reopened", (FIND, REOPEN, NOTE), seen(s, entry), note="problem")
 
 
 def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]) -> Plan:
@@ -100,8 +123,8 @@ def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]
     kept = (KEEP_OPEN,) if s.closing_requested else ()
     steps = (*before, *kept, *((UPDATE,) if found["milder"] else ()), NOTE)
     # Another monitoring server, or a map that was lost, may know of more alerts in a group ticket.
-    entry = _with_members(_entry_of(s, found)._replace(others_unknown=s.policy.grouped), s)
-    return Plan("joined the open ticket", steps, _seen(s, entry), note="problem")
+    entry = with_members(entry_of(s, found)._replace(others_unknown=s.policy.grouped), s)
+    return Plan("joined the open ticket", steps, seen(s, entry), note="problem")
 
 
 def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
@@ -115,9 +138,9 @@ def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
         steps.append(ATTACH)
     if s.policy.details:
         steps.append(DETAILS)
-    entry = _with_members(_entry_of(s, created), s) if created else None
+    entry = with_members(entry_of(s, created), s) if created else None
     decision = f"opened, since {s.follows} could not be reopened" if s.follows else "opened"
-    return Plan(decision, tuple(steps), entry and _seen(s, entry))
+    return Plan(decision, tuple(steps), entry and seen(s, entry))
 
 
 def _returned(s: Situation, entry: Entry) -> Plan:
@@ -127,22 +150,21 @@ def _returned(s: Situation, entry: Entry) -> Plan:
         return _opens_anew(s, (REOPEN, FIND))
     steps = (REOPEN, UPDATE, NOTE) if s.alert.severity != entry.severity else (REOPEN, NOTE)
     again = entry._replace(closed_at=None, members={}, severity=s.alert.severity, noted={})
-    return Plan("reopened", steps, _seen(s, _with_members(again, s)), note="problem")
+    return Plan("reopened", steps, seen(s, with_members(again, s)), note="problem")
 
 
-def _joins(s: Situation, entry: Entry) -> Plan:
-    after = _with_members(entry, s)
+def _joins(s: Situation, entry: Entry, decision: str = "joined the open ticket") -> Plan:
+    after = with_members(entry, s)
     worse = SEVERITIES.index(after.severity) > SEVERITIES.index(entry.severity)
     # A new alert deserves a look whether its ticket is still there: UPDATE shows it as well.
-    return _on_open_ticket(s, entry, (UPDATE if worse else CHECK, NOTE), "joined the open ticket")
+    return _on_open_ticket(s, entry, (UPDATE if worse else CHECK, NOTE), decision)
 
 
 def _changed(s: Situation, entry: Entry) -> Plan:
-    after = _with_members(entry, s)
+    after = with_members(entry, s)
     # In a ticket of several alerts the worst one decides, and only it changes the priority.
-    decides = len(after.members) == 1 or (
-        after.severity != entry.severity and after.severity == s.alert.severity
-    )
+    alone = len(after.members) == 1 and len(occurrences.open_ones(after.members[s.alert.key])) < 2
+    decides = alone or (after.severity != entry.severity and after.severity == s.alert.severity)
     first = UPDATE if s.change and decides else CHECK
     return _on_open_ticket(s, entry, (first, NOTE), s.change or f"is {s.alert.action}")
 
@@ -153,11 +175,27 @@ def _on_open_ticket(s: Situation, entry: Entry, steps: Tuple[str, ...], decision
         return _after_closing(s, entry, tuple(step for step in steps if step in s.facts))
     if s.closing_requested:
         steps = (steps[0], KEEP_OPEN, *steps[1:])
-    return Plan(decision, steps, _seen(s, _with_members(entry, s)), note="problem")
+    return Plan(decision, steps, seen(s, with_members(entry, s)), note="problem")
+
+
+def _next_result(s: Situation, entry: Entry) -> Plan:
+    """A volatile service: each of its results is news, though the problem is the same."""
+    same = is_noted(s, entry)
+    told = occurrences.told_results(entry.results, s.now)
+    note = () if same or told is None else (CHECK, NOTE)
+    if s.closed_by_others:
+        return _after_closing(s, entry, (CHECK,) if CHECK in s.facts else ())
+    results = occurrences.untold(entry.results, s.now) if told is None and not same else told
+    after = with_members(entry._replace(noted=noted_now(s, entry, s.alert)), s)
+    after = after._replace(results=results or entry.results)
+    why = "the same text again" if same else "counted, and told with the next note"
+    decision = "its next result: noted" if note else f"its next result: {why}"
+    return Plan(decision, note, seen(s, after), note="problem")
 
 
 def _repeated(s: Situation, entry: Entry) -> Plan:
-    steps = [CHECK] if _is_check_due(s, entry) else []
+    anew = s.member is not None and occurrences.began_anew(s.member, s.alert)
+    steps = [CHECK] if anew or _is_check_due(s, entry) else []
     if s.closed_by_others:
         return _after_closing(s, entry, (CHECK,) if CHECK in s.facts else ())
     if s.closing_requested:
@@ -167,8 +205,14 @@ def _repeated(s: Situation, entry: Entry) -> Plan:
     decision = "the same problem again: noted" if NOTE in steps else "the same problem again"
     if s.kept_open:
         decision += "; its closing, which was requested, is taken back"
-    after = _seen(s, entry) if steps else None
-    return Plan(decision, tuple(steps), after, note="problem")
+    after = seen(s, with_members(entry, s) if anew or _names(s) else entry)
+    return Plan(decision, tuple(steps), after if steps or _names(s) else None, note="problem")
+
+
+def _names(s: Situation) -> bool:
+    """Whether this is the first that says which occurrence it is: then the map takes it on."""
+    named = s.alert.occurrence or s.alert.order
+    return bool(named) and not occurrences.is_named(s.member)
 
 
 def _is_check_due(s: Situation, entry: Entry) -> bool:
@@ -184,18 +228,23 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
     wanted = s.policy.lifecycle.on_closed_by_hand
     if s.closed_by_itself:
         wanted = "reopen" if s.closed_lately else "new"
+    another = s.member is not None and occurrences.is_another(s.member, s.alert)
+    if wanted == "ignore" and another:  # that word was about the ones that were open then
+        wanted = "new"
     if wanted == "ignore":
         muted = entry._replace(muted=True)
-        return Plan("a person closed its ticket: left alone", before, _seen(s, muted))
+        return Plan("a person closed its ticket: left alone", before, seen(s, muted))
     if wanted == "new" or s.gone:
         return _opens_anew(s, (*before, FIND))
     if s.follows:
         return _opens_anew(s, (*before, REOPEN, FIND))
-    again = _with_members(entry, s)
+    # A person's closing ended all that was open then; what closed by itself nobody decided.
+    still = entry if s.closed_by_itself else entry._replace(members={})
+    again = with_members(still, s)
     return Plan(
         f"{_who_closed(s)}: reopened",
         (*before, REOPEN, NOTE),
-        _seen(s, again),
+        seen(s, again),
         note="problem",
     )
 
@@ -230,17 +279,21 @@ def _recovery(s: Situation) -> Plan:
         return Plan("recovered; its ticket is not there any more", forget=True)
     if s.member is None:
         return Plan("recovered: its ticket does not stand for it")
-    well = {alert.key for alert in s.alerts}
-    others = {key: known for key, known in entry.members.items() if key not in well}
-    if others:
-        after = _seen(s, entry._replace(members=others, severity=_worst(others)))
-        return Plan(f"recovered, {len(others)} still not", (NOTE,), after, note="recovery")
+    if occurrences.names_another(s.member, s.alert):
+        return Plan("recovered, but another one than is open: its ticket is left as it is")
+    if occurrences.is_older(s.member, s.alert, s.now):
+        return Plan("recovered, but before the open problem began: its ticket is left as it is")
+    if s.left:
+        after = seen(s, entry._replace(members=s.left, severity=worst(s.left)))
+        return Plan(f"recovered, {s.still} still not", (NOTE,), after, note="recovery")
     return _last_recovery(s, entry)
 
 
 def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
-    left = _seen(s, entry._replace(members={}, recovered_at=times.iso(s.now)))
+    stood_for = list(entry.members)[:CLOSED_FOR]
+    gone = entry._replace(members={}, closed_for=stood_for, results={})
+    left = seen(s, gone._replace(recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
     if wanted == "note" or not entry.ours or entry.others_unknown or s.shared:
@@ -262,7 +315,7 @@ def _recovery_of_unknown(s: Situation) -> Plan:
     found = s.found
     if found is None or not found["open"] or not found["mine"]:
         return Plan("recovered: no ticket of ours is open", (FIND,))
-    ended = _seen(s, _entry_of(s, found))
+    ended = seen(s, entry_of(s, found))
     if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
         # Who else is in a found group ticket is not known: it is not ours to close on a guess.
         left = ended._replace(recovered_at=times.iso(s.now))
@@ -276,6 +329,8 @@ def _recovery_of_unknown(s: Situation) -> Plan:
 
 def _noted(s: Situation, wanted: str) -> Plan:
     entry = s.entry
+    if entry is not None and _just_closed(s, entry):
+        return _noted_if_new(s, entry, wanted)
     if entry is None or not entry.is_open or s.member is None:
         return Plan(f"{s.alert.kind}: no ticket of ours is open")
     if s.alert.severity == "ok" and s.alert.action in ("end", "cancelled"):
@@ -285,72 +340,26 @@ def _noted(s: Situation, wanted: str) -> Plan:
         return Plan(f"{s.alert.kind}: its ticket is not there any more", forget=True)
     if s.closed_by_others:
         return Plan(f"{s.alert.kind}: {_who_closed(s)}", (UPDATE,))
-    fingerprint = _fingerprint(s.alert)
-    last = entry.noted.get(fingerprint)
-    new = last is None or abs(s.now - times.from_iso(last)) > SAME_NOTE_WITHIN
+    return _noted_if_new(s, entry, wanted)
+
+
+def _just_closed(s: Situation, entry: Entry) -> bool:
+    """Whether its ticket was closed for it a moment ago: Zabbix 7.0 sends a closing's comment
+    after the recovery."""
+    if entry.closed_at is None or s.alert.key not in entry.closed_for:
+        return False
+    return abs(s.now - times.from_iso(entry.closed_at)) <= SAME_NOTE_WITHIN
+
+
+def _noted_if_new(s: Situation, entry: Entry, wanted: str) -> Plan:
+    new = not is_noted(s, entry)
     steps = [UPDATE] if s.change else []
     if new and (wanted == "note" or s.change):
         steps.append(NOTE)
     if not steps:
         return Plan(f"{s.alert.kind}: ignored" if new else f"{s.alert.kind}: noted already")
-    recent = {
-        key: at for key, at in entry.noted.items() if s.now - times.from_iso(at) < SAME_NOTE_WITHIN
-    }
-    after = entry._replace(noted={**recent, fingerprint: times.iso(s.now)})
+    after = entry._replace(noted=noted_now(s, entry, s.alert))
     if s.change:
-        after = _with_members(after, s)
+        after = with_members(after, s)
     decision = f"{s.alert.kind} noted" + (f", {s.change}" if s.change else "")
-    return Plan(decision, tuple(steps), _seen(s, after), note=s.alert.kind)
-
-
-def _fingerprint(alert: Alert) -> str:
-    said = (alert.key, alert.kind, alert.action, alert.state, alert.author, alert.comment)
-    return hashlib.sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:12]
-
-
-# --- the map's entry ------------------------------------------------------------------------------
-
-
-def _entry_of(s: Situation, ticket: Mapping[str, Any]) -> Entry:
-    """A new entry for a ticket that was created or found."""
-    return Entry(
-        key=s.key,
-        reference=s.reference,
-        ticket_id=ticket["id"],
-        number=ticket["number"],
-        customer=dict(ticket["customer"]),
-        ours=ticket["ours"],
-        priority_id=ticket["priority_id"],
-        opened_at=times.iso(s.now),
-        severity=s.alert.severity,
-        host=s.alert.host,
-        service=s.alert.what,
-    )
-
-
-def _with_members(entry: Entry, s: Situation) -> Entry:
-    """ENTRY, standing for the alerts as they are now, and as severe as its worst."""
-    members = dict(entry.members)
-    for alert in s.alerts:
-        members[alert.key] = {
-            "severity": alert.severity,
-            "state": alert.state,
-            "since": times.iso(alert.since if alert.since is not None else alert.time),
-        }
-    return entry._replace(members=members, severity=_worst(members))
-
-
-def _worst(members: Mapping[str, Mapping[str, Any]]) -> str:
-    return SEVERITIES[max(SEVERITIES.index(member["severity"]) for member in members.values())]
-
-
-def _seen(s: Situation, entry: Entry) -> Entry:
-    """ENTRY after this event; a step that spoke with the ticket saw that it was there."""
-    looked = any(step in s.facts for step in (FIND, CHECK, CREATE, UPDATE, REOPEN))
-    checked_at = times.iso(s.now) if looked else entry.checked_at
-    sent = s.facts[UPDATE].get("priority_id") if UPDATE in s.facts else None
-    return entry._replace(
-        last_event=s.event_id,
-        checked_at=checked_at,
-        priority_id=sent if sent is not None else entry.priority_id,
-    )
+    return Plan(decision, tuple(steps), seen(s, after), note=s.alert.kind)

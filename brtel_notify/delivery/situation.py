@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from brtel_notify import alert as kinds
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle
+from brtel_notify.delivery import occurrences
 from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, KEEP_OPEN, REOPEN, UPDATE
 from brtel_notify.tickets.open_tickets import Entry
 
@@ -32,8 +33,8 @@ class Situation(NamedTuple):
     the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
     ``gone``, the id of a ticket that the server said is not there any more. ``assigns``: a ticket
     that is opened is not left to whom BlueRockTEL gives it. ``companions`` are
-    alerts of the same kind that wait for the same ticket and go with this one. ``now`` is in
-    seconds since the epoch.
+    alerts of the same kind that wait for the same ticket and go with this one. ``ended`` is the
+    recovery by which this very problem is over already. ``now`` is in seconds since the epoch.
     """
 
     alert: Alert
@@ -47,6 +48,7 @@ class Situation(NamedTuple):
     facts: Mapping[str, Any] = {}
     assigns: bool = False
     companions: Tuple[Alert, ...] = ()
+    ended: Optional[Mapping[str, Any]] = None
 
     @property
     def alerts(self) -> Tuple[Alert, ...]:
@@ -60,13 +62,39 @@ class Situation(NamedTuple):
 
     @property
     def member(self) -> Optional[Mapping[str, Any]]:
-        """What the map knows of this very alert, if its ticket stands for it already."""
+        """What the map knows of this alert, if its ticket stands for it already."""
         return self.entry.members.get(self.alert.key) if self.entry else None
+
+    @property
+    def known(self) -> Optional[Mapping[str, Any]]:
+        """What the map knows of this very occurrence of it."""
+        return occurrences.known(self.member, self.alert)
+
+    @property
+    def left(self) -> Dict[str, Dict[str, Any]]:
+        """The members of the map's entry that still are a problem after these recoveries."""
+        left = dict(self.entry.members) if self.entry else {}
+        for alert in self.alerts:
+            member = left.pop(alert.key, None)
+            rest = occurrences.without(member, alert) if member else None
+            if rest is not None:
+                left[alert.key] = rest
+        return left
+
+    @property
+    def still(self) -> int:
+        """How many problems still hold the ticket after these recoveries."""
+        return sum(len(occurrences.open_ones(member)) or 1 for member in self.left.values())
+
+    @property
+    def untold(self) -> int:
+        """So many results of a volatile service were only counted since its last note."""
+        return int(self.entry.results.get("untold", 0)) if self.entry else 0
 
     @property
     def change(self) -> str:
         """How the alert's severity changed since the map was written: ``warning → critical``."""
-        member, alert = self.member, self.alert
+        member, alert = self.known, self.alert
         says_state = alert.kind == kinds.PROBLEM or alert.state
         if member is None or alert.severity == "ok" or not says_state:
             return ""

@@ -137,6 +137,11 @@ class Event:
         return list(begun.values())
 
     @property
+    def was_dead(self) -> bool:
+        """Whether an operator put it back."""
+        return any("requeued" in record for record in self.journal)
+
+    @property
     def failed_widely(self) -> bool:
         """Whether the last attempt failed for a reason that has nothing to do with this event."""
         for record in reversed(self.journal):
@@ -214,6 +219,12 @@ class Queue:
     def dead(self) -> List[str]:
         """The ids of the events that were given up, in the order of their capture."""
         return _ids(self.dead_folder)
+
+    def oldest(self) -> float:
+        """When the first event that waits or is dead was captured, in seconds since the epoch."""
+        ids = [*self.pending(), *self.dead()]
+        stamps = [int(id[:20]) for id in ids if id[:20].isdecimal()]
+        return min(stamps, default=time.time_ns()) / 1e9
 
     def load(self, event_id: str, *, dead: bool = False) -> Event:
         """The event of that id. Raises FileNotFoundError, Damaged."""

@@ -35,6 +35,8 @@ _TEXTS = {
     "author": "who acknowledged or commented",
     "comment": "what they said",
     "since": "when the state began: seconds since 1970, or 2026-11-21T18:37:29Z",
+    "occurrence": "what this one problem is called: another one of the same thing is news, and a"
+    " recovery ends the one it names",
     "url": "a web page about the alert",
     "address": "the host's address",
     "title": "a headline",
@@ -52,6 +54,7 @@ Takes an alert of any program, by flags or as a JSON object.
   --state TEXT       the state in the program's own word: DOWN, OK...
   --severity TEXT    critical, warning, info or ok, or another usual word for it
   --since TEXT       when it began: seconds since 1970 or 2026-11-21T18:37:29Z
+  --occurrence TEXT  what this problem is called, where a next one may follow
   --output TEXT      what the check says; --long-output TEXT: whatever more
   --title TEXT       a headline; --url TEXT: a web page about the alert
   --kind, --type K   problem, recovery, acknowledgement, comment, downtime,
@@ -171,6 +174,7 @@ def parse(capture: Capture) -> Alert:
         author=given.get("author", ""),
         comment=given.get("comment", ""),
         urls=(given.get("url", ""),),
+        occurrence=given.get("occurrence", ""),
     )
 
 

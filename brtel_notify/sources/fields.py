@@ -40,10 +40,16 @@ def alert(
     author: str = "",
     comment: str = "",
     urls: Sequence[str] = (),
+    occurrence: str = "",
+    occurrence_by: str = "",
+    order: str = "",
+    one_by_one: bool = False,
+    notification: str = "",
 ) -> Alert:
     """An Alert of raw text: every field clean and cut to its length (see :class:`Alert`).
 
-    TIME is the capture's where the source gives none; of URLS the first good one is taken.
+    TIME is the capture's where the source gives none; of URLS the first good one is taken. An
+    ORDER that is no number is none.
     """
     return Alert(
         source=capture.source,
@@ -64,6 +70,11 @@ def alert(
         comment=clean(comment, OUTPUT_LENGTH),
         url=web_url(*urls),
         vars=variables,
+        occurrence=name(occurrence),
+        occurrence_by=occurrence_by if occurrence else "",
+        order=whole_number(order),
+        one_by_one=one_by_one,
+        notification=name(notification),
     )
 
 
@@ -148,6 +159,12 @@ def epoch(text: str) -> Optional[float]:
     """TEXT as seconds since the epoch; None when it is no such number, or 0 (Nagios's "never")."""
     found = _EPOCH.fullmatch(text[:40].strip())
     return (float(found.group()) or None) if found else None
+
+
+def whole_number(text: str) -> Optional[int]:
+    """TEXT as a number that counts something, above 0; None when it is none."""
+    digits = text[:40].strip()
+    return int(digits) or None if re.fullmatch("[0-9]{1,18}", digits) else None
 
 
 def date_and_time(text: str) -> Optional[float]:

@@ -59,6 +59,7 @@ def parse(capture: Capture) -> Alert:
         since=fields.date_and_time(own.get("timestamp", "")),
         comment=own.get("alert_notes", "") if kind == ACKNOWLEDGEMENT else "",
         urls=(own.get("url", ""),),
+        order=own.get("uid", ""),
     )
 
 

@@ -58,6 +58,7 @@ def parse(capture: Capture) -> Alert:
     state = macros.get(f"{thing}STATE", "")
     known = state.strip().upper()
     acknowledged = kind == ACKNOWLEDGEMENT
+    occurrence, named_by = _occurrence(capture.source, macros, thing, kind)
     return fields.alert(
         capture,
         kind,
@@ -83,7 +84,37 @@ def parse(capture: Capture) -> Alert:
             macros, "NOTIFICATIONCOMMENT", *([f"{thing}ACKCOMMENT"] if acknowledged else [])
         ),
         urls=[macros.get(f"{thing}{link}", "") for link in ("NOTESURL", "ACTIONURL", "INFOURL")],
+        occurrence=occurrence,
+        occurrence_by=named_by,
+        notification=_notification(macros, thing),
     )
+
+
+def _occurrence(source: str, macros: Mapping[str, str], thing: str, kind: str) -> Tuple[str, str]:
+    """What this problem of THING is called, and by which macro (DESIGN section 5, the table).
+
+    Only of a problem: what recovers is over, whatever it was called. Until when all was well is
+    the same from the first problem to the recovery, also while a warning becomes critical; an id
+    is 0 where the daemon has none (DOWN that becomes UNREACHABLE). Seen on Nagios 4 and Icinga 2.
+    """
+    if kind != PROBLEM:
+        return "", ""
+    well_until = "LASTSERVICEOK" if thing == "SERVICE" else "LASTHOSTUP"
+    if fields.epoch(macros.get(well_until, "")):
+        return macros[well_until].strip(), well_until
+    if source == "icinga":  # a drop-in of before; a state may begin anew within one problem
+        macro = _first_name(macros, f"LAST{thing}STATECHANGE", "LASTSTATECHANGE")
+        state = macros.get(f"{thing}STATE", "").strip().upper()
+        known = fields.epoch(macros.get(macro, ""))
+        return (macros[macro].strip(), f"{macro} {state}") if known else ("", "")
+    number = fields.whole_number(macros.get(f"{thing}PROBLEMID", ""))
+    return (str(number), f"{thing}PROBLEMID") if number else ("", "")
+
+
+def _notification(macros: Mapping[str, str], thing: str) -> str:
+    """Which notification it is, of a service whose every result is news."""
+    is_volatile = macros.get(f"{thing}ISVOLATILE", "").strip() == "1"
+    return macros.get(f"{thing}NOTIFICATIONID", "") if is_volatile else ""
 
 
 def _environment(env: Mapping[str, str]) -> Dict[str, str]:
@@ -144,7 +175,11 @@ def _no_host(source: str) -> str:
 
 def _first(macros: Mapping[str, str], *names: str) -> str:
     """The first of the macros NAMES that is not blank."""
-    return next((macros[name] for name in names if macros.get(name, "").strip()), "")
+    return macros.get(_first_name(macros, *names), "")
+
+
+def _first_name(macros: Mapping[str, str], *names: str) -> str:
+    return next((name for name in names if macros.get(name, "").strip()), "")
 
 
 def _with_newlines(text: str) -> str:

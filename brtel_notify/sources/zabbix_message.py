@@ -102,7 +102,18 @@ def parse(capture: Capture) -> Alert:
         author=own.get("USER.FULLNAME", ""),
         comment=note or _comment(kind, own),
         urls=(own.get("TRIGGER.URL", ""), own.get("EVENT.URL", "")),
+        occurrence=_occurrence(kind, about, own),
+        one_by_one=about.one_by_one,
     )
+
+
+def _occurrence(kind: str, about: _About, own: Mapping[str, str]) -> str:
+    """The problem's event, which its recovery and its updates name, too.
+
+    A service has one problem at a time, and whatever recovers ends it.
+    """
+    ends_any = kind == RECOVERY and not about.one_by_one
+    return "" if ends_any or not about.is_alert else own.get("EVENT.ID", "")
 
 
 class _About(NamedTuple):
@@ -114,6 +125,7 @@ class _About(NamedTuple):
     output: str = ""
     state: str = ""  # where it is no severity: "Not supported"
     is_alert: bool = True
+    one_by_one: bool = True  # a trigger may have several problems at once, each of which ends
 
 
 def _about(own: Mapping[str, str]) -> _About:
@@ -170,7 +182,13 @@ def _about_service(own: Mapping[str, str]) -> _About:
     if not fields.name(name):
         raise Unintelligible(f"no line 'SERVICE.NAME: …' in the message: {_MEDIA_TYPE}")
     identity = own.get("SERVICE.ID", "")
-    return _About(name, f"service {identity}".strip(), "Zabbix service", own.get("EVENT.NAME", ""))
+    return _About(
+        name,
+        f"service {identity}".strip(),
+        "Zabbix service",
+        own.get("EVENT.NAME", ""),
+        one_by_one=False,
+    )
 
 
 def _about_discovery(own: Mapping[str, str]) -> _About:

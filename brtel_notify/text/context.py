@@ -48,13 +48,15 @@ def with_ticket(
     follows: str = "",
     companions: Sequence[Alert] = (),
     others: int = 0,
+    untold: int = 0,
 ) -> Dict[str, Any]:
     """What templates see: CONTEXT, and what is done to the alert's ticket.
 
     JOINED: the ticket, an open one, did not stand for the alert before. KEPT_OPEN: somebody had
     asked for its closing, which is taken back. FOLLOWS is the number of the ticket that could not
-    be reopened, COMPANIONS are told by the same note, and so many OTHERS are still a problem. The
-    rest is as Plan and Situation have it.
+    be reopened, COMPANIONS are told by the same note, and so many OTHERS are still a problem.
+    UNTOLD results of a volatile service were only counted since its last note. The rest is as Plan
+    and Situation have it.
     """
     return {
         **context,
@@ -67,4 +69,5 @@ def with_ticket(
         "follows": follows,
         "companions": companions,
         "others": others,
+        "untold": untold,
     }

@@ -35,8 +35,9 @@ class Entry(NamedTuple):
     ``recovered_at`` when its last alert recovered and it was left open. ``ours`` is False for a
     ticket that a person opened and ``adopt: any`` made us use. ``muted``: a person closed it and
     the configuration says to leave it at that. ``others_unknown``: it is a group's ticket that was
-    found open, so it may stand for alerts that only somebody else knows of. Times are ISO 8601,
-    UTC.
+    found open, so it may stand for alerts that only somebody else knows of. ``closed_for`` are the
+    keys of the alerts that it stood for when the last of them recovered. ``results`` counts the
+    notes of a volatile service (occurrences.py). Times are ISO 8601, UTC.
     """
 
     key: str
@@ -58,6 +59,8 @@ class Entry(NamedTuple):
     noted: Dict[str, str] = {}  # noqa: RUF012 - never changed
     others_unknown: bool = False
     last_event: str = ""
+    closed_for: List[str] = []  # noqa: RUF012 - never changed
+    results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @property
     def is_open(self) -> bool:
@@ -276,14 +279,39 @@ def _severity(value: Any) -> str:
 
 
 def _members(value: Any) -> Dict[str, Dict[str, Any]]:
-    return {
-        key: {
-            **_mapping(member),
-            "severity": _severity(member["severity"]),
-            "state": _text(member.get("state", "")),
-        }
-        for key, member in _mapping(value).items()
+    return {key: _member(member) for key, member in _mapping(value).items()}
+
+
+def _member(value: Any) -> Dict[str, Any]:
+    """What is known of an alert (delivery/occurrences.py)."""
+    member = {
+        **_mapping(value),
+        "severity": _severity(value["severity"]),
+        "state": _text(value.get("state", "")),
+        "since": _time_or_empty(value.get("since", "")),
     }
+    for name in ("occurrence", "by", "notification"):
+        if name in member:
+            member[name] = _text(member[name])
+    if "order" in member:
+        member["order"] = _id(member["order"])
+    if "open" in member:
+        member["open"] = _members(member["open"])
+    return member
+
+
+def _texts(value: Any) -> List[str]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [_text(each) for each in value]
+
+
+def _results(value: Any) -> Dict[str, Any]:
+    given = _mapping(value)
+    if not given:
+        return {}
+    counts = {name: _id(given.get(name, 0)) for name in ("noted", "untold")}
+    return {"since": _time(given["since"]), **counts}
 
 
 def _noted(value: Any) -> Dict[str, str]:
@@ -310,4 +338,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "noted": _noted,
     "others_unknown": _flag,
     "last_event": _text,
+    "closed_for": _texts,
+    "results": _results,
 }

@@ -153,6 +153,11 @@ ENTRIES = st.dictionaries(
         checked_at=st.none() | TIMES,
         noted=st.dictionaries(TEXT, TIMES, max_size=3),
         last_event=TEXT,
+        closed_for=st.lists(TEXT, max_size=3),
+        results=st.just({})
+        | st.fixed_dictionaries(
+            {"since": TIMES, "noted": st.integers(0, 99), "untold": st.integers(0, 99)}
+        ),
     ),
     max_size=4,
 ).map(lambda found: [each._replace(key=key) for key, each in found.items()])

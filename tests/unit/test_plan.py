@@ -8,7 +8,8 @@ import pytest
 
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle, keys_of
-from brtel_notify.delivery.plan import CHECK_EVERY, SAME_NOTE_WITHIN, plan
+from brtel_notify.delivery.next_entry import SAME_NOTE_WITHIN
+from brtel_notify.delivery.plan import CHECK_EVERY, plan
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry

@@ -1,0 +1,178 @@
+"""One occurrence of an alert and the next (DESIGN section 5): values and pure functions.
+
+A member of the map's entry is what is known of an alert: ``severity`` and ``state`` of the worst
+that holds the ticket, ``since``, and, where its source says so, what tells this occurrence from
+another: ``occurrence`` with ``by``, ``order``, the ``notification`` last seen of a volatile
+service. Where several may be open at once, ``open`` has them all by their names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+from brtel_notify.alert import SEVERITIES, Alert
+from brtel_notify.text import times
+
+Member = Mapping[str, Any]
+#: A volatile service's results are noted one by one, so many in so many seconds; the others are
+#: counted, and the next note says how many they are.
+RESULTS, RESULTS_WITHIN = 12, 3600.0
+#: What was captured so many seconds after a recovery may still have begun before it.
+LATE = 300.0
+
+
+def joined(member: Optional[Member], alert: Alert) -> Dict[str, Any]:
+    """MEMBER (None: there was none), standing for the problem ALERT as well."""
+    one = _one(alert)
+    if not alert.one_by_one or not alert.occurrence:
+        return _named(one, alert)
+    held = {**open_ones(member), alert.occurrence: one}
+    return {**_worst(held), "open": held}
+
+
+def without(member: Member, alert: Alert) -> Optional[Dict[str, Any]]:
+    """MEMBER after the recovery ALERT; None when nothing holds the ticket any more."""
+    held = open_ones(member)
+    left = {name: one for name, one in held.items() if name != alert.occurrence}
+    if not alert.occurrence or not left:
+        return None
+    return {**_worst(left), "open": left}
+
+
+def known(member: Optional[Member], alert: Alert) -> Optional[Member]:
+    """What MEMBER says of the very occurrence of ALERT; None where that is not known."""
+    if member is None or is_another(member, alert):
+        return None
+    held = open_ones(member)
+    return held.get(alert.occurrence, member) if held else member
+
+
+def open_ones(member: Optional[Member]) -> Dict[str, Dict[str, Any]]:
+    """The occurrences that hold the ticket one by one, by their names."""
+    return dict(member.get("open", {})) if member else {}
+
+
+def is_another(member: Member, alert: Alert) -> bool:
+    """Whether the problem ALERT is another occurrence than the one that is known."""
+    held = open_ones(member)
+    if held:
+        return bool(alert.occurrence) and alert.occurrence not in held
+    if alert.occurrence and member.get("occurrence"):
+        return bool(
+            alert.occurrence_by == member.get("by", "") and alert.occurrence != member["occurrence"]
+        )
+    if alert.order is None or member.get("order") is None or alert.action:
+        return False
+    # The numbers may have begun again: then the time says that it is a new one.
+    return bool(alert.order > member["order"]) or _is_before(member, alert.since)
+
+
+def names_another(member: Member, alert: Alert) -> bool:
+    """Whether the recovery ALERT names an occurrence that is not open here."""
+    held = open_ones(member)
+    if held:
+        return bool(alert.occurrence) and alert.occurrence not in held
+    named = alert.occurrence and member.get("occurrence")
+    return bool(named) and alert.occurrence != member["occurrence"]
+
+
+def is_older(member: Member, alert: Alert, now: float) -> bool:
+    """Whether the recovery ALERT is of a time before the problem that is known began.
+
+    Where it names what it ends, the name decides. A time that lies ahead of NOW is none.
+    """
+    if alert.occurrence:
+        return False
+    began = _began(member)
+    later = _is_before(member, alert.since)
+    if alert.order is not None and member.get("order") is not None:
+        return bool(alert.order < member["order"]) and not later
+    if began is None or alert.since is None or began > now:
+        return False
+    return alert.since < began
+
+
+def began_anew(member: Member, alert: Alert) -> bool:
+    """Whether the same state of the same occurrence has another beginning than was known.
+
+    Within one problem that may be (critical, warning, critical); after a restart that lost its
+    memory, an old id stands for a new problem.
+    """
+    return "PROBLEMID" in alert.occurrence_by and _is_before(member, alert.since)
+
+
+def has_ended(alert: Alert, ended: Mapping[str, Any], captured: float, was_dead: bool) -> bool:
+    """Whether the problem ALERT is over, by a recovery of its key that was ENDED (ended.py).
+
+    CAPTURED is when it was, in seconds since the epoch. WAS_DEAD: it was put back by an operator,
+    so it was certainly captured first, however long ago. In doubt it has not ended: one ticket too
+    many is closed by a person, one too few is seen by nobody.
+    """
+    at, since = ended["at"], ended.get("since")
+    starts_before = alert.since is not None and since is not None and alert.since < since
+    same_time = alert.since is None or since is None or alert.since <= since
+    if alert.occurrence and ended.get("occurrence"):
+        if alert.occurrence != ended["occurrence"]:
+            return False
+        if alert.one_by_one:  # elsewhere a name may be used again
+            return same_time
+    if alert.order is not None and ended.get("order") is not None:
+        return alert.order <= ended["order"] and same_time
+    # Captured before its recovery, but read behind it: the clock went back, and this one is new.
+    return starts_before and (was_dead or 0 <= captured - at <= LATE)
+
+
+def is_named(member: Optional[Member]) -> bool:
+    """Whether it is known which occurrence MEMBER is."""
+    names = ("occurrence", "order", "open")
+    return member is not None and any(member.get(name) for name in names)
+
+
+def told_results(results: Mapping[str, Any], now: float) -> Optional[Dict[str, Any]]:
+    """The counts of an entry's RESULTS after one more note; None when it has had its share."""
+    if not results or not 0 <= now - times.from_iso(results["since"]) < RESULTS_WITHIN:
+        return {"since": times.iso(now), "noted": 1, "untold": 0}
+    if results["noted"] >= RESULTS:
+        return None
+    return {**results, "noted": results["noted"] + 1, "untold": 0}
+
+
+def untold(results: Mapping[str, Any], now: float) -> Dict[str, Any]:
+    """The counts after one more result that is not told."""
+    return {"since": times.iso(now), "noted": 0, **results, "untold": results.get("untold", 0) + 1}
+
+
+def _one(alert: Alert) -> Dict[str, Any]:
+    since = alert.since if alert.since is not None else alert.time
+    one = {"severity": alert.severity, "state": alert.state, "since": times.iso(since)}
+    if alert.since is None:
+        one["since_by"] = "capture"
+    return one
+
+
+def _named(one: Dict[str, Any], alert: Alert) -> Dict[str, Any]:
+    """ONE with what tells its occurrence from the next; what is empty is left out."""
+    names = {
+        "occurrence": alert.occurrence,
+        "by": alert.occurrence_by,
+        "order": alert.order,
+        "notification": alert.notification,
+    }
+    return {**one, **{name: value for name, value in names.items() if value}}
+
+
+def _worst(held: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+    worst = max(held.values(), key=lambda one: SEVERITIES.index(one["severity"]))
+    return dict(worst)
+
+
+def _began(member: Member) -> Optional[float]:
+    """When its source says that it began."""
+    if member.get("since_by") or not member.get("since"):
+        return None
+    return times.from_iso(member["since"])
+
+
+def _is_before(member: Member, since: Optional[float]) -> bool:
+    began = _began(member)
+    return began is not None and since is not None and int(since) > began

@@ -1,0 +1,93 @@
+"""What has ended lately, ``ended.jsonl``: one recovery a line.
+
+A recovery may overtake its problem (two commands at once), and a monitoring server may send a
+problem once more that is over. So a problem that meets no open ticket looks here first. Only the
+holder of the drain lock writes it. A line that is lost costs a ticket too many, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List
+
+from brtel_notify.alert import Alert
+from brtel_notify.local import files
+from brtel_notify.local.plausible import is_id, is_time
+
+ENDED_FILE = "ended.jsonl"
+#: So long, in seconds, a line is kept at least, and so many lines at most.
+KEPT, MOST = 86400.0, 10_000
+
+
+class Ended:
+    """The recoveries of the last day.
+
+    Each is ``key`` and ``occurrence`` of the alert, ``order`` and ``since`` as its source gave them
+    (None where it did not), ``at``, when it was captured. Times are seconds since the epoch.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self.path = os.path.join(state_dir, ENDED_FILE)
+
+    def of(self, key: str) -> List[Dict[str, Any]]:
+        """The recoveries of the alert of that key, the last one first. Raises OSError."""
+        wanted = json.dumps(key).encode("ascii")
+        return [one for one in map(_record, reversed(self._lines(wanted))) if one["key"] == key]
+
+    def add(self, alert: Alert, at: float) -> None:
+        """The recovery ALERT, captured AT, has ended what it names. Raises OSError."""
+        record = {
+            "at": at,  # first: whoever looks for old lines reads no further
+            "key": alert.key,
+            "occurrence": alert.occurrence,
+            "order": alert.order,
+            "since": alert.since,
+        }
+        line = json.dumps(record).encode("ascii")
+        try:
+            files.append_line(self.path, line)
+        except FileNotFoundError:
+            files.write_whole(self.path, line + b"\n")
+
+    def sweep(self, before: float) -> None:
+        """Forget what came before that time, and more than MOST of them. Raises OSError."""
+        lines = self._lines()
+        kept = [line for line in lines if _at(line) >= before][-MOST:]
+        if len(kept) < len(lines):
+            files.write_whole(self.path, b"".join(line + b"\n" for line in kept))
+
+    def is_old(self, now: float) -> bool:
+        """Whether there is something to forget, by the first line. Raises OSError."""
+        try:
+            with open(self.path, "rb") as file:
+                first = file.readline(10_000)
+                return _at(first) < now - KEPT if first else False
+        except FileNotFoundError:
+            return False
+
+    def _lines(self, wanted: bytes = b"") -> List[bytes]:
+        try:
+            data = files.read_whole(self.path)
+        except FileNotFoundError:
+            return []
+        if wanted not in data:
+            return []
+        return [line for line in data.splitlines() if wanted in line and _record(line)]
+
+
+def _at(line: bytes) -> float:
+    record = _record(line)
+    return record["at"] if record else 0.0
+
+
+def _record(line: bytes) -> Dict[str, Any]:
+    """What LINE says; empty when a disk or an editor damaged it."""
+    try:
+        record = json.loads(line)
+        sound = is_time(record["at"]) and isinstance(record["key"], str)
+        since, order = record.get("since"), record.get("order")
+        sound = sound and (since is None or is_time(since)) and (order is None or is_id(order))
+        return record if sound and isinstance(record.get("occurrence", ""), str) else {}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
