@@ -109,17 +109,19 @@ def has_ended(alert: Alert, ended: Mapping[str, Any], captured: float, was_dead:
     many is closed by a person, one too few is seen by nobody.
     """
     at, since = ended["at"], ended.get("since")
-    starts_before = alert.since is not None and since is not None and alert.since < since
-    same_time = alert.since is None or since is None or alert.since <= since
+    over = at if since is None else since
+    not_later = alert.since is None or alert.since <= over  # else the numbers have begun again
     if alert.occurrence and ended.get("occurrence"):
         if alert.occurrence != ended["occurrence"]:
             return False
         if alert.one_by_one:  # elsewhere a name may be used again
-            return same_time
+            return not_later
     if alert.order is not None and ended.get("order") is not None:
-        return alert.order <= ended["order"] and same_time
+        return bool(alert.order <= ended["order"]) and not_later
+    if alert.since is None or since is None or alert.since >= since:
+        return False
     # Captured before its recovery, but read behind it: the clock went back, and this one is new.
-    return starts_before and (was_dead or 0 <= captured - at <= LATE)
+    return was_dead or 0 <= captured - at <= LATE
 
 
 def is_named(member: Optional[Member]) -> bool:

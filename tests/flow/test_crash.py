@@ -25,6 +25,12 @@ from brtel_notify.api import transport
 PROBLEM = ("nagios4-service-problem",)
 RECOVERY = ("nagios4-service-recovery",)
 WARNING = {"NAGIOS_SERVICESTATE": "WARNING"}
+#: It fails once more, after that recovery.
+ANEW = {
+    "NAGIOS_LASTSERVICESTATECHANGE": "1795285990",
+    "NAGIOS_LASTSERVICEOK": "1795285990",
+    "NAGIOS_TIMET": "1795285990",
+}
 
 #: What changes the disk. All of the program's writing goes through these.
 DISK = ("write", "rename", "replace", "unlink", "ftruncate")
@@ -44,7 +50,8 @@ SCENARIOS = {
     "worse": Scenario([("nagios4-service-problem", WARNING)], PROBLEM, True, 2),
     "acknowledgement": Scenario([PROBLEM], ("nagios4-service-acknowledgement",), True, 2),
     "recovery": Scenario([PROBLEM], RECOVERY, False, 2),
-    "recurrence": Scenario([PROBLEM, RECOVERY], PROBLEM, True, 3),
+    "recurrence": Scenario([PROBLEM, RECOVERY], (*PROBLEM, ANEW), True, 3),
+    "another": Scenario([PROBLEM], (*PROBLEM, ANEW), True, 2),
 }
 
 

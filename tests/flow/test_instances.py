@@ -551,8 +551,8 @@ def test_due_dates_and_closings_are_in_the_instances_own_time(site: Site) -> Non
     site.notify(SERVICE)
     assert hours(site.tickets[-1]) == 4.0
     assert not [call for call in site.calls() if call.startswith("PUT /v1/tickets/10")][1:]
-    for name in (HOST_UP, HOST):
-        site.notify(name)
+    for words in ((HOST_UP,), (HOST, *test_table.ANEW)):
+        site.notify(*words)
         (site.state_dir / "state.json").unlink()  # found by its reference, closed a moment ago
     assert len(site.tickets) == 2
     assert site.tickets[0]["open"]

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.short
 
 HOST, SERVICE = "nagios4-host-problem", "nagios4-service-problem"
 HOST_UP, SERVICE_OK = "nagios4-host-recovery", "nagios4-service-recovery"
+#: DOWN once more, after that recovery.
+ANEW = ("LASTHOSTSTATECHANGE=1795285990", "LASTHOSTUP=1795285990", "TIMET=1795285990")
 
 
 def last_note(ticket: Dict[str, Any]) -> str:
@@ -209,8 +211,9 @@ def test_the_recovery_of_a_deleted_ticket_comes_to_nothing(site: Site) -> None:
 
 
 def test_a_problem_that_returns_reopens_its_ticket(site: Site) -> None:
-    for capture in (HOST, HOST_UP, HOST):
+    for capture in (HOST, HOST_UP):
         site.notify(capture)
+    site.notify(HOST, *ANEW)
     ticket = site.the_ticket()
     assert ticket["open"]
     assert "The problem is back" in last_note(ticket)
@@ -223,7 +226,7 @@ def test_a_problem_that_returns_late_is_a_new_ticket(site: Site) -> None:
     site.run("flush")
     path = site.state_dir / "state.json"
     path.write_text(path.read_text().replace('"closed_at": "20', '"closed_at": "19'))
-    site.notify(HOST)
+    site.notify(HOST, *ANEW)
     assert [ticket["open"] for ticket in site.tickets] == [False, True]
 
 
@@ -367,7 +370,7 @@ def test_adopt_any_reopens_by_reference_when_the_map_is_lost(site: Site) -> None
     for capture in (HOST, HOST_UP):
         site.notify(capture)
     (site.state_dir / "state.json").unlink()
-    site.notify(HOST)
+    site.notify(HOST, *ANEW)
     assert site.the_ticket()["open"]
 
 
@@ -377,7 +380,7 @@ def test_adopt_any_a_creation_in_doubt_is_not_settled_by_an_old_closed_ticket(si
         site.notify(capture)
     (site.state_dir / "state.json").unlink()
     site.sandbox.faults(drop={"method": "POST", "path": "*/tickets", "when": "before", "next": 1})
-    site.notify(HOST)
+    site.notify(HOST, *ANEW)
     site.run("flush", "--force")
     assert [ticket["open"] for ticket in site.tickets] == [False, True]
     assert len(site.tickets[1]["replies"]) == 1

@@ -460,7 +460,7 @@ def after(event: Alert, known: Optional[Entry] = None, **settings: Any) -> Entry
 def test_a_new_problem_enters_the_map() -> None:
     now = after(alert())
     assert (now.ticket_id, now.number, now.ours, now.severity) == (8, "B8LA3G", True, "critical")
-    assert now.members == {KEY: member()}
+    assert now.members == {KEY: {**member(), "since_by": "capture"}}
     assert now.is_open
 
 
