@@ -75,6 +75,7 @@ _TAKES: Dict[Callable[..., Any], str] = {
     values.duration: "length of time",
     values.duration_or_null: "length of time",
     values.email: "e-mail address",
+    values.open_after: "length of time or `HH:MM`",
     values.log: "`stderr`, `syslog` or path",
     values.lookup: "list of lookups",
     values.name_or_id: "name or id",
@@ -475,6 +476,8 @@ ALERT_FIELDS = {
     "url": "the page of the host or service in the monitoring system, where `sources` gives its"
     " address; else `alert.url`",
     "vars": "all that the source passed, by name: `vars.HOSTALIAS`",
+    "occurrence": "what the source calls this one problem, where it does"
+    " ([the same problem again](occurrences.md)): Zabbix's event id",
 }
 #: What belongs to ``alert`` alone.
 ALERT_PROPERTIES = {
@@ -515,7 +518,8 @@ TICKET_VARIABLES = {
     " one is opened; else empty. The ticket says so by itself",
     "companions": "further alerts that this note also speaks of, in a ticket that several share;"
     " each has the fields of `alert`",
-    "others": "how many other alerts of the ticket are still a problem",
+    "others": "how many other problems still hold the ticket",
+    "untold": "how many results of a volatile service were only counted since its last note",
 }
 
 FILTERS = {

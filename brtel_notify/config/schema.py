@@ -221,6 +221,14 @@ class TicketSection(Section):
         " e-mail address or id. `null`: left to BlueRockTEL, where the API's user owns every ticket"
         " that it opens.",
     )
+    open_after: Any = key(
+        0.0,
+        values.open_after,
+        "A problem opens its ticket only when it has lasted so long, counted from its capture; what"
+        " is over by then opens none. `5m`; or a time of day in the zone of `timezone`: `08:00` is"
+        " the next eight o'clock. What becomes worse while it waits counts by its new severity. A"
+        " ticket that is open already is joined at once.",
+    )
     tags: List[str] = key(
         ["monitoring", "auto"], values.or_none(values.texts), "The tags; `[]` for none."
     )
@@ -430,6 +438,8 @@ class Config(Section):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.places: Dict[str, str] = {}
+        #: Changes whenever the file does.
+        self.stamp = ""
 
     def where(self, key: str) -> str:
         """Where KEY (``ticket.priority``) stands, as ``file:line``; its section's, if absent.
@@ -461,11 +471,21 @@ def load(path: str, environ: Mapping[str, str], parsed: Optional[PrivateFolder] 
 
     Raises ConfigError, one line with file and line.
     """
+    stamp = _stamp(path)
     tree = Tree.load(path, parsed)
     config: Config = read_section(Config, tree)
     config.places.update(tree.places)
+    config.stamp = stamp
     _check_credential(config, environ)
     return config
+
+
+def _stamp(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:  # it cannot be read either, which is told next
+        return ""
+    return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
 
 def _check_credential(config: Config, environ: Mapping[str, str]) -> None:

@@ -147,6 +147,20 @@ def duration(tree: Tree) -> float:
 duration_or_null: Reader = or_null(duration)
 
 
+def open_after(tree: Tree) -> Any:
+    """A length of time in seconds, or a time of day as text: 08:00."""
+    # As it was typed: YAML reads 10:30 as six hundred and thirty.
+    found = re.fullmatch("([0-9]{1,2}):([0-9]{2})", tree.written)
+    if found is None:
+        if ":" in tree.written:
+            raise tree.error("must be a time of day such as 08:00")
+        return duration(tree)
+    hour, minute = int(found[1]), int(found[2])
+    if hour > 23 or minute > 59:
+        raise tree.error("must be a time of day from 00:00 to 23:59")
+    return f"{hour:02}:{minute:02}"
+
+
 def seconds(tree: Tree) -> float:
     """A length of time that is not nothing."""
     value = duration(tree)

@@ -7,8 +7,8 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import occurrences, retry, step_names, together
-from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
+from brtel_notify.delivery import occurrences, open_after, retry, step_names, together
+from brtel_notify.delivery.outcome import DELIVERED, IGNORED, QUEUED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
@@ -57,6 +57,8 @@ class Delivery:
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
         self.ended = Ended(queue.state_dir)
+        #: How long this problem waits before its ticket is opened, where it does.
+        self.waits: Optional[open_after.Wait] = None
         self.facts = self._standing_facts()
         self.begun = False
         #: The step that this attempt ended with, if it was refused in a way that may pass.
@@ -88,12 +90,16 @@ class Delivery:
             return Outcome(DELIVERED, f"{self.alert.key}: delivered before")
         skipped = self._resolved_in_queue(situation)
         if skipped:
-            return self._skip(skipped)
+            self._drop(skipped)
+            return Outcome(IGNORED, f"{self.alert.key}: recovered while it was still queued")
         settings = self._settings(self.alert)
         if settings.ignored_by and situation.member is None and not self.facts:
             self.queue.remove(self.event)
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
+        waits = self._wait(situation, settings)
+        if waits is not None:
+            return waits
         self.steps.settings = settings
         done, planned = self._follow(self._assigning(self._gathered(situation)))
         self._record(done, planned)
@@ -185,6 +191,41 @@ class Delivery:
         with self.state_lock:
             return self.state.others_on(entry)
 
+    # --- before it is time -------------------------------------------------------------------------
+
+    def _wait(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
+        """What becomes of a problem whose ticket is not to be opened yet; None: go on."""
+        if self.event.attempts or not settings.values["open_after"] or not situation.would_open:
+            return None
+        now = self.services.clock()
+        wait = open_after.wait(
+            self.event,
+            self.alert,
+            self.followers,
+            lambda alert: self.services.settings(alert).values["open_after"],
+            self.services.config.timezone,
+            now,
+        )
+        if wait.over:
+            return self._was_over(wait)
+        if wait.heir is not None:
+            wait.heir[0].enter(waits_since=wait.since)
+            self.queue.remove(self.event)
+            return Outcome(IGNORED, f"{self.alert.key}: reported again before it was due")
+        if wait.due <= now:
+            return None
+        self.waits = wait
+        held = {"held_until": wait.due, "configuration": self.services.config.stamp}
+        if self.event.held != held:
+            self.event.enter(**held)
+        return Outcome(QUEUED, f"{self.alert.key}: {open_after.told(wait)}")
+
+    def _was_over(self, wait: open_after.Wait) -> Outcome:
+        recovery, alert = wait.over[-1]
+        lasted = open_after.lasted(recovery.capture.time - wait.since)
+        self._drop(wait.over)
+        return Outcome(IGNORED, f"{alert.key}: recovered after {lasted}, before it was due")
+
     # --- events that go together ------------------------------------------------------------------
 
     def _resolved_in_queue(self, situation: Situation) -> List[Follower]:
@@ -195,12 +236,13 @@ class Delivery:
             return []
         return together.came_and_went(self.event, self.alert, self.followers)
 
-    def _skip(self, skipped: List[Follower]) -> Outcome:
-        self._remember_the_end(skipped[-1][0], [skipped[-1][1]])
-        for event, _ in skipped:
+    def _drop(self, gone: List[Follower]) -> None:
+        """Nothing comes of this problem and what followed it, the last of which is its recovery."""
+        recovery, alert = gone[-1]
+        self._remember_the_end(recovery, [alert])
+        for event, _ in gone:  # the recovery last: alone it does no harm
             self.queue.remove(event)
-        self.done_with = [event.id for event, _ in skipped[1:]]
-        return Outcome(IGNORED, f"{self.alert.key}: recovered while it was still queued")
+        self.done_with = [event.id for event, _ in gone[1:]]
 
     def _gathered(self, situation: Situation) -> Situation:
         """The situation with those behind this event that one note can tell together."""

@@ -71,6 +71,17 @@ class Situation(NamedTuple):
         return occurrences.known(self.member, self.alert)
 
     @property
+    def would_open(self) -> bool:
+        """Whether this problem meets no open ticket, and so may open (or reopen) one."""
+        entry = self.entry
+        if self.alert.kind != kinds.PROBLEM or self.ended is not None or self.facts:
+            return False
+        if entry is None or entry.closed_at is not None or entry.recovered_at is not None:
+            return True
+        another = self.member is not None and occurrences.is_another(self.member, self.alert)
+        return entry.muted and another
+
+    @property
     def left(self) -> Dict[str, Dict[str, Any]]:
         """The members of the map's entry that still are a problem after these recoveries."""
         left = dict(self.entry.members) if self.entry else {}

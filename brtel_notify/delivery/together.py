@@ -25,7 +25,7 @@ def came_and_went(event: Event, alert: Alert, followers: Iterable[Follower]) -> 
             continue
         if said.kind == PROBLEM and occurrences.is_another(problem, said):
             return []
-        if said.kind == RECOVERY and not _ends(problem, said, later.capture.time):
+        if said.kind == RECOVERY and not ends(problem, said, later.capture.time):
             return []
         gone.append((later, said))
         if said.kind == RECOVERY:
@@ -38,7 +38,7 @@ def is_plain(alert: Alert, entry: Entry, now: float) -> bool:
     member = entry.members.get(alert.key)
     if alert.kind == PROBLEM or member is None:
         return (member is None) == (alert.kind == PROBLEM)
-    return _ends(member, alert, now) and occurrences.without(member, alert) is None
+    return ends(member, alert, now) and occurrences.without(member, alert) is None
 
 
 def says_the_same(alert: Alert, other: Alert) -> bool:
@@ -48,7 +48,8 @@ def says_the_same(alert: Alert, other: Alert) -> bool:
     return (alert.state, alert.occurrence) == (other.state, other.occurrence)
 
 
-def _ends(member: occurrences.Member, alert: Alert, now: float) -> bool:
+def ends(member: occurrences.Member, alert: Alert, now: float) -> bool:
+    """Whether the recovery ALERT ends what is known of it, or one of the occurrences."""
     if occurrences.names_another(member, alert):
         return False
     return not occurrences.is_older(member, alert, now)

@@ -109,6 +109,8 @@ _ENTRIES: Dict[str, Dict[str, Check]] = {
         "of": _optional(_or_null(_is_text)),
         "turned_down": _optional(_is_text),
     },
+    "held_until": {"held_until": is_time, "configuration": _is_text},
+    "waits_since": {"waits_since": is_time},
     "dead": {"dead": _is_text, "at": _optional(is_time)},
     "requeued": {"requeued": is_time},
 }

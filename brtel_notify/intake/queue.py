@@ -137,6 +137,25 @@ class Event:
         return list(begun.values())
 
     @property
+    def waits_since(self) -> float:
+        """Since when this problem waits for its time to open a ticket (delivery/open_after.py)."""
+        for record in reversed(self.journal):
+            if "waits_since" in record:
+                return float(record["waits_since"])
+        return self.capture.time
+
+    @property
+    def held(self) -> Optional[Dict[str, Any]]:
+        """Until when it waits for that, by which configuration; None when it does not."""
+        held: Optional[Dict[str, Any]] = None
+        for record in self.journal:
+            if "held_until" in record:
+                held = record
+            elif "attempt" in record:
+                held = None
+        return held
+
+    @property
     def was_dead(self) -> bool:
         """Whether an operator put it back."""
         return any("requeued" in record for record in self.journal)

@@ -9,6 +9,10 @@ from brtel_notify.alert import Alert
 from brtel_notify.sources import registry
 
 
+#: What only the program itself needs of an alert.
+OURS = frozenset(("occurrence_by", "order", "one_by_one", "notification", "lasting"))
+
+
 def context_of(
     alert: Alert,
     now: float,
@@ -21,7 +25,7 @@ def context_of(
     ``url`` is the alert's page in its monitoring system where PAGES, which are ``sources.NAME``'s,
     say how to get there; else the page that the alert itself names.
     """
-    context: Dict[str, Any] = alert._asdict()
+    context = {name: value for name, value in alert._asdict().items() if name not in OURS}
     context["alert"] = alert
     context["what"] = alert.what
     context["now"] = datetime.fromtimestamp(now, zone)
@@ -33,7 +37,8 @@ def context_of(
 
 def names_of_context() -> FrozenSet[str]:
     """The names that :func:`context_of` may give."""
-    return frozenset((*Alert._fields, "alert", "what", "now", "customer"))
+    fields = (name for name in Alert._fields if name not in OURS)
+    return frozenset((*fields, "alert", "what", "now", "customer"))
 
 
 def with_ticket(

@@ -63,6 +63,7 @@ class FakeDelivery:
         self.alert: Alert = parse(event.capture)
         self.ending = ending
         self.done_with = ["another"]
+        self.waits = None
 
     def run(self) -> Outcome:
         self.event.enter(attempt=self.event.attempts + 1)

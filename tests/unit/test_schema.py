@@ -80,6 +80,7 @@ def test_the_block_of_the_design_says_what_it_says() -> None:
         "team": None,
         "status": None,
         "assignee": None,
+        "open_after": 0.0,
         "tags": ["monitoring", "auto"],
         "resolve_within": 4 * 3600,
         "group_by": "alert",

@@ -49,6 +49,7 @@ def test_without_more_it_is_what_ticket_says(settle: Callable[..., Settings]) ->
         "team": None,
         "status": None,
         "assignee": None,
+        "open_after": 0.0,
         "tags": ["monitoring", "auto"],
         "resolve_within": 14400.0,
     }
@@ -81,6 +82,7 @@ rules:
         "category": "ticket.category",
         "sub_category": "ticket.sub_category",
         "assignee": "ticket.assignee",
+        "open_after": "ticket.open_after",
         "resolve_within": "severities.critical.resolve_within",
         "tags": "severities.down.tags",
         "status": "rules[0].set.status",

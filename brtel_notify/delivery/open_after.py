@@ -1,0 +1,107 @@
+"""``ticket.open_after``: a problem waits in the queue until it is time to open its ticket.
+
+Values and pure functions. What waits is decided anew whenever something comes behind it or the
+configuration changes, from what stands in the queue: there is no timer that could be lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional
+
+from brtel_notify.alert import DOWNTIME, FLAPPING, PROBLEM, RECOVERY, Alert
+from brtel_notify.delivery import occurrences
+from brtel_notify.delivery.together import Follower, ends
+from brtel_notify.intake.queue import Event
+from brtel_notify.text import times
+
+#: ``ticket.open_after`` for an alert: seconds, or a time of day such as 08:00.
+OpenAfter = Callable[[Alert], Any]
+
+
+class Wait(NamedTuple):
+    """What is to be known of a problem that may have to wait.
+
+    ``since`` is when it was captured first, ``due`` when its ticket is opened; seconds since the
+    epoch. ``over`` is all that is done with if it is over before that, the recovery last. ``heir``
+    is the same problem, as it was reported next: it waits in this one's place. ``company`` are the
+    ids of the events of this alert, this one first.
+    """
+
+    since: float
+    due: float
+    over: List[Follower]
+    heir: Optional[Follower]
+    company: List[str]
+
+
+def wait(
+    event: Event,
+    alert: Alert,
+    followers: Iterable[Follower],
+    open_after: OpenAfter,
+    zone: tzinfo,
+    now: float,
+) -> Wait:
+    """How it stands with the problem ALERT, behind which FOLLOWERS wait."""
+    latest, heir = alert, None
+    over: List[Follower] = [(event, alert)]
+    company = [event.id]
+    problem = occurrences.joined(None, alert)
+    since = event.waits_since
+    for later, said in followers:
+        if said.key != alert.key:
+            continue
+        alone = len(company) == 1
+        company.append(later.id)
+        if said.kind == PROBLEM and occurrences.is_another(problem, said):
+            if said.one_by_one:
+                continue
+            break  # it takes this one's place, and its time begins anew
+        if said.kind != PROBLEM and not is_recovery(said):
+            continue
+        if said.kind == PROBLEM:
+            over.append((later, said))
+            latest, heir = said, (later, said) if alone else heir
+        elif ends(problem, said, later.capture.time):
+            due = due_at(open_after(latest), since, zone)
+            gone = [*over, (later, said)] if later.capture.time < due else []
+            return Wait(since, due, gone, heir, company)
+    due = due_at(open_after(latest), since, zone)
+    # A time that lies ahead is none: the clock was wrong when it was captured.
+    return Wait(since, due if since <= now else now, [], heir, company)
+
+
+def told(wait: Wait) -> str:
+    """WAIT in words."""
+    return f"its ticket is opened at {times.iso(wait.due)}, if it still is a problem then"
+
+
+def lasted(seconds: float) -> str:
+    """A length of time in words for the log: 3 min."""
+    if 60 <= seconds < 7200:
+        return f"{int(seconds // 60)} min"
+    return times.span(seconds)
+
+
+def is_recovery(alert: Alert) -> bool:
+    """Whether ALERT says that all is well: what is well at the end of a downtime does, too."""
+    if alert.kind == RECOVERY:
+        return True
+    at_the_end = alert.severity == "ok" and alert.action in ("end", "cancelled")
+    return at_the_end and alert.kind in (DOWNTIME, FLAPPING)
+
+
+def due_at(open_after: Any, since: float, zone: tzinfo) -> float:
+    """When a problem that began SINCE opens its ticket, in seconds since the epoch.
+
+    OPEN_AFTER is a length of time in seconds, or a time of day: then the next one.
+    """
+    if not isinstance(open_after, str):
+        return since + float(open_after)
+    hour, minute = map(int, open_after.split(":"))
+    began = datetime.fromtimestamp(since, zone)
+    day = began.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if day.timestamp() < since:
+        day = (day + timedelta(days=1)).replace(hour=hour, minute=minute)
+    return day.timestamp()
