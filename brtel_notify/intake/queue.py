@@ -214,6 +214,10 @@ class Queue:
         """The event of that id. Raises FileNotFoundError, Damaged."""
         return _read(_path(self.dead_folder if dead else self.folder, event_id))
 
+    def has(self, event_id: str) -> bool:
+        """Whether an event of that id waits."""
+        return bool(event_id) and os.path.lexists(_path(self.folder, event_id))
+
     def find(self, event_id: str) -> Optional[Event]:
         """The event of that id, waiting or dead; None when it is neither."""
         for dead in (False, True):

@@ -11,7 +11,7 @@ import heapq
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
@@ -38,7 +38,9 @@ class Entry(NamedTuple):
     the configuration says to leave it at that. ``others_unknown``: it is a group's ticket that was
     found open, so it may stand for alerts that only somebody else knows of. ``closed_for`` are the
     keys of the alerts that it stood for when the last of them recovered. ``results`` counts the
-    notes of a volatile service (occurrences.py). Times are ISO 8601, UTC.
+    notes of a volatile service (occurrences.py). ``recorded`` are the ids of events before
+    ``last_event`` that are done as well, and of which a file may be left in the queue. Times are
+    ISO 8601, UTC.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Entry(NamedTuple):
     last_event: str = ""
     closed_for: List[str] = []  # noqa: RUF012 - never changed
     results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
+    recorded: List[str] = []  # noqa: RUF012 - never changed
 
     @property
     def is_open(self) -> bool:
@@ -175,17 +178,32 @@ class State:
         """Forget one entry, if it is there."""
         self._texts.drop(key)
 
-    def forget_closed(self, before: str) -> None:
-        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC)."""
+    @property
+    def size(self) -> int:
+        """How many bytes a save writes, nearly."""
+        return self._texts.size
+
+    def forget_closed(self, before: str, but: Collection[str] = ()) -> None:
+        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC).
+
+        BUT are keys of entries that are kept for now.
+        """
         if self._ended is None:
             self._ended = []
             for entry in self._parsed(self._texts.keys_ended()):
                 self._mind_its_end(entry)
+        kept: List[Tuple[str, str]] = []
         while self._ended and self._ended[0][0] < before:
             ended_at, key = heapq.heappop(self._ended)
             found = self.get(key)
-            if found is not None and _ended_at(found) == ended_at:
+            if found is None or _ended_at(found) != ended_at:
+                continue
+            if key in but:
+                kept.append((ended_at, key))
+            else:
                 self.drop(key)
+        for one in kept:
+            heapq.heappush(self._ended, one)
 
     def _mind_its_end(self, entry: Entry) -> None:
         ended_at = _ended_at(entry)
@@ -356,5 +374,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "others_unknown": _flag,
     "last_event": _text,
     "closed_for": _texts,
+    "recorded": _texts,
     "results": _results,
 }
