@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
 from brtel_notify.api.exceptions import ApiError
 from brtel_notify.delivery import occurrences, open_after, retry, step_names, together
+from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, QUEUED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.together import Follower
-from brtel_notify.intake.queue import Event, Queue
+from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
 from brtel_notify.tickets.ended import KEPT, Ended
-from brtel_notify.tickets.open_tickets import Entry, State
+from brtel_notify.tickets.open_tickets import Entry
 from brtel_notify.tickets.settings import Settings
 
 #: A note speaks of at most so many alerts.
@@ -31,9 +31,8 @@ class _CustomerGone(Exception):
 class Delivery:
     """The delivery of one event, and of those behind it that go with it.
 
-    ``followers`` are the events behind it in its lane, in order. ``state_lock`` guards STATE,
-    which all threads share. ``done_with`` says afterwards which followers are out of the queue
-    too, by their ids.
+    ``followers`` are the events behind it in its lane, in order. BOOK has the map, which all
+    threads share. ``done_with`` says afterwards which followers are done too, by their ids.
     """
 
     def __init__(
@@ -41,22 +40,21 @@ class Delivery:
         event: Event,
         alert: Alert,
         services: Services,
-        state: State,
-        state_lock: threading.Lock,
-        queue: Queue,
+        book: Book,
         followers: Iterable[Follower] = (),
     ) -> None:
         self.event = event
         self.alert = alert
         self.services = services
-        self.state = state
-        self.state_lock = state_lock
-        self.queue = queue
+        self.book = book
+        self.state = book.state
+        self.state_lock = book.lock
+        self.queue = book.queue
         self.followers = followers
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
-        self.ended = Ended(queue.state_dir)
+        self.ended = Ended(book.queue.state_dir)
         #: How long this problem waits before its ticket is opened, where it does.
         self.waits: Optional[open_after.Wait] = None
         self.facts = self._standing_facts()
@@ -85,7 +83,7 @@ class Delivery:
         calls = self.services.calls
         situation = self._situation()
         entry = situation.entry
-        if entry is not None and entry.last_event == self.event.id:
+        if entry is not None and self.event.id in (entry.last_event, *entry.recorded):
             self.queue.remove(self.event)  # recorded just before an earlier attempt was killed
             return Outcome(DELIVERED, f"{self.alert.key}: delivered before")
         skipped = self._resolved_in_queue(situation)
@@ -102,10 +100,9 @@ class Delivery:
             return waits
         self.steps.settings = settings
         done, planned = self._follow(self._assigning(self._gathered(situation)))
-        self._record(done, planned)
         if self.alert.kind == RECOVERY or planned.note == "recovery":
             self._remember_the_end(self.event, done.alerts)
-        self._remove()
+        self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
         summary = self._summary(situation, done, planned)
         return Outcome(status, summary, self.services.calls - calls)
@@ -388,17 +385,19 @@ class Delivery:
         return self._assigning(self._situation())
 
     def _record(self, done: Situation, planned: Plan) -> None:
-        if planned.entry is None and not planned.forget:
-            return
-        with self.state_lock:
-            if planned.forget:
-                self.state.drop(done.key)
-            elif planned.entry is not None:
-                self.state.put(planned.entry)
-            if planned.entry is not None and not planned.entry.members:  # as often as one ends
+        """In the map, and out of the queue: this event last, for it knows who went with it."""
+        events = [*(event for event, _ in self.companions), self.event]
+        if planned.forget:
+            self.book.drop(done.key, events)
+        elif planned.entry is None:
+            self.book.remove(events)
+        else:
+            forget_before = None
+            if not planned.entry.members:  # as often as one ends
                 keep = self.services.config.lifecycle.reopen_within
-                self.state.forget_closed(times.iso(self.services.clock() - max(keep, 60.0)))
-            self.state.save()
+                forget_before = times.iso(self.services.clock() - max(keep, 60.0))
+            self.book.record(planned.entry, events, forget_before)
+        self.done_with = [event.id for event in events[:-1]]
 
     def _remember_the_end(self, recovery: Event, alerts: Iterable[Alert]) -> None:
         """What has ended, for a problem that comes behind its recovery."""
@@ -408,13 +407,6 @@ class Delivery:
                 self.ended.add(alert, recovery.capture.time)
             if self.ended.is_old(now):
                 self.ended.sweep(min(now - KEPT, self.queue.oldest()))
-
-    def _remove(self) -> None:
-        """This event goes last: while it is there, it knows who went with it."""
-        for event, _ in self.companions:
-            self.queue.remove(event)
-            self.done_with.append(event.id)
-        self.queue.remove(self.event)
 
     def _summary(self, before: Situation, done: Situation, planned: Plan) -> str:
         ticket = planned.entry or before.entry

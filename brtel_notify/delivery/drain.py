@@ -10,7 +10,6 @@ one part has to see what the others do with them.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from typing import (
     TYPE_CHECKING,
@@ -29,7 +28,9 @@ from typing import (
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.config import schema
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import retry
+from brtel_notify.delivery import backlog, retry
+from brtel_notify.delivery.backlog import LOOK_EVERY, Backlog
+from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
@@ -60,8 +61,6 @@ if TYPE_CHECKING:
 BUDGET = 20.0
 #: Tickets worked on at the same time.
 THREADS = 4
-#: Seconds that a drainer with busy threads waits before it looks for newcomers.
-LOOK_EVERY = 0.25
 
 
 class Place(NamedTuple):
@@ -105,18 +104,17 @@ class Drain:
         self.queue = Queue(place.state_dir)
         self.log = place.log
         self.lanes = Lanes()
+        self.backlog = Backlog(self.queue)
         self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
         self.halt: Optional[Verdict] = None
         self._deadline = None if budget is None else time.monotonic() + budget
-        self._state_lock = threading.Lock()
         self._config: Optional[Config] = None
         self._services: Optional[Services] = None
-        self._state: Optional[State] = None
+        self._book: Optional[Book] = None
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
-        self._looked = 0.0
         #: The last newcomer, as it was read: a lone one need not be read twice.
         self._newest: Optional[Tuple[Event, Alert]] = None
         self._told: Dict[str, Dict[str, Any]] = {}  # what the log will say of events just tried
@@ -155,6 +153,7 @@ class Drain:
         except BaseException:  # Ctrl-C: the lock must not go while a thread still writes the map
             self.stop()
             self._dismiss_threads()
+            self._save()
             raise
         self.finish()
 
@@ -163,7 +162,8 @@ class Drain:
     def begin(self) -> None:
         """The lock is ours: forget what another drainer may have changed since."""
         self.queue.sweep(self.place.clock())
-        self._state = None
+        self._book = None
+        self.backlog.forget()
         self.breaker.read()
         now = self.place.clock()
         if self.breaker.holds(now) and not self.force:
@@ -173,12 +173,16 @@ class Drain:
         """Look for newcomers, deliver what can be; False when there is nothing to do just now."""
         if self.is_over():
             return self._wait_for_threads()
-        self._look()
-        if self.is_over():
-            return self._wait_for_threads()
-        ready = self.lanes.ready(self.place.clock(), self.threads)
+        now = self.place.clock()
+        ready = self.lanes.ready(now, self.threads)
+        self.backlog.look(self._is_known, at_work=bool(ready or self._running or self.backlog))
+        if self.backlog and len(ready) < self.threads:
+            self._read_on(at_hand=bool(ready or self._running))
+            if self.is_over():
+                return self._wait_for_threads()
+            ready = self.lanes.ready(now, self.threads)
         if not ready and not self._running:
-            return False
+            return bool(self.backlog) or not self._save()
         if len(ready) == 1 and not self._running and self.inline:
             event_id, behind = self._taken(ready[0])
             read, self._newest = self._newest, None
@@ -191,16 +195,33 @@ class Drain:
         self._collect()
         return True
 
-    def _look(self) -> None:
-        """Admit newcomers; while there is work, only now and then."""
-        now = time.monotonic()
-        if self.lanes.busy and now - self._looked < LOOK_EVERY:
+    def _read_on(self, at_hand: bool) -> None:
+        """Admit the next portion; while there is work AT_HAND, not for ever more of them."""
+        if at_hand and len(self.lanes) >= backlog.ENOUGH:
             return
-        self._looked, self._newest = now, None
-        for event_id in self._newcomers():
-            if self.is_over():
+        self._newest = None
+        asked, read = self._calls(), 0
+        while self.backlog and read < self._portion() and not self.is_over():
+            self._admit(self.backlog.next())
+            read += 1
+            if self._calls() - asked >= backlog.MOST_CALLS:
                 return
-            self._admit(event_id)
+
+    def _portion(self) -> int:
+        """How many are read before some are delivered; the first one makes us configured."""
+        if self._config is None:
+            return backlog.PORTION
+        together = self._config.ticket.group_by != "alert"
+        skips = self._config.lifecycle.resolved_in_queue == "skip"
+        return backlog.FAR_PORTION if together or skips else backlog.PORTION
+
+    def _calls(self) -> int:
+        return self._services.calls if self._services is not None else 0
+
+    def _is_known(self, event_id: str) -> bool:
+        if event_id in self.lanes or event_id in self.outcomes:
+            return True
+        return self._book is not None and event_id in self._book
 
     def stop(self) -> None:
         """Begin no further call; a call that is under way comes to its end."""
@@ -210,21 +231,29 @@ class Drain:
 
     def forget_outcomes(self) -> None:
         """Forget what became of events that are gone; for a drain that never ends."""
-        pending = set(self.queue.pending())
-        self.outcomes = {key: o for key, o in self.outcomes.items() if key in pending}
+        there = self.backlog.there
+        self.outcomes = {key: o for key, o in self.outcomes.items() if key in there}
+
+    def look_again(self) -> None:
+        """What could not be read the last time may be readable now."""
+        self.outcomes.clear()
+        self.backlog.forget()
 
     def reconfigure(self) -> None:
         """Read configuration, map and queue again; only while no thread runs."""
+        self._save()
         if self._services is not None:
             self._services.close()
-        self._config = self._services = self._state = None
+        self._config = self._services = self._book = None
         # The lane of an event depends on the configuration.
         self.lanes = Lanes()
+        self.backlog.forget()
         self.outcomes = {}
 
     def finish(self) -> None:
         """Wait for threads, hang up, and say of what is left why it is left."""
         self._dismiss_threads()
+        self._save()
         if self._services is not None:
             self._services.close()
         for event_id, is_first in self.lanes.left():
@@ -245,12 +274,9 @@ class Drain:
 
     # --- from files to lanes ----------------------------------------------------------------------
 
-    def _newcomers(self) -> List[str]:
-        return [
-            event_id
-            for event_id in self.queue.pending()
-            if event_id not in self.lanes and event_id not in self.outcomes
-        ]
+    def _newcomers(self) -> bool:
+        """Whether anything waits that nobody has looked at."""
+        return any(not self._is_known(event_id) for event_id in self.queue.pending())
 
     def _admit(self, event_id: str) -> None:
         """Find the lane of a newcomer, or settle it, if it is none that could be delivered.
@@ -357,17 +383,16 @@ class Drain:
                 config, place.state_dir, self.log, place.clock, place.environ, self.threads
             )
             self._services.set_deadline(self._deadline)
-        if self._state is None:
+        if self._book is None:
             try:
                 checked = PrivateFolder(self.place.state_dir, "parsed")
-                self._state, damage = State.load(
-                    os.path.join(self.place.state_dir, STATE_FILE), checked
-                )
+                state, damage = State.load(os.path.join(self.place.state_dir, STATE_FILE), checked)
             except LaterVersion as error:
                 self._misconfigured(str(error))
                 return False
             if damage:
                 self.log.say(damage)
+            self._book = Book(state, self.queue)
         return True
 
     # --- delivering -------------------------------------------------------------------------------
@@ -418,19 +443,12 @@ class Drain:
         from brtel_notify.delivery.delivery import Delivery
 
         assert self._services is not None  # noqa: S101 - _ready() made them
-        assert self._state is not None  # noqa: S101
+        assert self._book is not None  # noqa: S101
         self._services.probing = self.breaker.is_open
         try:
             event, alert = read or self._read(event_id)
-            delivery = Delivery(
-                event,
-                alert,
-                self._services,
-                self._state,
-                self._state_lock,
-                self.queue,
-                self._followers(behind),
-            )
+            followers = self._followers(behind)
+            delivery = Delivery(event, alert, self._services, self._book, followers)
         except FileNotFoundError:
             return Verdict(Outcome(IGNORED, "was taken out of the queue"))
         except Exception as error:  # noqa: BLE001 - it was sound when its lane was looked for
@@ -445,8 +463,8 @@ class Drain:
 
         event, alert, entry = delivery.event, delivery.alert, None
         if self.log.json:  # a line of text shows nothing of it, and the map may be large
-            with self._state_lock:
-                state = delivery.state
+            state = delivery.state
+            with delivery.state_lock:
                 entry = state.get(event.key or alert.key) or state.with_member(alert.key)
         return log_fields.fields(event, alert, entry, verdict, seconds)
 
@@ -469,6 +487,9 @@ class Drain:
     def _conclude(self, lane: str, verdict: Verdict) -> None:
         """Act on a verdict."""
         event_id = self.lanes.head(lane)
+        if self._book is not None and (self._book.is_due or not self._more_follow(verdict)):
+            unsaved = self._unsaved_by()
+            verdict = unsaved if unsaved is not None and not verdict.stays else verdict
         self._tell(verdict, event_id)
         if verdict.halts is None or verdict.halts == API:
             self.outcomes[event_id] = verdict.outcome
@@ -482,6 +503,38 @@ class Drain:
         self._mind_the_breaker(verdict)
         if verdict.halts is not None:
             self.halt = self.halt or verdict
+
+    # --- what is done is saved --------------------------------------------------------------------
+
+    def _more_follow(self, verdict: Verdict) -> bool:
+        """Whether other events come right behind, so that the map may wait for them."""
+        if self._running:
+            return True
+        at_hand = len(self.lanes) > 1 or bool(self.backlog)
+        return at_hand and self.halt is None and verdict.halts is None
+
+    def _save(self) -> bool:
+        """Save what is done; False, and a halt, when the disk does not."""
+        failed = self._unsaved_by()
+        if failed is not None:
+            self._tell(failed)
+        return failed is None
+
+    def _unsaved_by(self) -> Optional[Verdict]:
+        """Save; if that cannot be, what follows for all that is done."""
+        from brtel_notify.delivery.outcome import Tried
+
+        if self._book is None:
+            return None
+        try:
+            self._book.save()
+        except OSError as error:
+            tried = Tried("", self.place.state_dir, key="map")
+            failed = retry.verdict(error, tried, self.place.clock(), retry.jitter())
+            self.halt = self.halt or failed
+            self.outcomes.update(dict.fromkeys(self._book.unsaved, failed.outcome))
+            return failed
+        return None
 
     def _tell(self, verdict: Verdict, event_id: str = "") -> None:
         """Log an outcome. What stands in every event's way is told once, until it is over."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections import deque
+from itertools import islice
 from typing import Deque, Dict, Iterable, Iterator, List, Set, Tuple
+
+#: So many events behind the first of a lane are shown to whoever delivers it.
+MOST_BEHIND = 1000
 
 
 class Lanes:
     """Which event may be delivered next. Knows ids and lane names only; no I/O, no clock.
 
-    Times are seconds since the epoch. Not for several threads: one dispatcher asks it.
+    Times are seconds since the epoch. Not for several threads: one dispatcher asks it. However
+    many lanes there are, an event costs the logarithm of their number: those that may be begun
+    with lie in one heap, those that sleep in another. What a heap has of a lane that has moved on
+    since is passed over when it comes up.
     """
 
     def __init__(self) -> None:
@@ -19,6 +27,10 @@ class Lanes:
         self._light: Set[str] = set()
         self._busy: Set[str] = set()
         self._known: Set[str] = set()
+        self._heads: List[Tuple[str, str]] = []  # first event, lane
+        self._in_heads: Dict[str, str] = {}  # lane, the event that it lies in _heads with
+        self._alarms: List[Tuple[float, str]] = []  # until when, lane
+        self._last_asked = 0.0
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._known
@@ -39,31 +51,68 @@ class Lanes:
         """
         self._known.add(event_id)
         events = self._waiting.setdefault(lane, deque())
-        first = 1 if lane in self._busy else 0
-        place = len(events)
-        while place > first and events[place - 1] > event_id:
-            place -= 1
-        events.insert(place, event_id)
+        insort(events, event_id, 1 if lane in self._busy else 0)
+        self._offer(lane)
 
     def sleep(self, lane: str, until: float, lightly: bool = False) -> None:
         """The first event of LANE is not to be tried before UNTIL; lightly: unless woken."""
         self._asleep[lane] = until
+        heapq.heappush(self._alarms, (until, lane))
         (self._light.add if lightly else self._light.discard)(lane)
 
     def wake(self) -> None:
         """What let the lightly sleeping ones wait is over."""
         for lane in self._light:
             self._asleep.pop(lane, None)
+            self._offer(lane)
         self._light.clear()
 
     def ready(self, now: float, at_most: int) -> List[str]:
         """The lanes that may be worked on now, those that have waited longest first."""
-        ready = (
-            lane
-            for lane, events in self._waiting.items()
-            if lane not in self._busy and self._asleep.get(lane, 0.0) <= now and events
-        )
-        return heapq.nsmallest(at_most, ready, key=self.head)
+        self._ring(now)
+        found: List[Tuple[str, str]] = []
+        while self._heads and len(found) < at_most:
+            event_id, lane = head = heapq.heappop(self._heads)
+            if self._in_heads.get(lane) != event_id:
+                continue  # its lane lies here with another event
+            if self._may_begin(lane) and self._waiting[lane][0] == event_id:
+                found.append(head)
+            else:
+                del self._in_heads[lane]
+                self._offer(lane)
+        for head in found:
+            heapq.heappush(self._heads, head)
+        return [lane for _, lane in found]
+
+    def _may_begin(self, lane: str) -> bool:
+        return lane in self._waiting and lane not in self._busy and lane not in self._asleep
+
+    def _offer(self, lane: str) -> None:
+        """LANE may be worked on, unless something still stands in its way."""
+        if not self._may_begin(lane):
+            return
+        event_id = self._waiting[lane][0]
+        if self._in_heads.get(lane) != event_id:
+            self._in_heads[lane] = event_id
+            heapq.heappush(self._heads, (event_id, lane))
+
+    def _ring(self, now: float) -> None:
+        """Those whose time has come sleep no longer."""
+        if now < self._last_asked:
+            self._set_back(self._last_asked - now)
+        self._last_asked = now
+        while self._alarms and self._alarms[0][0] <= now:
+            until, lane = heapq.heappop(self._alarms)
+            if self._asleep.get(lane) == until:
+                del self._asleep[lane]
+                self._light.discard(lane)
+                self._offer(lane)
+
+    def _set_back(self, seconds: float) -> None:
+        """The clock was: whoever sleeps still has as long to wait as before."""
+        self._asleep = {lane: until - seconds for lane, until in self._asleep.items()}
+        self._alarms = [(until, lane) for lane, until in self._asleep.items()]
+        heapq.heapify(self._alarms)
 
     def take(self, lane: str) -> str:
         """Begin with the first event of LANE; its id."""
@@ -79,22 +128,32 @@ class Lanes:
     def stays(self, lane: str) -> None:
         """The first event of LANE was not delivered, and those behind it wait with it."""
         self._busy.discard(lane)
+        self._offer(lane)
 
     def done(self, lane: str, also: Iterable[str] = ()) -> None:
         """The first event of LANE is out of the queue, and ALSO some of those behind it."""
         self._busy.discard(lane)
-        gone = {self._waiting[lane][0], *also}
+        events = self._waiting[lane]
+        gone = {events[0], *also}
         self._known -= gone
-        left = deque(event_id for event_id in self._waiting[lane] if event_id not in gone)
-        if left:
-            self._waiting[lane] = left
-        else:
+        while events and events[0] in gone:
+            gone.discard(events.popleft())
+        if gone:
+            events = self._waiting[lane] = deque(one for one in events if one not in gone)
+        if not events:
             del self._waiting[lane]
+            self._in_heads.pop(lane, None)
+        self._offer(lane)
 
     def behind(self, event_id: str, lane: str) -> List[str]:
-        """The ids of the events that wait behind EVENT_ID in its lane."""
-        events = list(self._waiting.get(lane, ()))
-        return events[events.index(event_id) + 1 :] if event_id in events else []
+        """The ids of the events that wait behind EVENT_ID, if that is the first of its lane.
+
+        At most MOST_BEHIND: nobody looks further, and a lane may hold all that waits.
+        """
+        events = self._waiting.get(lane, deque())
+        if not events or events[0] != event_id:
+            return []
+        return list(islice(events, 1, MOST_BEHIND + 1))
 
     def left(self) -> Iterator[Tuple[str, bool]]:
         """The ids that still wait, each with whether it is the first of its lane."""

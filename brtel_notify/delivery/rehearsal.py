@@ -8,7 +8,6 @@ made up, and nothing is called at all.
 from __future__ import annotations
 
 import json
-import threading
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
@@ -20,6 +19,7 @@ from brtel_notify.api.client import Client
 from brtel_notify.api.credentials import Credentials
 from brtel_notify.api.exceptions import Call
 from brtel_notify.config.schema import Config
+from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import Outcome
 from brtel_notify.delivery.services import Services
@@ -197,8 +197,8 @@ def rehearse(
     """
     services.rehearse(alert, real() if real is not None else None)
     event = _Unwritten("0-rehearsal.jsonl", capture, [])
-    queue = _Unchanged(services.state_dir)
-    rehearsal = Rehearsal(event, alert, services, state, threading.Lock(), queue)
+    book = Book(state, _Unchanged(services.state_dir))
+    rehearsal = Rehearsal(event, alert, services, book)
     outcome = rehearsal.run()
     steps = [record["step"] for record in event.journal if "step" in record]
     return Shown(outcome, rehearsal, list(services.transport.sent), steps)

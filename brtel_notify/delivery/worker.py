@@ -90,7 +90,7 @@ class Worker:
                     continue
                 drain.forget_outcomes()
                 if time.monotonic() - looked_again > UNREADABLE_PAUSE:
-                    drain.outcomes.clear()
+                    drain.look_again()
                     looked_again = time.monotonic()
                 self._pause(LOOK_EVERY)
         finally:

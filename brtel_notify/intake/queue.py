@@ -12,6 +12,7 @@ import json
 import os
 import time
 
+from brtel_notify.intake import order
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local import files
 
@@ -25,11 +26,6 @@ VERSION = 1
 STALE_TEMPORARY = 3600.0
 #: A queue file larger than this (bytes) is none of ours.
 LARGEST = 256 * 1024 * 1024
-
-
-#: The time in the last name given by this process: a clock that stands still, or is set back,
-#: must not change the order.
-_latest = 0
 
 
 class Damaged(ValueError):
@@ -193,7 +189,7 @@ class Queue:
     def add(self, capture: Capture) -> Event:
         """Store CAPTURE; once this returns, the notification cannot be lost."""
         self.make_folders()
-        path = os.path.join(self.folder, self._new_id() + SUFFIX)
+        path = os.path.join(self.folder, order.new_id(self.state_dir, self.folder) + SUFFIX)
         try:
             files.write_whole(path, _line({"version": VERSION, **capture.as_dict()}) + b"\n")
         except OSError:
@@ -201,18 +197,6 @@ class Queue:
             files.remove_quietly(path)
             raise
         return Event(path, capture, [])
-
-    def _new_id(self) -> str:
-        """A name that sorts behind all that are there, also when the clock was set back."""
-        global _latest
-        now = time.time_ns()
-        # Its time of change does not tell: the first event after the clock was set back resets it.
-        names = [name for name in files.names_in(self.folder) if _is_an_ids(name)]
-        newest = max(names, default="").partition("-")[0]
-        if newest.isdecimal():
-            now = max(now, int(newest) + 1)
-        _latest = max(now, _latest + 1)
-        return f"{_latest:020d}-{os.getpid():07d}-{os.urandom(3).hex()}"
 
     def make_folders(self) -> None:
         """Create the state folder and what belongs into it, if they are not there."""
@@ -248,6 +232,10 @@ class Queue:
     def load(self, event_id: str, *, dead: bool = False) -> Event:
         """The event of that id. Raises FileNotFoundError, Damaged."""
         return _read(_path(self.dead_folder if dead else self.folder, event_id))
+
+    def has(self, event_id: str) -> bool:
+        """Whether an event of that id waits."""
+        return bool(event_id) and os.path.lexists(_path(self.folder, event_id))
 
     def find(self, event_id: str) -> Optional[Event]:
         """The event of that id, waiting or dead; None when it is neither."""
@@ -303,11 +291,7 @@ class Queue:
                     continue
                 if now - written > STALE_TEMPORARY:
                     files.remove_quietly(entry.path)
-
-
-def _is_an_ids(name: str) -> bool:
-    """Whether a file has a name that we gave, of this century or the next two, not a person."""
-    return name.startswith("0") and name[20:21] == "-" and name.endswith(SUFFIX)
+        order.sweep(self.state_dir)
 
 
 def _is_temporary(name: str) -> bool:

@@ -7,10 +7,11 @@ for it, and written back as the text that it was when nobody did.
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
@@ -37,7 +38,9 @@ class Entry(NamedTuple):
     the configuration says to leave it at that. ``others_unknown``: it is a group's ticket that was
     found open, so it may stand for alerts that only somebody else knows of. ``closed_for`` are the
     keys of the alerts that it stood for when the last of them recovered. ``results`` counts the
-    notes of a volatile service (occurrences.py). Times are ISO 8601, UTC.
+    notes of a volatile service (occurrences.py). ``recorded`` are the ids of events before
+    ``last_event`` that are done as well, and of which a file may be left in the queue. Times are
+    ISO 8601, UTC.
     """
 
     key: str
@@ -61,6 +64,7 @@ class Entry(NamedTuple):
     last_event: str = ""
     closed_for: List[str] = []  # noqa: RUF012 - never changed
     results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
+    recorded: List[str] = []  # noqa: RUF012 - never changed
 
     @property
     def is_open(self) -> bool:
@@ -90,6 +94,8 @@ class State:
         self._texts = texts or Texts()
         self._checked = checked
         self._damaged: Dict[str, str] = {}
+        #: When alerts were over, and of which entry; None until somebody asks.
+        self._ended: Optional[List[Tuple[str, str]]] = None
 
     @classmethod
     def load(
@@ -127,8 +133,10 @@ class State:
     def get(self, key: str) -> Optional[Entry]:
         """The entry of that ticket key."""
         text = self._texts.get(key)
-        if text is None:
-            return None
+        return None if text is None else self._sound(key, text)
+
+    def _sound(self, key: str, text: str) -> Optional[Entry]:
+        """The entry that TEXT says; one that makes no sense is told, and left out."""
         try:
             return _entry(key, json.loads(text))
         except (ValueError, RecursionError) as error:
@@ -152,12 +160,8 @@ class State:
         """How many other open entries use the same ticket (``adopt: any`` lets them)."""
         return sum(
             other.key != entry.key and other.ticket_id == entry.ticket_id and other.is_open
-            for other in self._like(rb'"ticket_id": "?%d\b' % entry.ticket_id)
+            for other in self._parsed(self._texts.keys_on(entry.ticket_id))
         )
-
-    def _like(self, pattern: bytes) -> Iterator[Entry]:
-        """The entries whose text the PATTERN fits: a cheap look before an exact one."""
-        return self._parsed(self._texts.keys_like(pattern))
 
     def _parsed(self, keys: List[str]) -> Iterator[Entry]:
         for key in keys:
@@ -168,21 +172,48 @@ class State:
     def put(self, entry: Entry) -> None:
         """Add or replace one entry."""
         self._texts[entry.key] = entry.text
+        self._mind_its_end(entry)
 
     def drop(self, key: str) -> None:
         """Forget one entry, if it is there."""
         self._texts.drop(key)
 
-    def forget_closed(self, before: str) -> None:
-        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC)."""
-        for entry in self._like(b'"(?:closed|recovered)_at": "'):
-            ended_at = entry.closed_at or entry.recovered_at
-            if ended_at is not None and ended_at < before:
-                self.drop(entry.key)
+    @property
+    def size(self) -> int:
+        """How many bytes a save writes, nearly."""
+        return self._texts.size
+
+    def forget_closed(self, before: str, but: Collection[str] = ()) -> None:
+        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC).
+
+        BUT are keys of entries that are kept for now.
+        """
+        if self._ended is None:
+            self._ended = []
+            for entry in self._parsed(self._texts.keys_ended()):
+                self._mind_its_end(entry)
+        kept: List[Tuple[str, str]] = []
+        while self._ended and self._ended[0][0] < before:
+            ended_at, key = heapq.heappop(self._ended)
+            found = self.get(key)
+            if found is None or _ended_at(found) != ended_at:
+                continue
+            if key in but:
+                kept.append((ended_at, key))
+            else:
+                self.drop(key)
+        for one in kept:
+            heapq.heappush(self._ended, one)
+
+    def _mind_its_end(self, entry: Entry) -> None:
+        ended_at = _ended_at(entry)
+        if self._ended is not None and ended_at:
+            heapq.heappush(self._ended, (ended_at, entry.key))
 
     def entries(self) -> List[Entry]:
         """Every entry, in the order in which they were opened."""
-        return list(self._parsed(self._texts.keys()))
+        found = (self._sound(key, text) for key, text in self._texts.items())
+        return [entry for entry in found if entry is not None]
 
     def save(self) -> None:
         """Replace the file, durably and in one step. Raises OSError."""
@@ -190,6 +221,10 @@ class State:
             files.write_whole(_aside(self.path), Texts.of(self._damaged).file())
             self._damaged = {}
         state_file.write(self.path, self._texts, self._checked)
+
+
+def _ended_at(entry: Entry) -> Optional[str]:
+    return entry.closed_at or entry.recovered_at
 
 
 def _aside(path: str) -> str:
@@ -339,5 +374,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "others_unknown": _flag,
     "last_event": _text,
     "closed_for": _texts,
+    "recorded": _texts,
     "results": _results,
 }

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, List, Optional, Pattern, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
 from brtel_notify.local import files
 from brtel_notify.local.private_folder import PrivateFolder
@@ -34,12 +34,21 @@ class LaterVersion(Exception):
 class Texts:
     """The text of each entry by its key, in order. Entries are replaced in their place.
 
+    At first all of it is one string of bytes, in which an entry is searched for: whoever needs one
+    or two has nothing to prepare. After ENOUGH_LOOKS it is spread out, once, and from then on a
+    look costs the same however many entries there are.
+
     What no entry can be (a person wrote null there) is kept apart until somebody asks for it.
     """
+
+    #: Spreading out costs about as much as so many looks.
+    ENOUGH_LOOKS = 60
 
     def __init__(self, data: bytes = _HEAD + _FOOT) -> None:
         self._data = data
         self._misfits: Dict[str, str] = {}
+        self._looks = 0
+        self._spread: Optional[Spread] = None
 
     @classmethod
     def of(cls, texts: Dict[str, str]) -> Texts:
@@ -49,16 +58,29 @@ class Texts:
         made._misfits = {key: text for key, text in texts.items() if key not in fitting}
         return made
 
+    @property
+    def size(self) -> int:
+        """How many bytes the file has, nearly."""
+        return len(self._data) if self._spread is None else self._spread.size
+
     def get(self, key: str) -> Optional[str]:
         """The text of an entry."""
-        place = self._place(key)
-        if place is None:
+        spread = self._looked()
+        if spread is not None:
+            line = spread.lines.get(key)
+        else:
+            place = self._place(key)
+            line = self._data[place[0] : place[1]] if place is not None else None
+        if line is None:
             return self._misfits.get(key)
-        return self._data[place[0] + len(_begin(key)) : place[1]].decode("ascii")
+        return line[len(_begin(key)) :].decode("ascii")
 
     def __setitem__(self, key: str, text: str) -> None:
         self._misfits.pop(key, None)
-        line = _line(key, text)
+        line, spread = _line(key, text), self._looked()
+        if spread is not None:
+            spread.put(key, line)
+            return
         place = self._place(key)
         if place is None:
             end = len(self._data) - len(_FOOT)
@@ -69,6 +91,10 @@ class Texts:
     def drop(self, key: str) -> None:
         """Take an entry out, if it is there."""
         self._misfits.pop(key, None)
+        spread = self._looked()
+        if spread is not None:
+            spread.drop(key)
+            return
         place = self._place(key)
         if place is None:
             return
@@ -79,25 +105,64 @@ class Texts:
             begin -= 1  # the last entry: the comma before it goes
         self._replace(begin, end, b"")
 
-    def keys(self) -> List[str]:
-        """The keys of all entries."""
-        return [*self._keys(re.compile(re.escape(_BEGIN))), *self._misfits]
+    def items(self) -> Iterator[Tuple[str, str]]:
+        """Every entry's key and text, in one pass."""
+        for key, line in [*self._lines()]:
+            yield key, line[len(_begin(key)) :].decode("ascii")
+        yield from [*self._misfits.items()]
 
     def keys_with(self, text: str) -> List[str]:
-        """The keys of the entries in which the JSON of TEXT stands somewhere."""
+        """The keys of the entries that may have TEXT among their members."""
+        spread = self._looked()
+        if spread is not None:
+            return spread.keys(_MEMBER % text)
         part = json.dumps(text).encode("ascii")
         return list(self._keys(re.compile(re.escape(part)))) if part in self._data else []
 
-    def keys_like(self, pattern: bytes) -> List[str]:
-        """The keys of the entries whose text has something that the regular expression fits."""
-        return list(self._keys(re.compile(pattern)))
+    def keys_on(self, ticket_id: int) -> List[str]:
+        """The keys of the entries that may be of this ticket."""
+        spread = self._looked()
+        if spread is not None:
+            return spread.keys(_TICKET % ticket_id)
+        return list(self._keys(re.compile(rb'"ticket_id":\s*"?%d\b' % ticket_id)))
+
+    def keys_ended(self) -> List[str]:
+        """The keys of the entries whose alerts may be over."""
+        spread = self._looked()
+        if spread is not None:
+            return spread.keys(_ENDED)
+        return list(self._keys(re.compile(rb'"(?:closed|recovered)_at":\s*"')))
+
+    def lines(self) -> List[bytes]:
+        """The entries as they stand in the file, each from its line break to its brace."""
+        return [line for _, line in self._lines()]
 
     def file(self) -> bytes:
         """All of it, as a file."""
-        if not self._misfits:
+        if self._spread is None and not self._misfits:
             return self._data
-        texts = {key: self.get(key) or "" for key in self.keys()}
-        return _HEAD + b",".join(_line(*entry) for entry in texts.items()) + _FOOT
+        lines = [line for _, line in self._lines()]
+        lines += [_line(*misfit) for misfit in self._misfits.items()]
+        return _HEAD + b",".join(lines) + _FOOT
+
+    def _looked(self) -> Optional[Spread]:
+        """One look more; the entries spread out, once that is worth its while."""
+        self._looks += 1
+        if self._spread is None and self._looks > self.ENOUGH_LOOKS:
+            self._spread = Spread(dict(self._lines()))
+            self._data = b""
+        return self._spread
+
+    def _lines(self) -> Iterator[Tuple[str, bytes]]:
+        if self._spread is not None:
+            yield from self._spread.lines.items()
+            return
+        data, place, last = self._data, len(_HEAD), len(self._data) - len(_FOOT)
+        while place < last:
+            end = _behind(data, place)
+            key = data[place + len(_BEGIN) - 1 : data.find(b": {\n", place)]
+            yield json.loads(key), data[place:end]
+            place = end + 1  # the comma
 
     def _replace(self, begin: int, end: int, new: bytes) -> None:
         view = memoryview(self._data)
@@ -119,6 +184,64 @@ class Texts:
         """Where an entry begins and ends."""
         begin = self._data.find(_begin(key) + b"{\n")
         return None if begin < 0 else (begin, _behind(self._data, begin))
+
+
+#: What an entry is found by when they are spread out.
+_MEMBER, _TICKET, _ENDED = "member %s", "ticket %s", "ended"
+
+
+class Spread:
+    """The lines of all entries by key, and the keys of those that bear a mark.
+
+    An entry that makes no sense bears none: it is found by its key alone.
+    """
+
+    def __init__(self, lines: Dict[str, bytes]) -> None:
+        self.lines: Dict[str, bytes] = {}
+        self.size = len(_HEAD) + len(_FOOT)
+        self._marked: Dict[str, Dict[str, None]] = {}
+        for key, line in lines.items():
+            self.put(key, line)
+
+    def put(self, key: str, line: bytes) -> None:
+        """Add or replace an entry."""
+        before = self.lines.get(key)
+        if before is not None:
+            self._unmark(key, before)
+        self.lines[key] = line
+        self.size += len(line) + 1
+        for mark in _marks(key, line):
+            self._marked.setdefault(mark, {})[key] = None
+
+    def drop(self, key: str) -> None:
+        """Take an entry out, if it is there."""
+        before = self.lines.pop(key, None)
+        if before is not None:
+            self._unmark(key, before)
+
+    def keys(self, mark: str) -> List[str]:
+        """The keys of the entries that bear MARK."""
+        return list(self._marked.get(mark, ()))
+
+    def _unmark(self, key: str, line: bytes) -> None:
+        self.size -= len(line) + 1
+        for mark in _marks(key, line):
+            keys = self._marked[mark]
+            del keys[key]
+            if not keys:
+                del self._marked[mark]
+
+
+def _marks(key: str, line: bytes) -> Set[str]:
+    try:
+        entry = json.loads(line[len(_begin(key)) :])
+        marks = {_MEMBER % member for member in entry.get("members", ())}
+    except (ValueError, TypeError, RecursionError):
+        return set()
+    marks.add(_TICKET % entry.get("ticket_id"))
+    if entry.get("closed_at") or entry.get("recovered_at"):
+        marks.add(_ENDED)
+    return marks
 
 
 def _begin(key: str) -> bytes:

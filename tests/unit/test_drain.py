@@ -70,7 +70,7 @@ def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
     drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
     for number in "12":
         drain.lanes.add(number, number)
-    monkeypatch.setattr(drain, "_look", lambda: None)
+    monkeypatch.setattr(drain.backlog, "look", lambda is_known, at_work: None)
     monkeypatch.setattr(drain, "_ready", lambda: True)
     monkeypatch.setattr(drain, "_head", head)
     monkeypatch.setattr(drain, "_collect", interrupted)

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brtel_notify.delivery import retry
-from brtel_notify.intake import journal, queue
+from brtel_notify.intake import journal, order, queue
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import STALE_TEMPORARY, SUFFIX, Damaged, Event, Queue
 from brtel_notify.local import files
@@ -158,7 +158,7 @@ def test_clock_that_stands_still_or_goes_back_keeps_the_order(
         clock[0] += step
         return clock[0]
 
-    monkeypatch.setattr(queue, "_latest", 0)
+    monkeypatch.setattr(order, "_latest", 0)
     monkeypatch.setattr(time, "time_ns", time_ns)
     ids = [waiting.add(capture()).id for _ in range(50)]
     assert waiting.pending() == ids
@@ -327,7 +327,7 @@ def test_a_clock_set_back_between_processes_does_not_change_the_order(
     waiting: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = waiting.add(capture())
-    monkeypatch.setattr(queue, "_latest", 0)  # another process
+    monkeypatch.setattr(order, "_latest", 0)  # another process
     monkeypatch.setattr(time, "time_ns", lambda: int(first.id[:20]) - 600 * 10**9)
     second = waiting.add(capture())
     assert waiting.pending() == [first.id, second.id]
@@ -338,12 +338,129 @@ def test_a_clock_set_back_stays_noticed_after_the_first_event(
 ) -> None:
     ids = [waiting.add(capture()).id]
     for minutes in (600, 599):
-        monkeypatch.setattr(queue, "_latest", 0)  # another process
+        monkeypatch.setattr(order, "_latest", 0)  # another process
         earlier = int(ids[0][:20]) - minutes * 60 * 10**9
         monkeypatch.setattr(time, "time_ns", lambda earlier=earlier: earlier)
         ids.append(waiting.add(capture()).id)
         os.utime(waiting.folder, ns=(earlier, earlier))  # the kernel's clock was set back, too
     assert waiting.pending() == ids
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """The folders that a name was looked for in, as that happens."""
+    looked: List[str] = []
+    names_in = files.names_in
+
+    def counted(folder: str) -> List[str]:
+        looked.append(folder)
+        return names_in(folder)
+
+    monkeypatch.setattr(files, "names_in", counted)
+    return looked
+
+
+def hint(waiting: Queue) -> Path:
+    (found,) = Path(waiting.state_dir).glob(f"{order.PREFIX}*")
+    return found
+
+
+def test_the_queue_is_looked_through_once_a_boot_and_not_at_each_event(
+    waiting: Queue, listed: List[str]
+) -> None:
+    """Case F6: storing an event in front of 50,000 costs what it costs in front of none."""
+    for _ in range(5):
+        waiting.add(capture())
+    assert listed == [waiting.folder]
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "junk\n", "12 13\n", "-5 -5\n", f"{10**19} {10**19}\n", None]
+)
+def test_a_hint_that_is_lost_or_damaged_is_made_anew(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch, listed: List[str], damage: Optional[str]
+) -> None:
+    """The clock was set back as well: the names that are there say what comes behind them."""
+    ids = [waiting.add(capture()).id]
+    if damage is None:
+        hint(waiting).unlink()
+    else:
+        hint(waiting).write_text(damage)
+    for _ in range(3):
+        monkeypatch.setattr(order, "_latest", 0)  # another process
+        monkeypatch.setattr(time, "time_ns", lambda: int(ids[0][:20]) - 600 * 10**9)
+        ids.append(waiting.add(capture()).id)
+    assert waiting.pending() == ids
+    assert listed.count(waiting.folder) == 3  # twice for names, once here
+
+
+def test_after_a_boot_with_a_clock_that_is_behind_the_order_is_kept(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ids = [waiting.add(capture()).id]
+    (tmp_path / "boot_id").write_text("another-boot\n")
+    monkeypatch.setattr(order, "BOOT_ID", str(tmp_path / "boot_id"))
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: 5 * 10**9)
+    for _ in range(3):
+        monkeypatch.setattr(time, "time_ns", lambda: 10**9)  # 1970
+        ids.append(waiting.add(capture()).id)
+    assert waiting.pending() == ids
+    waiting.sweep(time.time())
+    assert hint(waiting).name == ".order.another-boot"
+
+
+def test_a_clock_set_forward_is_followed(waiting: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that names tell when, and sort behind those that an older version gives meanwhile."""
+    first = waiting.add(capture())
+    later = time.time_ns() + 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    older_versions = Path(first.path).with_name(f"{later - 5:020d}-0000001-abcdef.jsonl")
+    older_versions.write_bytes(Path(first.path).read_bytes())
+    second = waiting.add(capture())
+    assert waiting.pending() == [first.id, older_versions.stem, second.id]
+
+
+@pytest.mark.parametrize("boot_id", ["missing", "empty"])
+def test_where_the_system_names_no_boot_the_queue_is_looked_through(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, boot_id: str
+) -> None:
+    (tmp_path / "empty").touch()
+    monkeypatch.setattr(order, "BOOT_ID", str(tmp_path / boot_id))
+    ids = [waiting.add(capture()).id]
+    monkeypatch.setattr(order, "_latest", 0)  # another process
+    monkeypatch.setattr(time, "time_ns", lambda: int(ids[0][:20]) - 600 * 10**9)
+    ids.append(waiting.add(capture()).id)
+    assert waiting.pending() == ids
+    assert not list(Path(waiting.state_dir).glob(f"{order.PREFIX}*"))
+
+
+def test_of_many_that_come_first_after_a_boot_one_says_what_the_others_follow(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is faster between the look at the queue and the hint's being left."""
+    link = os.link
+
+    def late(source: str, target: str) -> None:
+        monkeypatch.setattr(os, "link", link)
+        Path(target).write_text(f"{10**18 * 5} {10**18 * 5}\n")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    first = waiting.add(capture())
+    assert int(first.id[:20]) > 10**18 * 5
+    assert hint(waiting).read_text() == f"{10**18 * 5} {10**18 * 5}\n"
+
+
+def test_an_event_is_stored_where_no_hint_can_be(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(source: str, target: str) -> None:
+        raise PermissionError(errno.EPERM, "no hard links", target)
+
+    monkeypatch.setattr(os, "link", refused)
+    ids = [waiting.add(capture()).id for _ in range(3)]
+    assert waiting.pending() == ids
+    assert not list(Path(waiting.state_dir).glob(f"{order.PREFIX}*"))
 
 
 def test_a_file_larger_than_any_event_is_damaged(

@@ -1,0 +1,103 @@
+"""The map of open tickets, and the events that are recorded in it but still lie in the queue.
+
+The larger the map, the more a save costs; so it is saved for several events at once, and only then
+their files are removed. How many, its size says: each pays for about as many bytes. An event that
+comes alone, or to a small map, is saved at once.
+
+A process that is killed before the save leaves files whose journals show every step done: they are
+only recorded. One that is killed behind it leaves files that the map names: they are only removed.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, List, Optional, Sequence
+
+from brtel_notify.intake.queue import Event, Queue
+from brtel_notify.tickets.open_tickets import Entry, State
+
+#: Bytes of the map that are written for an event.
+BYTES_AN_EVENT = 65536
+#: An entry names at most about so many events whose files are still there.
+MOST_RECORDED = 50
+
+
+class Book:
+    """What all threads of a drain share; whoever uses ``state`` holds ``lock``."""
+
+    def __init__(self, state: State, queue: Queue) -> None:
+        self.state = state
+        self.queue = queue
+        self.lock = threading.Lock()
+        self._unsaved: Dict[str, Event] = {}  # by id, in the order in which they are removed
+        self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
+        self._at_once = False
+        self._forget_before: Optional[str] = None
+
+    def __contains__(self, event_id: str) -> bool:
+        """Whether the event is done, and its file still there."""
+        return event_id in self._unsaved
+
+    def record(self, entry: Entry, events: Sequence[Event], forget_before: Optional[str]) -> None:
+        """EVENTS are done, and ENTRY says so; it names the last of them itself.
+
+        With the next save, tickets whose alerts were over FORGET_BEFORE are forgotten.
+        """
+        ids = [event.id for event in events]
+        with self.lock:
+            before = self.state.get(entry.key)
+            if before is not None:
+                ids = [*before.recorded, before.last_event, *ids]
+            there = [one for one in ids if one != entry.last_event and self.queue.has(one)]
+            self.state.put(entry._replace(recorded=there))
+            self._unsaved.update((event.id, event) for event in events)
+            self._events_of[entry.key] = self._events_of.get(entry.key, 0) + len(events)
+            self._at_once = self._at_once or len(there) >= MOST_RECORDED
+            self._forget_before = forget_before or self._forget_before
+
+    def drop(self, key: str, events: Sequence[Event]) -> None:
+        """EVENTS are done, and their entry is forgotten: it can name none of them, so at once.
+
+        Raises OSError.
+        """
+        with self.lock:
+            self._save()  # those that it names leave the queue before it does
+            self.state.drop(key)
+            self._events_of[key] = 0
+            self._unsaved.update((event.id, event) for event in events)
+            self._save()
+
+    def remove(self, events: Sequence[Event]) -> None:
+        """EVENTS are done, and nothing is to be recorded. Raises OSError."""
+        for event in events:
+            self.queue.remove(event)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a save is worth its while."""
+        with self.lock:
+            enough = self._at_once or len(self._unsaved) > self.state.size // BYTES_AN_EVENT
+            return bool(self._unsaved) and enough
+
+    @property
+    def unsaved(self) -> List[str]:
+        """The ids of the events that are done and not saved."""
+        with self.lock:
+            return list(self._unsaved)
+
+    def save(self) -> None:
+        """Save, and remove the files of what is saved. Raises OSError; then what is left stays."""
+        with self.lock:
+            self._save()
+
+    def _save(self) -> None:
+        if self._events_of:
+            if self._forget_before is not None:
+                # Several of its events may be left in the queue, which it must be there to name.
+                several = {key for key, events in self._events_of.items() if events > 1}
+                self.state.forget_closed(self._forget_before, several)
+            self.state.save()
+            self._events_of, self._at_once, self._forget_before = {}, False, None
+        for event in list(self._unsaved.values()):
+            self.queue.remove(event)
+            del self._unsaved[event.id]
