@@ -16,7 +16,13 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
         outcome = delivery.run()
         if delivery.waits is not None:
             aside = tuple(delivery.waits.company)
-            return Verdict(outcome, stays=True, retry_at=delivery.waits.due, aside=aside)
+            return Verdict(
+                outcome,
+                stays=True,
+                retry_at=delivery.waits.due,
+                aside=aside,
+                aside_of=delivery.alert.key,
+            )
         return Verdict(outcome, also_done=tuple(delivery.done_with))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
         tried = Tried(event.id, queue.state_dir, event.path, delivery.alert.key, event.attempts)

@@ -188,11 +188,12 @@ class Delivery:
         with self.state_lock:
             return self.state.others_on(entry)
 
-    # --- before it is time -------------------------------------------------------------------------
+    # --- before it is time ------------------------------------------------------------------------
 
     def _wait(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
         """What becomes of a problem whose ticket is not to be opened yet; None: go on."""
-        if self.event.attempts or not settings.values["open_after"] or not situation.would_open:
+        opens = situation.would_open and settings.values["open_after"]
+        if self.event.attempts or not (opens or self.event.held):
             return None
         now = self.services.clock()
         wait = open_after.wait(
@@ -205,6 +206,8 @@ class Delivery:
         )
         if wait.over:
             return self._was_over(wait)
+        if not opens:
+            return None
         if wait.heir is not None:
             wait.heir[0].enter(waits_since=wait.since)
             self.queue.remove(self.event)
@@ -215,7 +218,7 @@ class Delivery:
         held = {"held_until": wait.due, "configuration": self.services.config.stamp}
         if self.event.held != held:
             self.event.enter(**held)
-        return Outcome(QUEUED, f"{self.alert.key}: {open_after.told(wait)}")
+        return Outcome(QUEUED, f"{self.alert.key}: {open_after.opens_at(wait.due)}")
 
     def _was_over(self, wait: open_after.Wait) -> Outcome:
         recovery, alert = wait.over[-1]

@@ -28,7 +28,8 @@ from typing import (
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.config import schema
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import backlog, retry
+from brtel_notify.delivery import backlog, open_after, retry
+from brtel_notify.delivery.aside import Aside
 from brtel_notify.delivery.backlog import LOOK_EVERY, Backlog
 from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.breaker import Breaker
@@ -105,6 +106,7 @@ class Drain:
         self.log = place.log
         self.lanes = Lanes()
         self.backlog = Backlog(self.queue)
+        self.aside = Aside()
         self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
@@ -174,6 +176,8 @@ class Drain:
         if self.is_over():
             return self._wait_for_threads()
         now = self.place.clock()
+        for event_id, lane in self.aside.due(now):
+            self.lanes.add(event_id, lane)
         ready = self.lanes.ready(now, self.threads)
         self.backlog.look(self._is_known, at_work=bool(ready or self._running or self.backlog))
         if self.backlog and len(ready) < self.threads:
@@ -213,13 +217,14 @@ class Drain:
             return backlog.PORTION
         together = self._config.ticket.group_by != "alert"
         skips = self._config.lifecycle.resolved_in_queue == "skip"
-        return backlog.FAR_PORTION if together or skips else backlog.PORTION
+        far = together or skips or open_after.is_used(self._config)
+        return backlog.FAR_PORTION if far else backlog.PORTION
 
     def _calls(self) -> int:
         return self._services.calls if self._services is not None else 0
 
     def _is_known(self, event_id: str) -> bool:
-        if event_id in self.lanes or event_id in self.outcomes:
+        if event_id in self.lanes or event_id in self.outcomes or event_id in self.aside:
             return True
         return self._book is not None and event_id in self._book
 
@@ -247,6 +252,7 @@ class Drain:
         self._config = self._services = self._book = None
         # The lane of an event depends on the configuration.
         self.lanes = Lanes()
+        self.aside = Aside()
         self.backlog.forget()
         self.outcomes = {}
 
@@ -314,11 +320,28 @@ class Drain:
         lane = self._lane(alert)
         if lane is None:
             return
+        company = list(self.aside.take(alert.key))
+        for event_id, its_lane in company:
+            self.lanes.add(event_id, its_lane)
+        if not company and self._waits(event, alert, lane):
+            return
         self._newest = event, alert
         self.lanes.add(event.id, lane)
         if not self.force and retry.waits(event, self.place.clock()):
             lightly = retry.may_be_woken(event.failed_widely, event.attempts)
             self.lanes.sleep(lane, retry.due_at(event), lightly)
+
+    def _waits(self, event: Event, alert: Alert, lane: str) -> bool:
+        """Whether EVENT was found to wait for its time, and nothing has changed since."""
+        if event.held is None or self._config is None:
+            return False
+        now = self.place.clock()
+        if not open_after.is_held(event, self._config, now):
+            return False
+        due = float(event.held["held_until"])
+        self.aside.put(alert.key, lane, [event.id], due)
+        self.outcomes[event.id] = Outcome(QUEUED, f"{alert.key}: {open_after.opens_at(due)}")
+        return True
 
     def _lane(self, alert: Alert) -> Optional[str]:
         """What keeps events in order: at least those of one ticket share a lane.
@@ -493,12 +516,16 @@ class Drain:
         self._tell(verdict, event_id)
         if verdict.halts is None or verdict.halts == API:
             self.outcomes[event_id] = verdict.outcome
-        if verdict.stays:
+        if verdict.aside:
+            self.lanes.done(lane, verdict.aside)
+            self.aside.put(verdict.aside_of, lane, verdict.aside, verdict.retry_at)
+        elif verdict.stays:
             self.lanes.stays(lane)
             if verdict.retry_at:
                 lightly = retry.may_be_woken(verdict.halts == API, verdict.attempts)
                 self.lanes.sleep(lane, verdict.retry_at, lightly)
         else:
+            self.outcomes.update(dict.fromkeys(verdict.also_done, verdict.outcome))
             self.lanes.done(lane, verdict.also_done)
         self._mind_the_breaker(verdict)
         if verdict.halts is not None:

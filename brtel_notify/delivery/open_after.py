@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Callable, Iterable, List, NamedTuple, Optional
 
 from brtel_notify.alert import DOWNTIME, FLAPPING, PROBLEM, RECOVERY, Alert
+from brtel_notify.config.schema import Config
 from brtel_notify.delivery import occurrences
 from brtel_notify.delivery.together import Follower, ends
 from brtel_notify.intake.queue import Event
@@ -72,9 +73,23 @@ def wait(
     return Wait(since, due if since <= now else now, [], heir, company)
 
 
-def told(wait: Wait) -> str:
-    """WAIT in words."""
-    return f"its ticket is opened at {times.iso(wait.due)}, if it still is a problem then"
+def is_used(config: Config) -> bool:
+    """Whether any alert may have to wait."""
+    settings = (*config.severities.values(), *(rule.set for rule in config.rules))
+    return bool(config.ticket.open_after) or any("open_after" in each for each in settings)
+
+
+def is_held(event: Event, config: Config, now: float) -> bool:
+    """Whether EVENT was found to wait, by the same configuration and a clock that was right."""
+    held = event.held
+    if held is None or held["configuration"] != config.stamp or event.waits_since > now:
+        return False
+    return bool(now < held["held_until"])
+
+
+def opens_at(due: float) -> str:
+    """What is said of a problem that waits."""
+    return f"its ticket is opened at {times.iso(due)}, if it still is a problem then"
 
 
 def lasted(seconds: float) -> str:

@@ -72,8 +72,8 @@ class Verdict(NamedTuple):
     in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
     ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
     journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
-    ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, and
-    that nothing else waits for.
+    ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
+    of the alert of the key ``aside_of``; nothing else waits for them.
     """
 
     outcome: Outcome
@@ -86,6 +86,7 @@ class Verdict(NamedTuple):
     failure: Optional[Failure] = None
     reason: str = ""
     aside: Tuple[str, ...] = ()
+    aside_of: str = ""
 
 
 def waiting(text: str, halts: Optional[str] = None, status: str = QUEUED, **more: Any) -> Verdict:
