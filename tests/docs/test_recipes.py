@@ -237,26 +237,37 @@ def prove_french(machine: Machine) -> None:
 
 
 def prove_until_the_morning(machine: Machine) -> None:
-    first, second = (block.text for block in RECIPES[UNTIL_MORNING].blocks)
-    machine.configure(f"{CONFIG}{first}")
     at(machine, "2026-11-24T02:00", *down("acme.3cx.fr", "warning"))
     at(machine, "2026-11-24T03:00", *down("lumiere.3cx.fr", "warning"))
+    at(machine, "2026-11-24T03:30", *down("clinique-parc.3cx.fr", "warning"))
     at(machine, "2026-11-24T04:00", *up("lumiere.3cx.fr"))
     assert machine.site.tickets == []
+    assert len(machine.site.queued()) == 2
+    at(machine, "2026-11-24T05:00", *down("clinique-parc.3cx.fr"))  # critical now
+    assert owners(machine) == [CLINIQUE]
+    at(machine, "2026-11-24T07:59")
+    assert owners(machine) == [CLINIQUE]
+    at(machine, "2026-11-24T08:00")
+    assert owners(machine) == [CLINIQUE, ACME]
     assert machine.site.queued() == []
-    at(machine, "2026-11-24T08:05", *down("acme.3cx.fr", "warning"))
+    at(machine, "2026-11-24T19:00", *down("lumiere.3cx.fr", "warning"))
+    at(machine, "2026-11-25T07:59")
+    assert owners(machine) == [CLINIQUE, ACME]
+    at(machine, "2026-11-25T08:00")
+    assert owners(machine) == [CLINIQUE, ACME, LUMIERE]
+
+
+def prove_short_disturbances(machine: Machine) -> None:
+    at(machine, "2026-11-24T10:00", *down("acme.3cx.fr", "warning"))
+    at(machine, "2026-11-24T10:03", *up("acme.3cx.fr"))
+    at(machine, "2026-11-24T10:04", *down("acme.3cx.fr", "warning"))
+    at(machine, "2026-11-24T10:08")
+    assert machine.site.tickets == []
+    at(machine, "2026-11-24T10:09")
     assert owners(machine) == [ACME]
-    # An open ticket is kept up to date, also at night.
-    at(machine, "2026-11-25T01:00", *down("lumiere.3cx.fr"))
-    before = machine.site.tickets_of(LUMIERE)[0]
-    at(machine, "2026-11-25T03:00", *down("lumiere.3cx.fr", "warning"))
-    after = machine.site.tickets_of(LUMIERE)[0]
-    assert len(after["replies"]) == len(before["replies"]) + 1
-    at(machine, "2026-11-25T04:00", *up("lumiere.3cx.fr"))
-    assert not is_open(machine.site.tickets_of(LUMIERE)[0])
-    machine.configure(second)
-    at(machine, "2026-11-25T03:00", *down("clinique-parc.3cx.fr", "warning"))
-    assert machine.site.tickets_of(CLINIQUE)[0]["priority_id"] == LOW
+    at(machine, "2026-11-24T11:00", *down("lumiere.3cx.fr"))
+    at(machine, "2026-11-24T11:01")
+    assert owners(machine) == [ACME, LUMIERE]
 
 
 def prove_maintenance(machine: Machine) -> None:
@@ -332,7 +343,6 @@ def prove_two_servers(machine: Machine) -> None:
     )
 
 
-UNTIL_MORNING = "Small severities wait until the morning"
 PROOFS: Dict[str, Callable[[Machine], None]] = {
     "Route by time of day": prove_time_of_day,
     "VIP and on-call customers": prove_vip,
@@ -345,7 +355,8 @@ PROOFS: Dict[str, Callable[[Machine], None]] = {
     "Tickets only for hosts that somebody owns": prove_owned_hosts,
     "3CX trunks to one team, the network to another": prove_teams,
     "French customers": prove_french,
-    UNTIL_MORNING: prove_until_the_morning,
+    "Small severities wait until the morning": prove_until_the_morning,
+    "Short disturbances of a line": prove_short_disturbances,
     "Maintenance windows": prove_maintenance,
     "People close the tickets": prove_people_close,
     "Tell the customer": prove_tell_the_customer,

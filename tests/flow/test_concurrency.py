@@ -46,6 +46,8 @@ class Story:
         return self.severity != ""
 
     def _happen(self, kind: str, step: int) -> None:
+        if kind == "ACKNOWLEDGEMENT" and not self.is_open:
+            kind = "CRITICAL"  # what was closed a moment ago is noted, later not: no clock decides
         changed = {"NAGIOS_HOSTNAME": self.host, "NAGIOS_SERVICESTATE": self.severity.upper()}
         if kind == "RECOVERY":
             changed.update(NAGIOS_NOTIFICATIONTYPE=kind, NAGIOS_SERVICESTATE="OK")
@@ -55,7 +57,7 @@ class Story:
             changed["NAGIOS_NOTIFICATIONTYPE"] = kind
             changed["NAGIOS_SERVICEACKAUTHOR"] = f"person {step}"
             changed["NAGIOS_SERVICEACKCOMMENT"] = f"seen at step {step}"
-            self.heads += [f"Acknowledged by person {step}"] if self.is_open else []
+            self.heads += [f"Acknowledged by person {step}"]
         else:
             changed.update(NAGIOS_NOTIFICATIONTYPE="PROBLEM", NAGIOS_SERVICESTATE=kind)
             self.heads += self._told(kind)
