@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Union
 from zoneinfo import ZoneInfo
 
 import pytest
-from playing import CONFIG, Machine, Section, play, sections
+from playing import Machine, Section, play, sections
 
 from brtel_notify.console import self_test
 from brtel_notify.delivery.drain import Drain, Place
