@@ -11,8 +11,6 @@ import contextlib
 import json
 import os
 import platform
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,147 +18,35 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
-from measuring import Failed, Figure, Spent, mean, peak_memory, run, table, wait
+from growth import Growth
+from machines import (
+    OTHER_PROBLEM,
+    PROBLEM,
+    RECOVERY,
+    Site,
+    captured,
+    environment,
+    fill_map,
+    host_of,
+    host_variables,
+    make_certificate,
+    many_customers,
+)
+from measuring import Failed, Figure, Spent, mean, peak_memory, ratio, run, table
 
-import brtel_notify.sandbox
-from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
-from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.sandbox.testing import SandboxProcess
-from brtel_notify.tickets.open_tickets import Entry, State
-from brtel_notify.tickets.state_file import Texts
 
-NAIVE = str(Path(__file__).with_name("naive.py"))
 RELAY = str(Path(__file__).with_name("relay.py"))
-COMMAND = str(Path(sys.executable).with_name("brtel-notify"))
-CAPTURES = Path(brtel_notify.sandbox.__file__).parent / "captures"
 
 #: Seconds of one way through the network of the HTTPS figure.
 ONE_WAY = 0.025
 #: Milliseconds that BlueRockTEL takes for an answer, in a storm.
 LATENCY = 20
-#: The customers that a storm's hosts belong to.
-CUSTOMERS = 100
 #: How many alerts the naive script is given in a storm: half before, half after ours.
 NAIVE_ALERTS = 40
 #: So many pairs make one run of a hand-off, and of a delivery: the shorter, the more.
 HAND_OFFS, DELIVERIES = 10, 3
-#: Seconds after which a storm is given up.
-PATIENCE = 900.0
-
-HOST = "acme.3cx.fr"
-OUTPUT = "PING CRITICAL - Packet loss = 100%"
-
-_CONFIG = """\
-api:
-  url: {url}
-  token_file: {token_file}
-  ca_file: {ca_file}
-ticket:
-  priority: High
-  category: Infrastructure
-  sub_category: PBX / 3CX
-severities:
-  critical: {{priority: Urgent, resolve_within: 2h}}
-  warning: {{priority: Low}}
-log: {log}
-"""
-
-
-# --- a site ---------------------------------------------------------------------------------------
-
-
-class Site:
-    """A monitoring server with brtel-notify configured for a sandbox.
-
-    ``prepared`` is a state folder in which ``brtel-notify test`` has resolved the names, and
-    nothing else was done; ``state`` the one in use.
-    """
-
-    def __init__(self, folder: Path, url: str, token: str, ca_file: Optional[Path] = None) -> None:
-        self.url, self.token, self.ca_file = url, token, ca_file
-        self.state = folder / "state"
-        self.prepared = folder / "prepared"
-        self.log = folder / "log"
-        folder.mkdir()
-        (folder / "token").write_text(token)
-        self.config = folder / "config.yml"
-        self.config.write_text(
-            _CONFIG.format(
-                url=url, token_file=folder / "token", ca_file=ca_file or "null", log=self.log
-            )
-        )
-        run(self.command("test"), environment())
-        self.state.rename(self.prepared)
-        self.start_over()
-
-    def command(self, *words: str) -> List[str]:
-        """``brtel-notify`` with this site's configuration and state folder."""
-        return [COMMAND, "--config", str(self.config), "--state-dir", str(self.state), *words]
-
-    def naive(self, host: str = HOST) -> List[str]:
-        """The naive script."""
-        words = [sys.executable, NAIVE, self.url, self.token, host, OUTPUT]
-        return [*words, str(self.ca_file)] if self.ca_file else words
-
-    def start_over(self) -> None:
-        """The state folder as ``brtel-notify test`` left it."""
-        shutil.rmtree(self.state, ignore_errors=True)
-        shutil.copytree(self.prepared, self.state)
-
-    @contextlib.contextmanager
-    def worker(self) -> Iterator[Worker]:
-        """A worker that delivers from this site, and is stopped in the end."""
-        worker = Worker(self)
-        try:
-            yield worker
-        finally:
-            worker.stop()
-
-
-class Worker:
-    """``brtel-notify worker``; ``cpu`` is what it took, in seconds, once it was stopped."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.cpu = 0.0
-        self.process = subprocess.Popen(
-            site.command("worker"), env=environment(), stderr=subprocess.DEVNULL
-        )
-
-    def wait_until_idle(self) -> None:
-        """Wait until nothing is queued any more. Raises Failed."""
-        queue = self.site.state / "queue"
-        deadline = time.monotonic() + PATIENCE
-        while any(name.endswith(".jsonl") for name in os.listdir(queue)):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"the worker did not do its work: {self.site.log.read_text()}")
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        """End it, also twice."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.cpu = wait(self.process)
-
-
-def environment(capture: str = "", **changes: str) -> Dict[str, str]:
-    """What a monitoring server gives a command: a bare environment, and a captured notification.
-
-    The customer's account is taken out: as in the cookbook, the host name leads to the customer.
-    """
-    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    bare["LANG"] = "C.UTF-8"
-    if capture:
-        bare.update(json.loads((CAPTURES / f"{capture}.json").read_text())["env"])
-        bare.pop("NAGIOS__HOSTCUSTOMER_ACCOUNT")
-    bare.update({f"NAGIOS_{name}": value for name, value in changes.items()})
-    return bare
-
-
-PROBLEM = environment("nagios4-host-problem")
-RECOVERY = environment("nagios4-host-recovery")
-OTHER_PROBLEM = environment("nagios4-service-problem")
 
 
 # --- the figures ----------------------------------------------------------------------------------
@@ -180,7 +66,7 @@ class Bench:
     def hand_off(self) -> Figure:
         """CPU of one notification command while a worker delivers, against starting Python."""
         with SandboxProcess() as sandbox, self._site(sandbox).worker() as worker:
-            Queue(str(worker.site.state)).add(_captured(PROBLEM))
+            Queue(str(worker.site.state)).add(captured(PROBLEM))
             worker.wait_until_idle()  # now it holds the drain lock, and the ticket is open
             command = worker.site.command("nagios")
             python = [sys.executable, "-c", "pass"]
@@ -190,7 +76,7 @@ class Bench:
             worker.wait_until_idle()
             if worker.process.poll() is not None or len(sandbox.tickets()) != 1:
                 raise Failed("the worker has gone, or opened more than one ticket")
-        return _ratio(
+        return ratio(
             "handoff",
             "hand-off to a running worker, CPU, against python -c pass",
             2.5,
@@ -202,7 +88,7 @@ class Bench:
         """CPU of one delivery without a worker, of a customer not seen before."""
         with SandboxProcess() as sandbox:
             ours, theirs = self._deliveries(sandbox, self._site(sandbox))
-        return _ratio(
+        return ratio(
             "cold",
             "one cold delivery without a worker, CPU, against the naive script",
             1.5,
@@ -223,7 +109,7 @@ class Bench:
             ours, theirs = self._pairs(
                 lambda: run(command, PROBLEM), lambda: run(site.naive(), PROBLEM), HAND_OFFS
             )
-        return _ratio(
+        return ratio(
             "repeat",
             "a repeated problem without a worker, CPU, against the naive script",
             0.5,
@@ -235,7 +121,7 @@ class Bench:
         """The same through a network, by the clock."""
         with SandboxProcess() as sandbox, self._network(sandbox) as (url, ca_file):
             ours, theirs = self._deliveries(sandbox, self._site(sandbox, url, ca_file))
-        return _ratio(
+        return ratio(
             "https",
             "the same over HTTPS with 50 ms latency, wall clock",
             0.6,
@@ -266,7 +152,7 @@ class Bench:
     def worker_cpu(self) -> Figure:
         """CPU of the worker an alert, in the same storm, its start included."""
         storms = self._run_storms()
-        return _ratio(
+        return ratio(
             "worker-cpu",
             "CPU of the worker an alert in that storm",
             0.15,
@@ -278,12 +164,12 @@ class Bench:
         """CPU of one cold delivery with 10,000 open tickets in the map, against 10."""
         with SandboxProcess() as sandbox:
             small, large = self._site(sandbox), self._site(sandbox)
-            _fill_map(small.prepared, 10)
-            _fill_map(large.prepared, 10_000)
+            fill_map(small.prepared, 10)
+            fill_map(large.prepared, 10_000)
             ours, theirs = self._pairs(
                 lambda: _deliver(sandbox, large), lambda: _deliver(sandbox, small)
             )
-        return _ratio(
+        return ratio(
             "map",
             "CPU of one delivery with 10,000 open tickets, against 10",
             1.3,
@@ -332,7 +218,7 @@ class Bench:
     @contextlib.contextmanager
     def _network(self, sandbox: SandboxProcess) -> Iterator[tuple[str, Path]]:
         """A network, with TLS, in front of the sandbox; its URL and certificate."""
-        certificate, key = _certificate(self.folder)
+        certificate, key = make_certificate(self.folder)
         port = sandbox.url.rpartition(":")[2].partition("/")[0]
         process = subprocess.Popen(
             [sys.executable, RELAY, port, str(certificate), str(key), str(ONE_WAY)],
@@ -385,22 +271,22 @@ class Storm:
 
     def __init__(self, sandbox: SandboxProcess, site: Site, alerts: int) -> None:
         sandbox.reset()
-        sandbox.seed(replace=False, **_many_customers(alerts))
+        sandbox.seed(replace=False, **many_customers(alerts))
         before = self._naive(site, range(NAIVE_ALERTS // 2))
         self.ours, self.peak = self._worker(sandbox, site, alerts)
         after = self._naive(site, range(NAIVE_ALERTS // 2, NAIVE_ALERTS))
         self.theirs = mean([*before, *after])
 
     def _naive(self, site: Site, numbers: Sequence[int]) -> List[Spent]:
-        return [run(site.naive(_host(number)), PROBLEM) for number in numbers]
+        return [run(site.naive(host_of(number)), PROBLEM) for number in numbers]
 
     def _worker(self, sandbox: SandboxProcess, site: Site, alerts: int) -> tuple[Spent, float]:
         opened = len(sandbox.tickets())
         site.start_over()
         queue = Queue(str(site.state))
         for number in range(alerts):
-            notification = environment("nagios4-host-problem", **_host_variables(number))
-            queue.add(_captured(notification))
+            notification = environment("nagios4-host-problem", **host_variables(number))
+            queue.add(captured(notification))
         started = time.perf_counter()
         with site.worker() as worker:
             worker.wait_until_idle()
@@ -411,100 +297,6 @@ class Storm:
         if len(tickets) != alerts or len(complete) != alerts:
             raise Failed(f"{alerts} alerts became {len(tickets)} tickets, {len(complete)} complete")
         return Spent(worker.cpu / alerts, wall / alerts), peak
-
-
-def _ratio(
-    name: str, title: str, target: float, ours: Sequence[float], theirs: Sequence[float]
-) -> Figure:
-    """A figure of the ratios of pairs; OURS and THEIRS are in seconds."""
-    return Figure(
-        name,
-        title,
-        target,
-        [a / b for a, b in zip(ours, theirs)],
-        [1000 * seconds for seconds in ours],
-        [1000 * seconds for seconds in theirs],
-        "ms",
-    )
-
-
-# --- data -----------------------------------------------------------------------------------------
-
-
-def _captured(variables: Dict[str, str]) -> Capture:
-    own = {name: value for name, value in variables.items() if name.startswith("NAGIOS_")}
-    return Capture("nagios", own, [], "", time.time())
-
-
-def _host(number: int) -> str:
-    return f"pbx-{number:04d}.example.net"
-
-
-def _host_variables(number: int) -> Dict[str, str]:
-    host = _host(number)
-    return {"HOSTNAME": host, "HOSTDISPLAYNAME": host, "HOSTALIAS": f"PBX {number}"}
-
-
-def _many_customers(hosts: int) -> Dict[str, List[Dict[str, Any]]]:
-    """Customers with a technical contact each, and the hosts dealt out among them."""
-    customers = [1000 + number for number in range(CUSTOMERS)]
-    return {
-        "customers": [
-            {"id": c, "name": f"Customer {c}", "customer_account": f"CL{c:06d}"} for c in customers
-        ],
-        "contacts": [
-            {
-                "id": c,
-                "contactable_id": c,
-                "last_name": f"Contact {c}",
-                "email_address": f"contact-{c}@example.net",
-                "role": "Technical manager",
-            }
-            for c in customers
-        ],
-        "pbx_hosts": [
-            {"id": 1000 + n, "host_name": _host(n), "customers": [customers[n % CUSTOMERS]]}
-            for n in range(hosts)
-        ],
-    }
-
-
-def _fill_map(state_dir: Path, entries: int) -> None:
-    """An open-ticket map with so many open tickets, as brtel-notify itself leaves it."""
-    opened_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    tickets = (_open_ticket(number, opened_at) for number in range(entries))
-    texts = Texts.of({ticket.key: ticket.text for ticket in tickets})
-    State(str(state_dir / "state.json"), texts, PrivateFolder(str(state_dir), "parsed")).save()
-
-
-def _open_ticket(number: int, opened_at: str) -> Entry:
-    host = f"switch-{number:05d}.example.net"
-    key = f"nagios:{host}"
-    return Entry(
-        key=key,
-        reference=f"BN-{number:012X}",
-        ticket_id=100_000 + number,
-        number=f"A{number:05d}",
-        customer={"id": 7, "name": "Lumière Optique", "account": "CL000007", "how": "pbx"},
-        opened_at=opened_at,
-        severity="critical",
-        priority_id=3,
-        host=host,
-        members={key: {"severity": "critical", "state": "DOWN"}},
-        last_event=f"{number:020d}-0000001-abcdef",
-    )
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of this machine's own, signed by itself, and its key."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    words = "openssl req -x509 -nodes -days 2 -subj /CN=localhost -newkey ec"
-    words += " -pkeyopt ec_paramgen_curve:prime256v1"
-    words += " -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    words += " -addext keyUsage=critical,digitalSignature,keyCertSign"
-    files = ["-out", str(certificate), "-keyout", str(key)]
-    subprocess.run([*words.split(), *files], check=True, capture_output=True)
-    return certificate, key
 
 
 # --- the command line -----------------------------------------------------------------------------
@@ -536,6 +328,7 @@ def main() -> int:
     machine = _machine()
     with tempfile.TemporaryDirectory(prefix="brtel-notify-bench-") as folder:
         bench = Bench(Path(folder), options.runs, options.storms, options.alerts)
+        growth = Growth(Path(folder), options.runs, 1 if options.alerts >= 1000 else 5)
         known: Dict[str, Callable[[], Figure]] = {
             "handoff": bench.hand_off,
             "cold": bench.cold_delivery,
@@ -546,6 +339,10 @@ def main() -> int:
             "map": bench.large_map,
             "memory": bench.worker_memory,
             "calls": bench.api_calls,
+            "check": growth.check,
+            "flush": growth.flush,
+            "in-front": growth.in_front,
+            "stored": growth.stored,
         }
         names = options.only or list(known)
         for name in names:

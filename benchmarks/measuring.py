@@ -132,6 +132,21 @@ class Figure:
         }
 
 
+def ratio(
+    name: str, title: str, target: float, ours: Sequence[float], theirs: Sequence[float]
+) -> Figure:
+    """A figure of the ratios of pairs; OURS and THEIRS are in seconds."""
+    return Figure(
+        name,
+        title,
+        target,
+        [a / b for a, b in zip(ours, theirs)],
+        [1000 * seconds for seconds in ours],
+        [1000 * seconds for seconds in theirs],
+        "ms",
+    )
+
+
 HEAD = ["figure", "ours", "baseline", "median", "min-max", "target", "reached"]
 
 

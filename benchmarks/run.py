@@ -22,6 +22,7 @@ CHECKOUT = HERE.parent
 _LEFT_OUT = (".*", "build", "dist", "*.egg-info", "__pycache__", "tests")
 #: The figures, as figures.py names them.
 _NAMES = "handoff, cold, repeat, https, storm, worker-cpu, map, memory, calls"
+_NAMES += ", check, flush, in-front, stored"
 
 
 def main() -> int:

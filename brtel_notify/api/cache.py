@@ -12,6 +12,12 @@ from typing import Any, Callable, Dict, Optional
 
 from brtel_notify.local import files
 
+#: Seconds after which an answer about one customer, host or user is not worth its file any more.
+KEPT = 32 * 86400.0
+#: These are few, and may be asked for whatever their age.
+KEPT_FOR_EVER = ("names-", "instance-")
+#: Seconds between two looks for such answers, and the file whose time says when the last one was.
+SWEPT_EVERY, SWEPT = 86400.0, ".swept"
 #: What a file that was lost, cut or edited can raise.
 _USELESS = (
     OSError,
@@ -32,6 +38,7 @@ class Cache:
         self.folder = os.path.join(state_dir, "cache")
         self.scope = scope  # the instance's URL: two instances never share an answer
         self.clock = clock
+        self._looked = False
 
     def get(self, kind: str, key: str, max_age: float) -> Optional[Any]:
         """What was put there less than MAX_AGE seconds ago, else None."""
@@ -52,8 +59,26 @@ class Cache:
             data = json.dumps({**record, "sum": _sum(record)}).encode("ascii")
             files.make_folder(self.folder, self.state_dir)
             files.write_whole(self._path(kind, key), data, durable=False)
+            if not self._looked:
+                self._looked = True
+                self._sweep()
         except _USELESS:
             pass
+
+    def _sweep(self) -> None:
+        """Once a day, remove what is long out of date: hosts come and go. Raises OSError."""
+        mark, now = os.path.join(self.folder, SWEPT), self.clock()
+        try:
+            if 0 <= now - os.stat(mark).st_mtime < SWEPT_EVERY:
+                return
+        except FileNotFoundError:
+            pass
+        files.write_whole(mark, b"", durable=False)
+        with os.scandir(self.folder) as entries:
+            for entry in list(entries):
+                kept = not entry.name.endswith(".json") or entry.name.startswith(KEPT_FOR_EVER)
+                if not kept and now - entry.stat(follow_symlinks=False).st_mtime > KEPT:
+                    files.remove_quietly(entry.path)
 
     def clear(self, kind: str) -> None:
         """Forget every answer of a KIND: one of them turned out to be no longer true."""

@@ -202,8 +202,9 @@ def _look(given: Any, options: Options) -> Findings:
     _judge_queue(given, findings, sight)
     if sight.damage:
         findings.problem(WARNING, sight.damage)
-    findings.summary.append(f"{len(sight.open)} open tickets")
-    findings.perfdata.append(f"open_tickets={len(sight.open)};;;0")
+    tickets = sum(sight.open.values())
+    findings.summary.append(f"{tickets} open tickets")
+    findings.perfdata.append(f"open_tickets={tickets};;;0")
     _judge_breaker(given, findings, sight.breaker, now)
     if not config.replies.customer_visible:
         _judge_notes(findings, sight, services_of(options, config).instance)

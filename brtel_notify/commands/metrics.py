@@ -12,7 +12,6 @@ import time
 from typing import Dict, Iterator, List, Tuple
 
 from brtel_notify import __version__
-from brtel_notify.alert import SEVERITIES
 from brtel_notify.console import snapshot
 from brtel_notify.console.failures import fail
 from brtel_notify.console.snapshot import Sight
@@ -71,13 +70,10 @@ def _metrics(sight: Sight) -> Iterator[Metric]:
         "Age of the oldest waiting event; 0 when none waits.",
         round(sight.oldest, 3),
     )
-    by_severity = dict.fromkeys(SEVERITIES, 0)
-    for entry in sight.open:
-        by_severity[entry.severity] += 1
     yield (
         "open_tickets",
         "Tickets open for alerts, by the severity of the worst alert.",
-        [({"severity": word}, float(count)) for word, count in by_severity.items()],
+        [({"severity": word}, float(count)) for word, count in sight.open.items()],
     )
     breaker = sight.breaker
     yield _one(

@@ -188,7 +188,7 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
             for entry, row in zip(entries, rows):
                 row.append(ticket_page(given.page, entry.ticket_id, entry.number))
         lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
-    counts = f"{len(sight.open)} open, {sight.waiting} queued, {sight.dead} dead"
+    counts = f"{sum(sight.open.values())} open, {sight.waiting} queued, {sight.dead} dead"
     if sight.waiting:
         counts += f"; the oldest waits for {times.span(sight.oldest)}"
     lines += [counts, _who_delivers(sight)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional, Union
 
+from brtel_notify.alert import SEVERITIES
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lock import NAME as LOCK
 from brtel_notify.intake.queue import Damaged, Queue
+from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import visible_note
-from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, State
+from brtel_notify.tickets.open_tickets import STATE_FILE, Entry, Fate, State
 from brtel_notify.tickets.visible_note import VisibleNote
 
 #: The ``checked_at`` of a ticket that an operator closed: whatever its alert does next, BlueRockTEL
@@ -34,11 +36,13 @@ class Sight(NamedTuple):
     """What a state folder holds at one moment.
 
     ``oldest`` is the age in seconds of the oldest waiting event, 0 when none waits; ``damage``
-    what is wrong with the map, None if nothing; ``holder`` who delivers just now, None if nobody;
+    what is wrong with the map, None if nothing; ``open`` how many tickets are open as far as is
+    known, by the severity of the worst alert; ``holder`` who delivers just now, None if nobody;
     ``visible`` the note that was to be internal and is not, None if there is none.
     """
 
-    entries: List[Entry]
+    state: State
+    open: Dict[str, int]
     damage: Optional[str]
     waiting: int
     dead: int
@@ -48,36 +52,47 @@ class Sight(NamedTuple):
     visible: Optional[VisibleNote]
 
     @property
-    def open(self) -> List[Entry]:
-        """The tickets that are open as far as is known."""
-        return [entry for entry in self.entries if is_open(entry)]
+    def entries(self) -> List[Entry]:
+        """All entries of the map."""
+        return self.state.entries()
 
 
 def look(state_dir: str, now: float) -> Sight:
     """What there is to see at NOW (seconds since the epoch). Raises LaterVersion, OSError."""
     # Only a look: a damaged file is left for the next drain to set aside.
-    state, damage = State.peek(os.path.join(state_dir, STATE_FILE))
+    checked = PrivateFolder(state_dir, "parsed")
+    state, damage = State.peek(os.path.join(state_dir, STATE_FILE), checked)
     queue = Queue(state_dir)
+    waiting = queue.pending()
     return Sight(
-        entries=state.entries(),
+        state=state,
+        open=_open_by_severity(state),
         damage=damage,
-        waiting=len(queue.pending()),
+        waiting=len(waiting),
         dead=len(queue.dead()),
-        oldest=_oldest(queue, now),
+        oldest=_oldest(queue, waiting, now),
         breaker=Breaker(state_dir),
         holder=holder(state_dir),
         visible=visible_note.look(state_dir),
     )
 
 
-def is_open(entry: Entry) -> bool:
+def _open_by_severity(state: State) -> Dict[str, int]:
+    found = dict.fromkeys(SEVERITIES, 0)
+    for fate, number in state.fates():
+        if is_open(fate):
+            found[fate.severity] += number
+    return found
+
+
+def is_open(entry: Union[Entry, Fate]) -> bool:
     """Whether a ticket is open as far as is known: neither we nor an operator closed it."""
     return entry.is_open and entry.checked_at != NEVER
 
 
-def _oldest(queue: Queue, now: float) -> float:
-    """The age in seconds of the oldest waiting event; 0 when none waits. Raises OSError."""
-    for event_id in queue.pending():
+def _oldest(queue: Queue, waiting: List[str], now: float) -> float:
+    """The age in seconds of the oldest WAITING event; 0 when none waits. Raises OSError."""
+    for event_id in waiting:
         try:
             return max(0.0, now - queue.load(event_id).capture.time)
         except FileNotFoundError:  # it has just been delivered

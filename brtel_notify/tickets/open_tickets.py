@@ -11,7 +11,18 @@ import heapq
 import json
 import os
 import time
-from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from brtel_notify.alert import SEVERITIES, reference
 from brtel_notify.local import files
@@ -22,7 +33,7 @@ from brtel_notify.text import times
 from brtel_notify.tickets import state_file
 from brtel_notify.tickets.state_file import LaterVersion, Texts
 
-__all__ = ["STATE_FILE", "Entry", "LaterVersion", "State"]
+__all__ = ["STATE_FILE", "Entry", "Fate", "LaterVersion", "State"]
 
 #: The map of open tickets, in the state folder.
 STATE_FILE = "state.json"
@@ -77,6 +88,26 @@ class Entry(NamedTuple):
         data = self._asdict()
         del data["key"]
         return state_file.indented(data)
+
+
+class Fate(NamedTuple):
+    """Of an entry, what has become of its ticket: fields as in Entry."""
+
+    severity: str
+    closed_at: Optional[str]
+    recovered_at: Optional[str]
+    muted: bool
+    checked_at: Optional[str]
+
+    @property
+    def is_open(self) -> bool:
+        """As of an Entry."""
+        return self.closed_at is None and self.recovered_at is None and not self.muted
+
+    @classmethod
+    def of(cls, severity: bytes, rest: Iterable[bytes]) -> Fate:
+        """From the text of its fields."""
+        return cls(severity.decode("ascii"), *map(json.loads, rest))
 
 
 class State:
@@ -177,6 +208,19 @@ class State:
     def drop(self, key: str) -> None:
         """Forget one entry, if it is there."""
         self._texts.drop(key)
+
+    def fates(self) -> Iterator[Tuple[Fate, int]]:
+        """What has become of all tickets, each with how many fared so.
+
+        Without parsing, where all entries are in the shape that we give them: some ten times as
+        fast as :meth:`entries`, and with a large map that is what a look costs.
+        """
+        found = self._texts.fates()
+        if found is not None:
+            yield from ((Fate.of(*fate), number) for fate, number in found.items())
+            return
+        for entry in self.entries():
+            yield Fate(*(getattr(entry, name) for name in Fate._fields)), 1
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from typing import Any, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
 from brtel_notify.local import files
@@ -25,6 +26,18 @@ _BEGIN, _END = b'\n    "', b"\n    }"
 _WHOLE_BEGIN = rb'\n    "(?:[^"\\\n]|\\(?:["\\bfnrt]|u[0-9a-f]{4}))*": \{\n'
 #: Ways to write a character that are right, and not ours: a key so written would not be found.
 _OTHER_ESCAPES = rb"\\(?:/|u[0-9a-f]{0,3}[A-F])"
+
+
+#: The part of an entry in our shape that says what has become of its ticket: severity; when it was
+#: closed, when it recovered; muted, when it was last looked at. Each is text as JSON has it.
+Fate = Tuple[bytes, Tuple[bytes, bytes, bytes, bytes]]
+_TIME = rb'(null|"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")'
+_FATE = re.compile(
+    rb'\n      "closed_at": %b,\n      "recovered_at": %b,\n      "muted": (true|false),'
+    rb'\n      "checked_at": %b,' % (_TIME, _TIME, _TIME)
+)
+_SEVERITY = re.compile(rb'\n      "severity": "(unknown|ok|info|warning|critical)",')
+_HEADS = re.compile(rb'\n      "ticket_id": \d+,\n      "number": "[^"\n]*",\n      "customer": \{')
 
 
 class LaterVersion(Exception):
@@ -133,9 +146,15 @@ class Texts:
             return spread.keys(_ENDED)
         return list(self._keys(re.compile(rb'"(?:closed|recovered)_at":\s*"')))
 
-    def lines(self) -> List[bytes]:
-        """The entries as they stand in the file, each from its line break to its brace."""
-        return [line for _, line in self._lines()]
+    def fates(self) -> Optional[Dict[Fate, int]]:
+        """How many entries have which fate, by what their text says and without parsing it.
+
+        None if somebody gave an entry another shape than ours: then each is to be looked at.
+        """
+        data = self.file()
+        severities, fates = _SEVERITY.findall(data), _FATE.findall(data)
+        numbers = {len(severities), len(fates), len(_HEADS.findall(data)), _count(_BEGIN, data)}
+        return None if self._misfits or len(numbers) > 1 else Counter(zip(severities, fates))
 
     def file(self) -> bytes:
         """All of it, as a file."""
@@ -301,11 +320,15 @@ def _is_in_our_shape(data: bytes) -> bool:
         return True
     if not data.startswith(_BEGIN, len(_HEAD)) or not data.endswith(_END + _FOOT):
         return False
-    if not data.isascii() or data.count(_BEGIN) != data.count(_END):
-        return False
-    if sum(1 for _ in re.finditer(_WHOLE_BEGIN, data)) != data.count(_BEGIN):
+    numbers = {_count(_BEGIN, data), _count(_END, data), len(re.findall(_WHOLE_BEGIN, data))}
+    if not data.isascii() or len(numbers) > 1:
         return False
     return re.search(_OTHER_ESCAPES, data) is None
+
+
+def _count(part: bytes, data: bytes) -> int:
+    """As data.count(part), in less than half the time where each line begins with most of PART."""
+    return len(re.findall(re.escape(part), data))
 
 
 def _any_json(data: bytes) -> Dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -34,7 +35,7 @@ def cache(tmp_path: Path, clock: Clock) -> Cache:
 
 
 def the_file(tmp_path: Path) -> Path:
-    (path,) = (tmp_path / "cache").iterdir()
+    (path,) = (tmp_path / "cache").glob("*.json")
     return path
 
 
@@ -214,3 +215,68 @@ def test_answers_are_as_private_as_the_state_folder(
     cache.put("customer", "k", 1)
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == folder_mode
     assert stat.S_IMODE(the_file(tmp_path).stat().st_mode) == wanted
+
+
+def put_long_ago(tmp_path: Path, clock: Clock, cache: Cache, host: str, days: float) -> None:
+    """An answer that was kept so many DAYS before the clock's now."""
+    cache.put("customer", host, 7)
+    for path in (tmp_path / "cache").glob("*.json"):
+        if json.loads(path.read_text())["key"] == host:
+            os.utime(path, (clock.now - days * 86400,) * 2)
+
+
+def hosts(tmp_path: Path) -> List[str]:
+    return sorted(
+        json.loads(path.read_text())["key"] for path in (tmp_path / "cache").glob("*.json")
+    )
+
+
+def test_what_is_long_out_of_date_is_removed(tmp_path: Path, clock: Clock, cache: Cache) -> None:
+    """Case F6: a file for every host ever seen."""
+    for host, days in (("gone", 40.0), ("rare", 20.0), ("new", 0.0)):
+        put_long_ago(tmp_path, clock, cache, host, days)
+    (tmp_path / "cache" / ".swept").unlink()
+    os.utime(tmp_path / "cache", (0, 0))
+    Cache(str(tmp_path), "https://a.example/api", clock).put("customer", "next", 7)
+    assert hosts(tmp_path) == ["new", "next", "rare"]
+
+
+@pytest.mark.parametrize("kind", ["names", "instance"])
+def test_what_may_be_asked_for_at_any_age_is_kept(
+    tmp_path: Path, clock: Clock, cache: Cache, kind: str
+) -> None:
+    cache.put(kind, "k", 7)
+    clock.now += 100 * 86400
+    Cache(str(tmp_path), "https://a.example/api", clock).put("customer", "next", 7)
+    assert cache.get(kind, "k", math.inf) == 7
+
+
+def test_the_cache_is_looked_through_once_a_day(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: List[str] = []
+    scandir = os.scandir
+
+    def counted(folder: str) -> Any:
+        looks.append(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    for day in range(3):
+        mark = tmp_path / "cache" / ".swept"
+        if mark.exists():
+            os.utime(mark, (clock.now,) * 2)
+            clock.now += 86401.0
+        for process in range(4):
+            kept = Cache(str(tmp_path), "https://a.example/api", clock)
+            for number in range(3):
+                kept.put("customer", f"host {day} {process} {number}", 7)
+            os.utime(mark, (clock.now,) * 2)
+    assert len(looks) == 3
+
+
+def test_a_mark_that_lies_ahead_is_none(tmp_path: Path, clock: Clock, cache: Cache) -> None:
+    put_long_ago(tmp_path, clock, cache, "gone", 40.0)
+    os.utime(tmp_path / "cache" / ".swept", (clock.now + 1e6,) * 2)
+    Cache(str(tmp_path), "https://a.example/api", clock).put("customer", "next", 7)
+    assert hosts(tmp_path) == ["next"]
