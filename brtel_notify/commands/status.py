@@ -8,8 +8,9 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from brtel_notify.alert import PROBLEM, Unintelligible
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.console import snapshot, tables
 from brtel_notify.console.configured import load_config
@@ -23,6 +24,7 @@ from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
+from brtel_notify.sources import registry
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
 from brtel_notify.tickets.visible_note import CURE
@@ -56,6 +58,7 @@ def run(arguments: List[str], options: Options) -> int:
     given = command_line.parse(made, arguments, options)
     given.page, given.may_be_seen = _configured(options)
     here = Place.of(options)
+    given.state_dir = here.state_dir
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
     if given.watch is not None:
@@ -132,6 +135,27 @@ def _screenful(lines: List[str]) -> str:
     return _HOME + "".join(f"{line}{_CLEAR_LINE}\n" for line in lines) + _CLEAR_BELOW
 
 
+class _Waiting(NamedTuple):
+    """A problem that waits for its time to open a ticket; times are ISO 8601, UTC."""
+
+    key: str
+    event: str
+    since: str
+    until: str
+
+
+def _waiting_to_open(state_dir: str) -> Iterator[_Waiting]:
+    """Those that wait, by when they were captured; what waits behind one of them is not shown."""
+    for event in snapshot.waiting_to_open(state_dir):
+        try:
+            alert = registry.parse(event.capture)
+        except Unintelligible:
+            continue
+        if alert.kind == PROBLEM and event.held:
+            since, until = times.iso(event.waits_since), times.iso(event.held["held_until"])
+            yield _Waiting(alert.key, event.id, since, until)
+
+
 # --- one look -------------------------------------------------------------------------------------
 
 
@@ -154,6 +178,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
     visible = None if given.may_be_seen else sight.visible
     return {
         "tickets": tickets,
+        "waiting_to_open": [one._asdict() for one in _waiting_to_open(given.state_dir)],
         "queue": sight.waiting,
         "dead": sight.dead,
         "oldest": round(sight.oldest, 3),
@@ -188,6 +213,13 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
             for entry, row in zip(entries, rows):
                 row.append(ticket_page(given.page, entry.ticket_id, entry.number))
         lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
+    waiting = [
+        [one.key, times.span(now - times.from_iso(one.since)), one.until]
+        for one in _waiting_to_open(given.state_dir)
+    ]
+    if waiting:
+        head = ["WAITS TO OPEN", "SINCE", "OPENS AT"]
+        lines += tables.table(head, waiting, ("WAITS TO OPEN",), tables.screen())
     counts = f"{sum(sight.open.values())} open, {sight.waiting} queued, {sight.dead} dead"
     if sight.waiting:
         counts += f"; the oldest waits for {times.span(sight.oldest)}"

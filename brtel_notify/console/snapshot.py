@@ -8,7 +8,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Union
 from brtel_notify.alert import SEVERITIES
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lock import NAME as LOCK
-from brtel_notify.intake.queue import Damaged, Queue
+from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times
 from brtel_notify.tickets import visible_note
@@ -90,11 +90,29 @@ def is_open(entry: Union[Entry, Fate]) -> bool:
     return entry.is_open and entry.checked_at != NEVER
 
 
+def waiting_to_open(state_dir: str) -> Iterator[Event]:
+    """The events that wait for their time to open a ticket. Raises OSError."""
+    queue = Queue(state_dir)
+    for event_id in queue.pending():
+        try:
+            event = queue.load(event_id)
+        except (Damaged, FileNotFoundError, PermissionError):
+            continue
+        if event.held:
+            yield event
+
+
 def _oldest(queue: Queue, waiting: List[str], now: float) -> float:
-    """The age in seconds of the oldest WAITING event; 0 when none waits. Raises OSError."""
+    """The age in seconds of the oldest WAITING event; 0 when none waits. Raises OSError.
+
+    One that waits for its time to open a ticket is as old as it is late.
+    """
     for event_id in waiting:
         try:
-            return max(0.0, now - queue.load(event_id).capture.time)
+            event = queue.load(event_id)
+            since = event.held["held_until"] if event.held else event.capture.time
+            if since <= now or not event.held:
+                return max(0.0, now - since)
         except FileNotFoundError:  # it has just been delivered
             continue
         except Damaged:  # the next drain moves it to dead/

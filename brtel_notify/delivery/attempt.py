@@ -15,7 +15,7 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
     try:
         outcome = delivery.run()
         if delivery.waits is not None:
-            aside = tuple(delivery.waits.company)
+            aside = tuple(event.id for event in delivery.waits.company)
             return Verdict(
                 outcome,
                 stays=True,

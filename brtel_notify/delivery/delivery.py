@@ -192,6 +192,8 @@ class Delivery:
 
     def _wait(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
         """What becomes of a problem whose ticket is not to be opened yet; None: go on."""
+        if self.alert.kind != PROBLEM:
+            return None
         opens = situation.would_open and settings.values["open_after"]
         if self.event.attempts or not (opens or self.event.held):
             return None
@@ -216,8 +218,9 @@ class Delivery:
             return None
         self.waits = wait
         held = {"held_until": wait.due, "configuration": self.services.config.stamp}
-        if self.event.held != held:
-            self.event.enter(**held)
+        for event in wait.company:
+            if event.held != held:
+                event.enter(**held)
         return Outcome(QUEUED, f"{self.alert.key}: {open_after.opens_at(wait.due)}")
 
     def _was_over(self, wait: open_after.Wait) -> Outcome:

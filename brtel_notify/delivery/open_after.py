@@ -26,14 +26,14 @@ class Wait(NamedTuple):
     ``since`` is when it was captured first, ``due`` when its ticket is opened; seconds since the
     epoch. ``over`` is all that is done with if it is over before that, the recovery last. ``heir``
     is the same problem, as it was reported next: it waits in this one's place. ``company`` are the
-    ids of the events of this alert, this one first.
+    events of this alert, this one first.
     """
 
     since: float
     due: float
     over: List[Follower]
     heir: Optional[Follower]
-    company: List[str]
+    company: List[Event]
 
 
 def wait(
@@ -47,14 +47,14 @@ def wait(
     """How it stands with the problem ALERT, behind which FOLLOWERS wait."""
     latest, heir = alert, None
     over: List[Follower] = [(event, alert)]
-    company = [event.id]
+    company = [event]
     problem = occurrences.joined(None, alert)
     since = event.waits_since
     for later, said in followers:
         if said.key != alert.key:
             continue
         alone = len(company) == 1
-        company.append(later.id)
+        company.append(later)
         if said.kind == PROBLEM and occurrences.is_another(problem, said):
             if said.one_by_one:
                 continue

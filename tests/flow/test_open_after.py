@@ -218,7 +218,7 @@ def test_status_shows_it_and_check_takes_it_for_no_backlog(site: Site) -> None:
     files.append_line(str(path), json.dumps({"waits_since": time.time() - 3000}).encode())
     shown = site.run("status").stdout
     assert "acme.3cx.fr:line" in shown
-    assert "opens at" in shown
+    assert "OPENS AT" in shown
     told = json.loads(site.run("status", "--json").stdout)
     assert [one["key"] for one in told["waiting_to_open"]] == ["event:acme.3cx.fr:line"]
     checked = site.run("check", "-w", "0", "-c", "0").stdout
