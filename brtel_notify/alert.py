@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import Dict, Iterator, NamedTuple, Optional
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
 PROBLEM = "problem"
 RECOVERY = "recovery"
@@ -73,11 +73,44 @@ class Alert(NamedTuple):
     one_by_one: bool = False
     notification: str = ""  # which notification it is, where each is news (a volatile service)
     lasting: str = ""  # what stays when the host, the service or the rule is renamed, if anything
+    named: str = ""  # host and what failed as the key has them, where their bytes are no UTF-8
+    formerly: str = ""  # and as the keys of older versions had them
+
+    @property
+    def system(self) -> str:
+        """Where it comes from: the source, and which of several."""
+        return f"{self.source}@{key_part(self.instance)}" if self.instance else self.source
 
     @property
     def key(self) -> str:
-        """What this alert is about: the source, the host, and what failed on it."""
-        return _key(self.source, self.host, self.check or self.service)
+        """What this alert is about: the system, the host, and what failed on it."""
+        return f"{self.system}:{self._thing()}"
+
+    def host_key(self) -> str:
+        """What the alerts of one host have in common; hosts of two instances are two."""
+        return _host_key(self.system, self._thing())
+
+    def older_keys(self) -> Tuple[Tuple[str, str], ...]:
+        """Key and host key as they were before it had an instance, or its bytes were looked at.
+
+        The youngest form first; none where the key never had another.
+        """
+        if not self.instance and not self.formerly:
+            return ()
+        systems = (self.system, self.source) if self.instance else (self.source,)
+        things = (self._thing(), self.formerly) if self.formerly else (self._thing(),)
+        forms = [(system, thing) for thing in things for system in systems]
+        return tuple((f"{system}:{thing}", _host_key(system, thing)) for system, thing in forms[1:])
+
+    def _thing(self) -> str:
+        return self.named or thing_of(self.host, self.check or self.service)
+
+    def is_about_the_same(self, other: Alert) -> bool:
+        """Whether OTHER is about the same thing, whatever that is called by now."""
+        if self.key == other.key:
+            return True
+        lasts = bool(self.lasting) and self.lasting == other.lasting
+        return lasts and self.system == other.system
 
     @property
     def what(self) -> str:
@@ -91,18 +124,29 @@ class Alert(NamedTuple):
 
 
 @lru_cache(maxsize=1000)  # it is asked for a dozen times a delivery
-def _key(source: str, host: str, what: str) -> str:
-    return ":".join(key_part(part) for part in ((source, host, what) if what else (source, host)))
+def thing_of(host: str, what: str) -> str:
+    """HOST and WHAT failed on it, if it is not the host itself, as a key has them."""
+    return ":".join(key_part(part) for part in ((host, what) if what else (host,)))
+
+
+def _host_key(system: str, thing: str) -> str:
+    _, at, instance = system.partition("@")
+    return f"host{at}{instance}:{thing.partition(':')[0]}"
 
 
 def key_part(text: str) -> str:
-    """TEXT as one part of a key: no colon, no control character, so that a key has one reading."""
+    """TEXT as one part of a key: no colon, no control character, so that a key has one reading.
+
+    A byte that is no UTF-8 (a lone surrogate, ``surrogateescape``) is told by its number.
+    """
     return "".join(_key_characters(text))
 
 
 def _key_characters(text: str) -> Iterator[str]:
     for char in text:
-        if char in ":%" or not char.isprintable():
+        if "\udc80" <= char <= "\udcff":
+            yield f"%{ord(char) - 0xDC00:02X}"
+        elif char in ":%" or not char.isprintable():
             yield from (f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
         else:
             yield char

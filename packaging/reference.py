@@ -83,6 +83,7 @@ _TAKES: Dict[Callable[..., Any], str] = {
     values.number_or_null: "whole number above 0",
     values.page: "address",
     values.ticket_page: "an address with `{id}` or `{number}` in it",
+    values.name: "short name",
     values.path: "path",
     values.proxy: "address",
     values.regex_or_null: "regular expression",
@@ -167,7 +168,7 @@ def _as_yaml(item: schema.Key) -> str:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list):
         return f"[{', '.join(value)}]"
-    return str(value)
+    return str(value) or '""'
 
 
 def _one_lookup(way: str, text: str) -> str:
@@ -478,10 +479,13 @@ ALERT_FIELDS = {
     "vars": "all that the source passed, by name: `vars.HOSTALIAS`",
     "occurrence": "what the source calls this one problem, where it does"
     " ([the same problem again](occurrences.md)): Zabbix's event id",
+    "instance": "which of several such systems it is, by `sources.NAME.instance` or `--instance` of"
+    " an event; mostly empty",
 }
 #: What belongs to ``alert`` alone.
 ALERT_PROPERTIES = {
-    "key": "what tells this alert from others: source, host, and what failed on it",
+    "key": "what tells this alert from others: system, host, and what failed on it",
+    "system": "the source and, behind an `@`, the instance, if it has one: `zabbix@lyon`",
     "rank": "how bad it is, from 0 (`ok`) to 4 (`critical`)",
 }
 #: What else templates, rules and lookups see.

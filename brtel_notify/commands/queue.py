@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from brtel_notify.alert import Alert, Unintelligible
 from brtel_notify.console import event_text, queue_retry, tables
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import print_json
+from brtel_notify.console.read_alert import Reader, reader
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.drain import Place
@@ -52,27 +52,27 @@ def run(arguments: List[str], options: Options) -> int:
     made.add_argument("--json", action="store_true", help="for programs (list, show)")
     given = command_line.parse(made, arguments, options, intermixed=True)
     place = Place.of(options)
-    queue = Queue(place.state_dir)
+    queue, read = Queue(place.state_dir), reader(options)
     try:
         if given.action == "list" and given.events:
             raise UsageError(f"queue list shows all; queue show {given.events[0]} shows one")
         if given.action == "list":
-            return _list(queue, given.json)
+            return _list(queue, read, given.json)
         chosen = _chosen(queue, given.events, given.all and given.action != "show")
         if given.action == "show":
-            return _show(queue, chosen, given.json)
+            return _show(queue, read, chosen, given.json)
         if given.action == "retry":
             return queue_retry.retry(queue, chosen, None if given.later else place)
-        return _drop(queue, chosen, given.yes)
+        return _drop(queue, read, chosen, given.yes)
     except BrokenPipeError:  # of stdout: nothing is wrong with the state folder
         raise
     except OSError as error:
         return fail(because(error, queue.state_dir), os.EX_TEMPFAIL)
 
 
-def _list(queue: Queue, as_json: bool) -> int:
-    events = [_summary(queue, event_id, dead=False) for event_id in queue.pending()]
-    events += [_summary(queue, event_id, dead=True) for event_id in queue.dead()]
+def _list(queue: Queue, read: Reader, as_json: bool) -> int:
+    events = [_summary(queue, read, event_id, dead=False) for event_id in queue.pending()]
+    events += [_summary(queue, read, event_id, dead=True) for event_id in queue.dead()]
     if as_json:
         print_json(events)
         return 0
@@ -108,14 +108,14 @@ def _short_ids(ids: List[str]) -> Dict[str, str]:
     return {name: name[-length:] for name in ids}
 
 
-def _summary(queue: Queue, event_id: str, dead: bool) -> Dict[str, Any]:
+def _summary(queue: Queue, read: Reader, event_id: str, dead: bool) -> Dict[str, Any]:
     row: Dict[str, Any] = {"id": event_id, "dead": dead, "time": 0.0, "source": "", "key": ""}
     row |= {"kind": "", "attempts": 0, "retry_at": None, "error": ""}
     try:
         event = queue.load(event_id, dead=dead)
     except (Damaged, OSError) as error:
         return {**row, "error": str(error)}
-    alert, due_at = _alert(event), retry.due_at(event)
+    alert, due_at = read(event), retry.due_at(event)
     row |= {
         "time": event.capture.time,
         "source": event.capture.source,
@@ -126,13 +126,6 @@ def _summary(queue: Queue, event_id: str, dead: bool) -> Dict[str, Any]:
     if alert is not None:
         row |= {"key": alert.key, "kind": alert.kind}
     return row
-
-
-def _alert(event: Event) -> Optional[Alert]:
-    try:
-        return registry.parse(event.capture)
-    except Unintelligible:
-        return None
 
 
 def _chosen(queue: Queue, wanted: List[str], all_dead: bool) -> List[str]:
@@ -152,17 +145,17 @@ def _chosen(queue: Queue, wanted: List[str], all_dead: bool) -> List[str]:
     return chosen
 
 
-def _show(queue: Queue, chosen: List[str], as_json: bool) -> int:
+def _show(queue: Queue, read: Reader, chosen: List[str], as_json: bool) -> int:
     dead = set(queue.dead())
     shown = [_found(queue, event_id) for event_id in chosen]
     if as_json:
-        print_json([_whole(event) for event in shown])
+        print_json([_whole(event, read) for event in shown])
         return 0
     for number, event in enumerate(shown):
         if number:
             print()
         where = "in dead/" if event.id in dead else "in the queue"
-        print("\n".join(event_text.lines(event, _alert(event), where)))
+        print("\n".join(event_text.lines(event, read(event), where)))
     return 0
 
 
@@ -177,8 +170,8 @@ def _found(queue: Queue, event_id: str) -> Event:
     return event
 
 
-def _whole(event: Event) -> Dict[str, Any]:
-    alert = _alert(event)
+def _whole(event: Event, read: Reader) -> Dict[str, Any]:
+    alert = read(event)
     return {
         "id": event.id,
         "error": event.error,
@@ -188,11 +181,11 @@ def _whole(event: Event) -> Dict[str, Any]:
     }
 
 
-def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
+def _drop(queue: Queue, read: Reader, chosen: List[str], yes: bool) -> int:
     if not chosen:
         print("nothing to drop")
         return 0
-    if not yes and not _agreed(queue, chosen):
+    if not yes and not _agreed(queue, read, chosen):
         print("nothing was dropped")
         return 1
     dropped, code = 0, 0
@@ -206,13 +199,13 @@ def _drop(queue: Queue, chosen: List[str], yes: bool) -> int:
     return code
 
 
-def _agreed(queue: Queue, chosen: List[str]) -> bool:
+def _agreed(queue: Queue, read: Reader, chosen: List[str]) -> bool:
     """Ask whether to drop the events. Raises Stop when there is nobody to ask."""
     if not sys.stdin.isatty():
         raise Stop("nobody to ask whether to drop them: add --yes")
     dead = set(queue.dead())
     for event_id in chosen[:MOST_NAMED]:
-        event = _summary(queue, event_id, dead=event_id in dead)
+        event = _summary(queue, read, event_id, dead=event_id in dead)
         print(line_of(f"  {event_id}  {event['kind']}  {event['key']}  {event['error'][:100]}"))
     if len(chosen) > MOST_NAMED:
         print(f"  … and {len(chosen) - MOST_NAMED} more")

@@ -366,12 +366,19 @@ class Lifecycle(Section):
 
 
 class Sources(Section):
-    """The monitoring systems that alerts come from, so that tickets link to their pages."""
+    """The monitoring systems that alerts come from: their pages, and which of several it is."""
 
     def of(self, name: str) -> Dict[str, str]:
         """The keys of the source NAME that are set; none of one that has no pages."""
         pages = getattr(self, name, None)
         return {key: value for key, value in vars(pages).items() if value} if pages else {}
+
+
+INSTANCE = (
+    "Which {product} this is, where several open tickets for the same customers and know different"
+    " things by the same name or number: a short name, another one on each server. Empty: there is"
+    " only one, or all of them watch the same. Tickets that are open when it is set go on."
+)
 
 
 def _section_of(source: Source) -> Key:
@@ -382,6 +389,7 @@ def _section_of(source: Source) -> Key:
         else key(item.default, values.page, item.description)
         for name, item in source.page_keys.items()
     }
+    keys["instance"] = key("", values.name, INSTANCE.format(product=source.product))
     about = {"__doc__": type(source).__doc__, "__annotations__": dict.fromkeys(keys, Optional[str])}
     kind = type(source.product, (Section,), {**about, **keys})
     return Key(kind(), section(kind), source.products)

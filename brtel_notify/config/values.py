@@ -52,6 +52,16 @@ def _text(tree: Tree) -> str:
     return str(value)
 
 
+def name(tree: Tree) -> str:
+    """A name on one line, or nothing: ``""`` or null."""
+    if tree.is_null or tree.scalar() == "":
+        return ""
+    value = _text(tree).strip()
+    if not value.isprintable() or len(value) > 100:
+        raise tree.error("must be a short name, on one line")
+    return value
+
+
 text: Reader = _text
 path: Reader = or_null(_text)
 account: Reader = or_null(_text)

@@ -63,6 +63,7 @@ def look(capture: Capture, options: Options) -> Look:
     """What CAPTURE, which is no test, would give. Raises one of ERRORS."""
     alert = registry.parse(capture)
     config = load_config(options)
+    alert = registry.of_instance(alert, config.sources.of(alert.source))
     log = Log(form=options.log_format)
     shown = _rehearsed(capture, alert, config, options, log)
     data = _data(alert, shown)

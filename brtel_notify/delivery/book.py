@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from typing import Dict, List, Optional, Sequence
 
+from brtel_notify.delivery.entry_of import Met
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.tickets.open_tickets import Entry, State
 
@@ -54,6 +55,18 @@ class Book:
             self._events_of[entry.key] = self._events_of.get(entry.key, 0) + len(events)
             self._at_once = self._at_once or len(there) >= MOST_RECORDED
             self._forget_before = forget_before or self._forget_before
+
+    def take_over(self, met: Met) -> Entry:
+        """The entry that an alert met, from now on by the names of today. The LOCK is held."""
+        entry, stored = met
+        if entry.key != stored.key:
+            self.state.drop(stored.key)
+            if stored.key in self._events_of:
+                recorded = self._events_of.pop(stored.key)
+                self._events_of[entry.key] = self._events_of.get(entry.key, 0) + recorded
+        if entry != stored:
+            self.state.put(entry)
+        return entry
 
     def drop(self, key: str, events: Sequence[Event]) -> None:
         """EVENTS are done, and their entry is forgotten: it can name none of them, so at once.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from brtel_notify.alert import PROBLEM, RECOVERY, Alert, key_part, reference
+from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import occurrences, open_after, retry, step_names, together
+from brtel_notify.delivery import entry_of, occurrences, open_after, retry, step_names, together
 from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, QUEUED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
@@ -132,7 +132,7 @@ class Delivery:
         return Situation(
             alert=self.alert,
             key=key,
-            reference=reference(key),
+            reference=reference(entry_of.begun_under(self.event) or key),
             event_id=self.event.id,
             policy=Policy(
                 lifecycle=config.lifecycle,
@@ -163,24 +163,28 @@ class Delivery:
 
     def _entry(self) -> Tuple[Optional[Entry], str]:
         """The map's entry for the alert's ticket, and the key it has or would have."""
-        group_by = self.services.config.ticket.group_by
-        if self.event.key is not None and "looked_again" not in self.facts:
-            with self.state_lock:  # begun before: a changed configuration must not change the key
-                return self.state.get(self.event.key), self.event.key
+        alert, state, config = self.alert, self.state, self.services.config
+        key = entry_of.begun_under(self.event)
         with self.state_lock:
-            entry = self.state.get(self.alert.key) or self.state.with_member(self.alert.key)
-        if entry is not None and (entry.members or group_by == "alert"):
-            return entry, entry.key
-        if group_by == "alert":
-            return None, self.alert.key
-        if group_by == "host":
-            key = f"host:{key_part(self.alert.host)}"
-        else:
+            if key is not None:
+                met = entry_of.begun(key, alert, state, config)
+            else:
+                met = entry_of.standing_for(alert, state, config)
+            if met is not None or key is not None:
+                return self._taken_over(met, key or alert.key)
+        key = entry_of.would_be(alert, config)
+        if key is None:
             owner = self.steps.customer(self.facts)
             # Nobody's alert has no group; without an open ticket it comes to nothing anyway.
-            key = f"customer:{owner['id']}" if owner else self.alert.key
+            key = entry_of.of_customer(owner["id"]) if owner else alert.key
         with self.state_lock:
-            return self.state.get(key), key
+            return self._taken_over(entry_of.group(key, alert, state, config), key)
+
+    def _taken_over(self, met: Optional[entry_of.Met], key: str) -> Tuple[Optional[Entry], str]:
+        if met is None:
+            return None, key
+        entry = self.book.take_over(met)
+        return entry, entry.key
 
     def _others(self, entry: Optional[Entry]) -> int:
         if entry is None or self.alert.kind != RECOVERY:
@@ -279,6 +283,9 @@ class Delivery:
         if alert.kind != self.alert.kind or event.attempts:
             return False
         gathered = [self.alert, *(known for _, known in self.companions)]
+        with self.state_lock:
+            if not entry_of.changes(alert, entry, self.state, self.services.config):
+                return False
         if not together.is_plain(alert, entry, self.event.capture.time):
             return False
         if not all(together.says_the_same(alert, known) for known in gathered):
@@ -378,7 +385,7 @@ class Delivery:
         if wanted == retry.PROVE:
             self.services.client.prove_itself(error)
             return retry.ITSELF
-        there = self.services.client.has_ticket(*situation.ticket, situation.reference)
+        there = self.services.client.has_ticket(*situation.ticket, situation.carried)
         return retry.THERE if there else retry.MISSING
 
     def _look_again(self) -> Situation:

@@ -28,11 +28,12 @@ from typing import (
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.config import schema
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import backlog, open_after, retry
+from brtel_notify.delivery import backlog, entry_of, open_after, retry
 from brtel_notify.delivery.aside import Aside
 from brtel_notify.delivery.backlog import LOOK_EVERY, Backlog
 from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.breaker import Breaker
+from brtel_notify.delivery.lane_of import Waiting, lane_of
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import (
@@ -107,6 +108,7 @@ class Drain:
         self.lanes = Lanes()
         self.backlog = Backlog(self.queue)
         self.aside = Aside()
+        self._waiting = Waiting(self.lanes)
         self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
@@ -254,6 +256,7 @@ class Drain:
         self.lanes = Lanes()
         self.aside = Aside()
         self.backlog.forget()
+        self._waiting = Waiting(self.lanes)
         self.outcomes = {}
 
     def finish(self) -> None:
@@ -317,7 +320,7 @@ class Drain:
         self.log.say(outcome.line, level(verdict), event=event_id, outcome=outcome.status)
 
     def _admit_alert(self, event: Event, alert: Alert) -> None:
-        lane = self._lane(alert)
+        lane = self._waiting.lane(alert) or self._lane(event, alert)
         if lane is None:
             return
         company = list(self.aside.take(alert.key))
@@ -327,6 +330,7 @@ class Drain:
             return
         self._newest = event, alert
         self.lanes.add(event.id, lane)
+        self._waiting.add(event.id, alert, lane)
         if not self.force and retry.waits(event, self.place.clock()):
             lightly = retry.may_be_woken(event.failed_widely, event.attempts)
             self.lanes.sleep(lane, retry.due_at(event), lightly)
@@ -343,7 +347,7 @@ class Drain:
         self.outcomes[event.id] = Outcome(QUEUED, f"{alert.key}: {open_after.opens_at(due)}")
         return True
 
-    def _lane(self, alert: Alert) -> Optional[str]:
+    def _lane(self, event: Event, alert: Alert) -> Optional[str]:
         """What keeps events in order: at least those of one ticket share a lane.
 
         None, and a halt, when BlueRockTEL would have to say and does not.
@@ -351,9 +355,10 @@ class Drain:
         config = self._configuration()
         if config is None or not self._ready():
             return alert.key
-        if config.ticket.group_by == "customer" or config.ticket.adopt == "any":
-            return self._customers_lane(alert)
-        return alert.host if config.ticket.group_by == "host" else alert.key
+        assert self._book is not None  # noqa: S101 - _ready() made it
+        with self._book.lock:
+            lane = lane_of(event, alert, self._book.state, config)
+        return lane or self._customers_lane(alert)
 
     def _customers_lane(self, alert: Alert) -> Optional[str]:
         from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
@@ -371,7 +376,7 @@ class Drain:
             self.log.say(verdict.outcome.text)
             self._mind_the_breaker(verdict)
             return None
-        return f"customer {owner.id}" if owner else alert.key
+        return entry_of.of_customer(owner.id) if owner else alert.key
 
     # --- what delivering needs --------------------------------------------------------------------
 
@@ -495,9 +500,13 @@ class Drain:
         """The event of that id. Raises OSError; Damaged where it cannot be understood."""
         event = self.queue.load(event_id)
         try:
-            return event, registry.parse(event.capture)
+            alert = registry.parse(event.capture)
         except Unintelligible as error:
             raise Damaged(f"{event.capture.source}: {error}") from error
+        config = None if alert.kind == TEST else self._configuration()
+        if config is not None:
+            alert = registry.of_instance(alert, config.sources.of(alert.source))
+        return event, alert
 
     def _followers(self, event_ids: List[str]) -> Iterator[Tuple[Event, Alert]]:
         """The events behind one in its lane; each is read only when somebody asks for it."""

@@ -140,7 +140,7 @@ class Notes:
         reopened = step_names.REOPEN in plan.steps and not s.follows
         return with_ticket(
             self.services.context(self.alert, self._customer_record(s)),
-            reference=s.reference,
+            reference=s.carried,
             decision=plan.decision,
             change=s.change,
             joined=(s.known is None or bool(s.alert.notification)) and not reopened,

@@ -3,7 +3,8 @@
 A member of the map's entry is what is known of an alert: ``severity`` and ``state`` of the worst
 that holds the ticket, ``since``, and, where its source says so, what tells this occurrence from
 another: ``occurrence`` with ``by``, ``order``, the ``notification`` last seen of a volatile
-service. Where several may be open at once, ``open`` has them all by their names.
+service. Where several may be open at once, ``open`` has them all by their names. ``lasting`` is
+what the alert is known by when it is renamed (a word each; of one trigger several may be open).
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ Member = Mapping[str, Any]
 #: A volatile service's results are noted one by one, so many in so many seconds; the others are
 #: counted, and the next note says how many they are.
 RESULTS, RESULTS_WITHIN = 12, 3600.0
+#: An alert is known by so many words, at most.
+MOST_LASTING = 20
 #: What was captured so many seconds after a recovery may still have begun before it.
 LATE = 300.0
 
 
 def joined(member: Optional[Member], alert: Alert) -> Dict[str, Any]:
     """MEMBER (None: there was none), standing for the problem ALERT as well."""
-    one = _one(alert)
+    one, lasting = _one(alert), {"lasting": _lasting(member or {}, alert)}
     if not alert.one_by_one or not alert.occurrence:
-        return _named(one, alert)
+        return {**_named(one, alert), **lasting}
     held = {**open_ones(member), alert.occurrence: one}
-    return {**_worst(held), "open": held}
+    return {**_worst(held), "open": held, **lasting}
 
 
 def without(member: Member, alert: Alert) -> Optional[Dict[str, Any]]:
@@ -36,7 +39,7 @@ def without(member: Member, alert: Alert) -> Optional[Dict[str, Any]]:
     left = {name: one for name, one in held.items() if name != alert.occurrence}
     if not alert.occurrence or not left:
         return None
-    return {**_worst(left), "open": left}
+    return {**_worst(left), "open": left, "lasting": member.get("lasting", "")}
 
 
 def known(member: Optional[Member], alert: Alert) -> Optional[Member]:
@@ -150,6 +153,11 @@ def _one(alert: Alert) -> Dict[str, Any]:
     if alert.since is None:
         one["since_by"] = "capture"
     return one
+
+
+def _lasting(member: Member, alert: Alert) -> str:
+    known = [word for word in member.get("lasting", "").split() if word != alert.lasting]
+    return " ".join([*known, alert.lasting][-MOST_LASTING:]).strip()
 
 
 def _named(one: Dict[str, Any], alert: Alert) -> Dict[str, Any]:

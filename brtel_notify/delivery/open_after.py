@@ -51,7 +51,7 @@ def wait(
     problem = occurrences.joined(None, alert)
     since = event.waits_since
     for later, said in followers:
-        if said.key != alert.key:
+        if not said.is_about_the_same(alert):
             continue
         alone = len(company) == 1
         company.append(later)

@@ -29,12 +29,13 @@ class Policy(NamedTuple):
 class Situation(NamedTuple):
     """All that a plan depends on.
 
-    ``entry`` is the map's entry for the alert's ticket, ``shared`` how many other open entries use
-    the same ticket. ``facts`` holds the results of the steps done so far, by the step's name, and
-    ``gone``, the id of a ticket that the server said is not there any more. ``assigns``: a ticket
-    that is opened is not left to whom BlueRockTEL gives it. ``companions`` are
-    alerts of the same kind that wait for the same ticket and go with this one. ``ended`` is the
-    recovery by which this very problem is over already. ``now`` is in seconds since the epoch.
+    ``reference`` is that of ``key``: what a new ticket gets. ``entry`` is the map's entry for the
+    alert's ticket, ``shared`` how many other open entries use the same ticket. ``facts`` holds the
+    results of the steps done so far, by the step's name, and ``gone``, the id of a ticket that the
+    server said is not there any more. ``assigns``: a ticket that is opened is not left to whom
+    BlueRockTEL gives it. ``companions`` are alerts of the same kind that wait for the same ticket
+    and go with this one. ``ended`` is the recovery by which this very problem is over already.
+    ``now`` is in seconds since the epoch.
     """
 
     alert: Alert
@@ -170,6 +171,12 @@ class Situation(NamedTuple):
             return int(met["id"]), str(met["number"])
         assert self.entry is not None  # noqa: S101 - a plan with such a step has one of the three
         return self.entry.ticket_id, self.entry.number
+
+    @property
+    def carried(self) -> str:
+        """The reference of that ticket: an entry that was taken over or renamed keeps its own."""
+        new = self.facts.get(CREATE) or self.found
+        return self.entry.reference if self.entry and not new else self.reference
 
 
 class Plan(NamedTuple):

@@ -21,7 +21,7 @@ def came_and_went(event: Event, alert: Alert, followers: Iterable[Follower]) -> 
     gone: List[Follower] = [(event, alert)]
     problem = occurrences.joined(None, alert)
     for later, said in followers:
-        if said.key != alert.key:
+        if not said.is_about_the_same(alert):
             continue
         if said.kind == PROBLEM and occurrences.is_another(problem, said):
             return []

@@ -33,8 +33,8 @@ _RAW_PER_CHARACTER = 8
 def clean(text: str, limit: int) -> str:
     """TEXT without control characters but newline and tab, at most LIMIT characters.
 
-    Lone surrogates that stand for bytes (``surrogateescape``) become the text that the bytes
-    spell in UTF-8, or U+FFFD. Text that is cut ends in an ellipsis.
+    Lone surrogates that stand for bytes (``surrogateescape``) become the text that the bytes spell
+    in UTF-8, or else all of TEXT is read as cp1252. Text that is cut ends in an ellipsis.
     """
     return _cut(safe(text[: limit * _RAW_PER_CHARACTER]).strip(), limit)
 
@@ -42,6 +42,15 @@ def clean(text: str, limit: int) -> str:
 def one_line(text: str, limit: int) -> str:
     """TEXT as :func:`clean` has it, on one line, each run of white space one space."""
     return _cut(" ".join(safe(text[: limit * _RAW_PER_CHARACTER]).split()), limit)
+
+
+def line_with_bytes(text: str, limit: int, bad_bytes: str = "surrogateescape") -> str:
+    """TEXT as :func:`one_line` has it, but what is no UTF-8 stays as it is, a character a byte.
+
+    BAD_BYTES is another error handler for it.
+    """
+    read = bytes_of(text[: limit * _RAW_PER_CHARACTER]).decode("utf-8", bad_bytes)
+    return _cut(" ".join(_harmless(read).split()), limit)
 
 
 def line_of(text: str) -> str:
@@ -84,14 +93,42 @@ def safe(text: str) -> str:
     """TEXT with nothing in it that a terminal or a browser would obey, lines ended by newlines."""
     if text.isprintable():  # as nearly all of an alert's hundred variables are
         return text
+    return _harmless(_read(bytes_of(text)) if has_bytes(text) else text)
+
+
+def _harmless(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OBEYED)
+
+
+def has_bytes(text: str) -> bool:
+    """Whether something in TEXT stands for bytes, or for nothing: it cannot be encoded."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
+        return True
+    return False
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that TEXT was read from."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
         import re
 
-        text = re.sub(_NO_ESCAPED_BYTE, "\ufffd", text)
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OBEYED)
+        return re.sub(_NO_ESCAPED_BYTE, "\ufffd", text).encode("utf-8", "surrogateescape")
+
+
+def _read(raw: bytes) -> str:
+    """RAW for people: UTF-8, even where somebody cut it off within a character; else cp1252."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = raw[: error.start]
+        if error.reason == "unexpected end of data" and not good.isascii():
+            return good.decode("utf-8") + "\ufffd"
+    # What was replaced before stays so.
+    return raw.decode("cp1252", "replace").replace("\u00ef\u00bf\u00bd", "\ufffd")
 
 
 def _cut(text: str, limit: int) -> str:

@@ -40,6 +40,7 @@ _TEXTS = {
     "url": "a web page about the alert",
     "address": "the host's address",
     "title": "a headline",
+    "instance": "which of several such systems it is: the same names on another are other alerts",
 }
 
 
@@ -50,7 +51,7 @@ Takes an alert of any program, by flags or as a JSON object.
 
   --host TEXT        the host (needed, but for a test); --address TEXT: its IP
   --service TEXT     the service on that host, if it is about one
-  --key TEXT         what failed, where these do not say it: a ticket for each
+  --key TEXT         what failed, if not said yet; --instance TEXT: which system
   --state TEXT       the state in the program's own word: DOWN, OK...
   --severity TEXT    critical, warning, info or ok, or another usual word for it
   --since TEXT       when it began: seconds since 1970 or 2026-11-21T18:37:29Z
@@ -144,16 +145,17 @@ def parse(capture: Capture) -> Alert:
         raise Unintelligible(f"brtel-notify {error}") from None
     data = {} if flags["json"] is None else fields.json_object(capture.stdin, "the JSON given")
     given = _given(data, flags)
-    host = fields.name(given.get("host", ""))
+    host = given.get("host", "")
     kind, action = _kind(given)
-    if not host and kind != TEST:
+    named = bool(fields.name(host))
+    if not named and kind != TEST:
         raise Unintelligible('no host: give --host NAME (or "host" in the JSON object)')
     since = given.get("since", "")
     added = data.get("vars")
     return fields.alert(
         capture,
         kind,
-        host or "test",
+        host if named else "test",
         variables=fields.variables(
             [(key, fields.scalar(value)) for key, value in added.items()]
             if isinstance(added, dict)
@@ -175,6 +177,7 @@ def parse(capture: Capture) -> Alert:
         comment=given.get("comment", ""),
         urls=(given.get("url", ""),),
         occurrence=given.get("occurrence", ""),
+        instance=given.get("instance", ""),
     )
 
 

@@ -8,10 +8,18 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from brtel_notify.alert import Alert, Unintelligible, Vars
+from brtel_notify.alert import Alert, Unintelligible, Vars, thing_of
 from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import Capture
-from brtel_notify.local.cleaning import clean, one_line, printable, web_url
+from brtel_notify.local.cleaning import (
+    bytes_of,
+    clean,
+    has_bytes,
+    line_with_bytes,
+    one_line,
+    printable,
+    web_url,
+)
 
 NAME_LENGTH = 255
 OUTPUT_LENGTH = 4_000
@@ -45,16 +53,20 @@ def alert(
     order: str = "",
     one_by_one: bool = False,
     notification: str = "",
+    instance: str = "",
+    lasting: str = "",
 ) -> Alert:
     """An Alert of raw text: every field clean and cut to its length (see :class:`Alert`).
 
     TIME is the capture's where the source gives none; of URLS the first good one is taken. An
-    ORDER that is no number is none.
+    ORDER that is no number is none. HOST, SERVICE and CHECK are to be as they came: the key is made
+    of their bytes.
     """
+    named, formerly = _thing_of_bytes(host, check if name(check) else service)
     return Alert(
         source=capture.source,
         kind=kind,
-        host=name(host),
+        host=name(name(host)),  # twice, as ever: the key of a name that is cut depends on it
         time=float(capture.time) if time is None else time,
         severity=severity,
         state=one_line(state, 100),
@@ -75,17 +87,44 @@ def alert(
         order=whole_number(order),
         one_by_one=one_by_one,
         notification=name(notification),
+        instance=name(instance),
+        lasting=lasting,
+        named=named,
+        formerly=formerly,
     )
 
 
 def name(text: str) -> str:
     """TEXT as the name of a thing or a person: one line of at most NAME_LENGTH characters."""
-    line = one_line(text, NAME_LENGTH)
+    return _told_apart(one_line(text, NAME_LENGTH), text)
+
+
+def _told_apart(line: str, text: str) -> str:
+    """LINE, which was made of TEXT; two that differ only behind the cut are still two."""
     if len(line) < NAME_LENGTH:
         return line
-    # Cut: two that differ only behind the cut are still two.
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256(bytes_of(text)).hexdigest()
     return f"{line[: NAME_LENGTH - 14]}… {digest[:12]}"
+
+
+def _thing_of_bytes(host: str, what: str) -> Tuple[str, str]:
+    """``Alert.named`` and ``Alert.formerly``: empty where the names for people serve as well."""
+    if not has_bytes(host) and not has_bytes(what):
+        return "", ""
+    shown = thing_of(name(name(host)), name(what))
+    named = thing_of(_name_of_bytes(host), _name_of_bytes(what))
+    formerly = thing_of(name(_former_name(host)), _former_name(what))
+    return (named if named != shown else "", formerly if formerly != named else "")
+
+
+def _name_of_bytes(text: str) -> str:
+    return _told_apart(line_with_bytes(text, NAME_LENGTH), text)
+
+
+def _former_name(text: str) -> str:
+    """As up to 932417d: all bytes that were no UTF-8 were one."""
+    line = line_with_bytes(text, NAME_LENGTH, "replace")
+    return _told_apart(line, text.encode("utf-8", "replace").decode())
 
 
 def variables(

@@ -13,6 +13,7 @@ from brtel_notify.intake.withheld import named
 from brtel_notify.local.cleaning import clean, shown
 from brtel_notify.sources import fields, severities
 from brtel_notify.sources.html_text import html_to_text
+from brtel_notify.sources.source import is_number
 
 #: LibreNMS's numbers for the state of an alert: the kind and the action of ours.
 STATES: Mapping[str, Tuple[str, str]] = {
@@ -35,8 +36,8 @@ def parse(capture: Capture) -> Alert:
     flags, _ = fields.var_flags(capture.argv)
     data = fields.json_object(capture.stdin, "LibreNMS's alert data on stdin")
     own = {key: text for key, text in _scalars(data) if text.strip()}
-    host = fields.name(own.get("hostname", "") or own.get("sysName", "") or own.get("display", ""))
-    if not host:
+    host = own.get("hostname", "") or own.get("sysName", "") or own.get("display", "")
+    if not fields.name(host):
         raise Unintelligible("no 'hostname' in LibreNMS's alert data: is it sent by our transport?")
     kind, action = _kind(own)
     recovered = kind == RECOVERY
@@ -60,7 +61,18 @@ def parse(capture: Capture) -> Alert:
         comment=own.get("alert_notes", "") if kind == ACKNOWLEDGEMENT else "",
         urls=(own.get("url", ""),),
         order=own.get("uid", ""),
+        lasting="" if kind == TEST else _lasting(own),
     )
+
+
+def _lasting(own: Mapping[str, str]) -> str:
+    """What stays when the device or the rule is renamed."""
+    numbers = [own.get(name, "").strip() for name in ("alert_id", "device_id", "rule_id")]
+    return "/".join(numbers) if all(map(_counts, numbers)) else ""
+
+
+def _counts(number: str) -> bool:
+    return is_number(number) and number.strip("0") != ""
 
 
 def _scalars(data: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:

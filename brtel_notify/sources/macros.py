@@ -49,8 +49,8 @@ def parse(capture: Capture) -> Alert:
     words, _ = fields.var_flags(capture.argv)
     flags = {_macro_name(word): _expanded(value) for word, value in words.items()}
     macros = {**_environment(capture.env), **flags}
-    host = fields.name(macros.get("HOSTNAME", ""))
-    if not host:
+    host = macros.get("HOSTNAME", "")
+    if not fields.name(host):
         raise Unintelligible(_no_host(capture.source))
     kind, action = _kind(macros.get("NOTIFICATIONTYPE", ""))
     service = _first(macros, "SERVICEDESC", "SERVICENAME", "SERVICEDISPLAYNAME")

@@ -52,6 +52,15 @@ def parse(capture: Capture) -> Alert:
     return source(capture.source).parse(capture)
 
 
+def of_instance(alert: Alert, options: Mapping[str, str]) -> Alert:
+    """ALERT, knowing which of several such systems it is of, as far as anybody says so.
+
+    What came with the alert wins over OPTIONS, which are ``sources.NAME``'s.
+    """
+    instance = options.get("instance", "")
+    return alert if alert.instance or not instance else alert._replace(instance=instance)
+
+
 def without_secrets(capture: Capture) -> Capture:
     """A CAPTURE from elsewhere without what can only be a secret, whatever it says it is."""
     known = capture.source if capture.source in NAMES else "event"

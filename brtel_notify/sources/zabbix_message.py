@@ -28,6 +28,7 @@ from brtel_notify.alert import (
 from brtel_notify.intake.capture import Capture
 from brtel_notify.local.cleaning import shown
 from brtel_notify.sources import fields, message_lines, severities
+from brtel_notify.sources.source import is_number
 
 _ABSENT = re.compile(r"\*UNKNOWN\*|\{[A-Z$#?][^{}\n]{0,500}\}")
 _ONLY_SEVERITY = re.compile(r"changed severity from .{1,200} to .{1,200}", re.IGNORECASE)
@@ -104,6 +105,7 @@ def parse(capture: Capture) -> Alert:
         urls=(own.get("TRIGGER.URL", ""), own.get("EVENT.URL", "")),
         occurrence=_occurrence(kind, about, own),
         one_by_one=about.one_by_one,
+        lasting=_lasting(own, about),
     )
 
 
@@ -114,6 +116,18 @@ def _occurrence(kind: str, about: _About, own: Mapping[str, str]) -> str:
     """
     ends_any = kind == RECOVERY and not about.one_by_one
     return "" if ends_any or not about.is_alert else own.get("EVENT.ID", "")
+
+
+def _lasting(own: Mapping[str, str], about: _About) -> str:
+    """What stays when the host is renamed: the trigger (or item, service) and the event, by ids.
+
+    Each alone is not enough: all servers number their first triggers alike.
+    """
+    identity = about.check.rpartition(" ")[2]
+    event = own.get("EVENT.ID", "")
+    if not about.is_alert or not is_number(identity) or not is_number(event):
+        return ""
+    return "/".join((*about.check.split(), event))
 
 
 class _About(NamedTuple):
@@ -206,10 +220,10 @@ _SOURCES: Mapping[str, Callable[[Mapping[str, str]], _About]] = {
 
 
 def _host(own: Mapping[str, str]) -> str:
-    host = fields.name(own.get("HOST.HOST", "")) or fields.name(own.get("HOST.NAME", ""))
-    if not host:
-        raise Unintelligible(f"no line 'HOST.HOST: …' in the message: {_MEDIA_TYPE}")
-    return host
+    for line in ("HOST.HOST", "HOST.NAME"):
+        if fields.name(own.get(line, "")):
+            return own[line]
+    raise Unintelligible(f"no line 'HOST.HOST: …' in the message: {_MEDIA_TYPE}")
 
 
 def _is_peoples(macro: str) -> bool:

@@ -9,7 +9,9 @@ from brtel_notify.alert import Alert
 from brtel_notify.sources import registry
 
 #: What only the program itself needs of an alert.
-OURS = frozenset(("occurrence_by", "order", "one_by_one", "notification", "lasting"))
+OURS = frozenset(
+    ("occurrence_by", "order", "one_by_one", "notification", "lasting", "named", "formerly")
+)
 
 
 def context_of(

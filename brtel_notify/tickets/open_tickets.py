@@ -42,7 +42,8 @@ STATE_FILE = "state.json"
 class Entry(NamedTuple):
     """One ticket of ours (or that we share) and the alerts that it stands for.
 
-    ``members`` maps the key of each alert that is still a problem to its severity and state.
+    ``members`` maps the key of each alert that is still a problem to what is known of it
+    (delivery/occurrences.py).
     ``priority_id`` is what we last gave the ticket. ``closed_at`` is when we closed it,
     ``recovered_at`` when its last alert recovered and it was left open. ``ours`` is False for a
     ticket that a person opened and ``adopt: any`` made us use. ``muted``: a person closed it and
@@ -184,6 +185,22 @@ class State:
         """The entry of the ticket that stands for the alert of that key."""
         for entry in self._parsed(self._texts.keys_with(alert_key)):
             if alert_key in entry.members:
+                return entry
+        return None
+
+    def with_lasting(self, lasting: str, systems: Collection[str]) -> Optional[Tuple[Entry, str]]:
+        """The entry that has a member of one of SYSTEMS known by LASTING, and the member's key."""
+        for entry in self._parsed(self._texts.keys_known_by(lasting)):
+            for key, member in entry.members.items():
+                known = member.get("lasting", "").split()
+                if lasting in known and key.partition(":")[0] in systems:
+                    return entry, key
+        return None
+
+    def with_reference(self, wanted: str) -> Optional[Entry]:
+        """The entry of the ticket with that reference, whatever its key is by now."""
+        for entry in self._parsed(self._texts.keys_referred_to(wanted)):
+            if entry.reference == wanted:
                 return entry
         return None
 
@@ -369,7 +386,7 @@ def _member(value: Any) -> Dict[str, Any]:
         "state": _text(value.get("state", "")),
         "since": _time_or_empty(value.get("since", "")),
     }
-    for name in ("occurrence", "by", "notification"):
+    for name in ("occurrence", "by", "notification", "lasting"):
         if name in member:
             member[name] = _text(member[name])
     if "order" in member:

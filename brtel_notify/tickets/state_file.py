@@ -129,8 +129,17 @@ class Texts:
         spread = self._looked()
         if spread is not None:
             return spread.keys(_MEMBER % text)
-        part = json.dumps(text).encode("ascii")
-        return list(self._keys(re.compile(re.escape(part)))) if part in self._data else []
+        return self._holding(json.dumps(text))
+
+    def keys_known_by(self, lasting: str) -> List[str]:
+        """The keys of the entries that may have a member known by LASTING."""
+        spread = self._looked()
+        return self._holding(lasting) if spread is None else spread.keys(_LASTING % lasting)
+
+    def keys_referred_to(self, reference: str) -> List[str]:
+        """The keys of the entries that may be of the ticket with that reference."""
+        spread = self._looked()
+        return self._holding(reference) if spread is None else spread.keys(_REFERENCE % reference)
 
     def keys_on(self, ticket_id: int) -> List[str]:
         """The keys of the entries that may be of this ticket."""
@@ -199,6 +208,10 @@ class Texts:
             yield json.loads(data[begin:end])
             place = _behind(data, found.start())
 
+    def _holding(self, text: str) -> List[str]:
+        part = text.encode("ascii", "replace")
+        return list(self._keys(re.compile(re.escape(part)))) if part in self._data else []
+
     def _place(self, key: str) -> Optional[Tuple[int, int]]:
         """Where an entry begins and ends."""
         begin = self._data.find(_begin(key) + b"{\n")
@@ -207,6 +220,7 @@ class Texts:
 
 #: What an entry is found by when they are spread out.
 _MEMBER, _TICKET, _ENDED = "member %s", "ticket %s", "ended"
+_LASTING, _REFERENCE = "lasting %s", "reference %s"
 
 
 class Spread:
@@ -254,9 +268,13 @@ class Spread:
 def _marks(key: str, line: bytes) -> Set[str]:
     try:
         entry = json.loads(line[len(_begin(key)) :])
-        marks = {_MEMBER % member for member in entry.get("members", ())}
-    except (ValueError, TypeError, RecursionError):
+        members = entry.get("members", {})
+        marks = {_MEMBER % member for member in members}
+        words = [word for member in members.values() for word in member.get("lasting", "").split()]
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return set()
+    marks.update(_LASTING % word for word in words)
+    marks.add(_REFERENCE % entry.get("reference"))
     marks.add(_TICKET % entry.get("ticket_id"))
     if entry.get("closed_at") or entry.get("recovered_at"):
         marks.add(_ENDED)

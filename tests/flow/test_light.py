@@ -91,7 +91,7 @@ def test_an_alert_queued_behind_another_process_imports_nothing_that_only_a_call
 ONCE = {
     "intake.queue:_read": 1,
     "sources.registry:parse": 1,
-    "alert:_key": 1,
+    "alert:thing_of": 1,
     "config.schema:load": 1,
     "tickets.open_tickets:load": 1,
     "tickets.settings:settings_for": 1,

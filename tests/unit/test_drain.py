@@ -13,7 +13,7 @@ from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
 from brtel_notify.intake.capture import Capture
-from brtel_notify.intake.queue import Queue
+from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log
 
 FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
@@ -35,10 +35,10 @@ def test_what_is_dropped_while_its_lane_is_looked_for_is_not_delivered(
 ) -> None:
     queue = Queue(str(tmp_path))
     words = ["--host", "db1", "--state", "DOWN"]
-    event = queue.add(Capture("event", {}, words, "", time.time()))
+    queue.add(Capture("event", {}, words, "", time.time()))
     drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
 
-    def lane(alert: Alert) -> str:
+    def lane(event: Event, alert: Alert) -> str:
         queue.forget(event.id)
         return alert.key
 
@@ -47,6 +47,7 @@ def test_what_is_dropped_while_its_lane_is_looked_for_is_not_delivered(
         return DONE
 
     heads: List[object] = []
+    monkeypatch.setattr(drain, "_configuration", lambda: None)
     monkeypatch.setattr(drain, "_lane", lane)
     monkeypatch.setattr(drain, "_head", head)
     drain.run()

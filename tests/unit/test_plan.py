@@ -53,7 +53,7 @@ def alert(kind: str = "problem", **more: Any) -> Alert:
 
 
 def member(severity: str = "critical", state: str = "CRITICAL") -> Dict[str, Any]:
-    return {"severity": severity, "state": state, "since": times.iso(NOW)}
+    return {"severity": severity, "state": state, "since": times.iso(NOW), "lasting": ""}
 
 
 def entry(**more: Any) -> Entry:

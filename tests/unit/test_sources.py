@@ -110,6 +110,7 @@ LIBRENMS: Dict[str, Any] = {
     "long_output": "hostname = acme.3cx.fr;",
     "since": 1795285867.0,
     "time": CAPTURED_AT,
+    "lasting": "31/17/5",
 }
 ZABBIX: Dict[str, Any] = {
     "source": "zabbix",
@@ -119,6 +120,7 @@ ZABBIX: Dict[str, Any] = {
     "output": "Operational data: 0",
     "since": 1795286249.0,
     "time": CAPTURED_AT,
+    "lasting": "23133/27",
 }
 EXPECTED: Dict[str, Dict[str, Any]] = {
     "nagios4-host-problem": {**NAGIOS_DOWN, "kind": "problem", "time": 1795285902.0},
@@ -231,6 +233,7 @@ EXPECTED: Dict[str, Dict[str, Any]] = {
         "kind": "test",
         "service": "Test-Rule",
         "title": "Testing transport from LibreNMS",
+        "lasting": "",
         "output": "This is a test alert",
     },
     "zabbix6-problem": {**ZABBIX, "kind": "problem", "state": "High", "severity": "critical"},
@@ -980,10 +983,33 @@ def test_what_an_alert_says_stays_as_it_is() -> None:
 
 
 def test_bad_bytes_and_control_characters_do_not_survive() -> None:
-    bad = "caf\udce9 \udcc3\udca9 \ud800 \x1b[31mred\x00\x07\x9b\x7f \u202eabc"
+    bad = "\udcc3\udca9 \ud800 \x1b[31mred\x00\x07\x7f \u202eabc"
     for alert in each_source(bad):
-        assert alert.output.endswith("caf\ufffd é \ufffd [31mred abc")
-    assert librenms(msg=bad).output == "caf\ufffd é \ufffd [31mred abc"
+        assert alert.output.endswith("é \ufffd [31mred abc")
+    assert librenms(msg=bad).output == "é \ufffd [31mred abc"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("Température".encode("latin-1"), "Température"),
+        (b"caf\xe9", "café"),
+        ("Диск".encode("cp1251"), "Äèñê"),  # D2
+        ("“20 €”".encode("cp1252"), "“20 €”"),
+        (b"\x81\x8d caf\xe9", "\ufffd\ufffd café"),
+        ("Température élevée".encode()[:-2], "Température élev\ufffd"),  # cut off by who sent it
+        ("déjà".encode(), "déjà"),
+    ],
+)
+def test_what_is_no_utf_8_is_shown_as_cp1252(raw: bytes, shown: str) -> None:
+    text = raw.decode("utf-8", "surrogateescape")
+    for alert in each_source(text):
+        assert alert.output.endswith(shown)
+    alert = nagios(HOSTNAME=text, SERVICEDESC=text, _HOSTSITE=text)
+    assert (alert.host, alert.service, alert.vars["SITE"]) == (shown, shown, shown)
+    by_bytes = raw.decode("ascii", "surrogateescape")  # as it was captured under LC_ALL=C
+    assert nagios(HOSTNAME=by_bytes, SERVICEDESC="x").host == shown
+    assert nagios(HOSTNAME=by_bytes).key == nagios(HOSTNAME=text).key
 
 
 def test_names_are_one_line_and_short() -> None:
