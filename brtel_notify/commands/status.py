@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from brtel_notify.alert import PROBLEM, Unintelligible
+from brtel_notify.alert import PROBLEM
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.console import snapshot, tables
+from brtel_notify.console import read_alert, snapshot, tables
 from brtel_notify.console.configured import load_config
 from brtel_notify.console.failures import fail
 from brtel_notify.console.output import paint, print_json
@@ -24,7 +24,6 @@ from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options
-from brtel_notify.sources import registry
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry, LaterVersion
 from brtel_notify.tickets.visible_note import CURE
@@ -58,7 +57,7 @@ def run(arguments: List[str], options: Options) -> int:
     given = command_line.parse(made, arguments, options)
     given.page, given.may_be_seen = _configured(options)
     here = Place.of(options)
-    given.state_dir = here.state_dir
+    given.state_dir, given.read = here.state_dir, read_alert.reader(options)
     if not os.path.isdir(here.state_dir):
         here.log.error(f"there is no state folder {here.state_dir} (--state-dir names another)")
     if given.watch is not None:
@@ -144,14 +143,11 @@ class _Waiting(NamedTuple):
     until: str
 
 
-def _waiting_to_open(state_dir: str) -> Iterator[_Waiting]:
+def _waiting_to_open(given: argparse.Namespace) -> Iterator[_Waiting]:
     """Those that wait, by when they were captured; what waits behind one of them is not shown."""
-    for event in snapshot.waiting_to_open(state_dir):
-        try:
-            alert = registry.parse(event.capture)
-        except Unintelligible:
-            continue
-        if alert.kind == PROBLEM and event.held:
+    for event in snapshot.waiting_to_open(given.state_dir):
+        alert = given.read(event)
+        if alert is not None and alert.kind == PROBLEM and event.held:
             since, until = times.iso(event.waits_since), times.iso(event.held["held_until"])
             yield _Waiting(alert.key, event.id, since, until)
 
@@ -178,7 +174,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
     visible = None if given.may_be_seen else sight.visible
     return {
         "tickets": tickets,
-        "waiting_to_open": [one._asdict() for one in _waiting_to_open(given.state_dir)],
+        "waiting_to_open": [one._asdict() for one in _waiting_to_open(given)],
         "queue": sight.waiting,
         "dead": sight.dead,
         "oldest": round(sight.oldest, 3),
@@ -215,7 +211,7 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
         lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
     waiting = [
         [one.key, times.span(now - times.from_iso(one.since)), one.until]
-        for one in _waiting_to_open(given.state_dir)
+        for one in _waiting_to_open(given)
     ]
     if waiting:
         head = ["WAITS TO OPEN", "SINCE", "OPENS AT"]

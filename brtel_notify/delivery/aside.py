@@ -8,43 +8,53 @@ of the same alert comes, it goes back into its lane.
 from __future__ import annotations
 
 import heapq
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 
 class _Wait(NamedTuple):
     until: float
     lane: str
     ids: Tuple[str, ...]
+    names: Tuple[str, ...]
 
 
 class Aside:
-    """Which events wait, by the key of their alert. Knows names only; no I/O, no clock."""
+    """Which events wait, by the names of their alert. No I/O, no clock."""
 
     def __init__(self) -> None:
-        self._waits: Dict[str, _Wait] = {}
+        self._waits: Dict[str, _Wait] = {}  # by each name
         self._alarms: List[Tuple[float, str]] = []
         self._known: Set[str] = set()
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._known
 
-    def put(self, key: str, lane: str, ids: Sequence[str], until: float) -> None:
-        """The events IDS, of the alert KEY, wait UNTIL then; seconds since the epoch."""
-        self._waits[key] = _Wait(until, lane, tuple(ids))
+    def put(self, names: Sequence[str], lane: str, ids: Sequence[str], until: float) -> None:
+        """The events IDS, of the alert of these NAMES, wait UNTIL then; seconds since the epoch."""
+        wait = _Wait(until, lane, tuple(ids), tuple(names))
+        self._waits.update(dict.fromkeys(names, wait))
         self._known.update(ids)
-        heapq.heappush(self._alarms, (until, key))
+        heapq.heappush(self._alarms, (until, wait.names[0]))
 
-    def take(self, key: str) -> Iterator[Tuple[str, str]]:
-        """What waits of the alert KEY waits no longer: each id, and the lane that it goes to."""
-        found = self._waits.pop(key, None)
-        if found is not None:
-            self._known.difference_update(found.ids)
-            for event_id in found.ids:
-                yield event_id, found.lane
+    def take(self, names: Iterable[str]) -> Iterator[Tuple[str, str]]:
+        """What waits of an alert of these NAMES waits no longer: each id, and its lane."""
+        for name in names:
+            found = self._waits.get(name)
+            if found is not None:
+                yield from self._taken(found)
 
     def due(self, now: float) -> Iterator[Tuple[str, str]]:
         """Those whose time has come, as :meth:`take` gives them."""
         while self._alarms and self._alarms[0][0] <= now:
-            until, key = heapq.heappop(self._alarms)
-            if key in self._waits and self._waits[key].until == until:
-                yield from self.take(key)
+            until, name = heapq.heappop(self._alarms)
+            found = self._waits.get(name)
+            if found is not None and found.until == until:
+                yield from self._taken(found)
+
+    def _taken(self, wait: _Wait) -> Iterator[Tuple[str, str]]:
+        self._known.difference_update(wait.ids)
+        for name in wait.names:
+            if self._waits.get(name) is wait:
+                del self._waits[name]
+        for event_id in wait.ids:
+            yield event_id, wait.lane

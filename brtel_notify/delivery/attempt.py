@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.delivery import Delivery
+from brtel_notify.delivery.lane_of import names_of
 from brtel_notify.delivery.outcome import FAILED, Tried, Verdict, waiting
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
@@ -21,7 +22,7 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
                 stays=True,
                 retry_at=delivery.waits.due,
                 aside=aside,
-                aside_of=delivery.alert.key,
+                aside_of=tuple(names_of(delivery.alert)),
             )
         return Verdict(outcome, also_done=tuple(delivery.done_with))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event

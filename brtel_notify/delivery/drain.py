@@ -33,7 +33,7 @@ from brtel_notify.delivery.aside import Aside
 from brtel_notify.delivery.backlog import LOOK_EVERY, Backlog
 from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.lane_of import Waiting, lane_of
+from brtel_notify.delivery.lane_of import Waiting, lane_of, names_of
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import (
@@ -323,9 +323,10 @@ class Drain:
         lane = self._waiting.lane(alert) or self._lane(event, alert)
         if lane is None:
             return
-        company = list(self.aside.take(alert.key))
+        company = list(self.aside.take(names_of(alert)))
         for event_id, its_lane in company:
-            self.lanes.add(event_id, its_lane)
+            lane = its_lane
+            self.lanes.add(event_id, lane)
         if not company and self._waits(event, alert, lane):
             return
         self._newest = event, alert
@@ -343,7 +344,7 @@ class Drain:
         if not open_after.is_held(event, self._config, now):
             return False
         due = float(event.held["held_until"])
-        self.aside.put(alert.key, lane, [event.id], due)
+        self.aside.put(tuple(names_of(alert)), lane, [event.id], due)
         self.outcomes[event.id] = Outcome(QUEUED, f"{alert.key}: {open_after.opens_at(due)}")
         return True
 

@@ -49,7 +49,7 @@ class Waiting:
 
     def lane(self, alert: Alert) -> Optional[str]:
         """The lane in which an event about the same as ALERT waits, if there is one."""
-        for name in _names(alert):
+        for name in names_of(alert):
             last = self._last.get(name)
             if last is not None and last.event_id in self._lanes:
                 return last.lane
@@ -57,7 +57,7 @@ class Waiting:
 
     def add(self, event_id: str, alert: Alert, lane: str) -> None:
         """An event was put into LANE."""
-        for name in _names(alert):
+        for name in names_of(alert):
             last = self._last.get(name)
             if last is None or last.event_id < event_id or last.event_id not in self._lanes:
                 self._last[name] = _Last(event_id, lane)
@@ -65,7 +65,8 @@ class Waiting:
             self._last = {name: last for name, last in self._last.items() if last[0] in self._lanes}
 
 
-def _names(alert: Alert) -> Iterator[str]:
+def names_of(alert: Alert) -> Iterator[str]:
+    """All that ALERT may be called in the events that wait; its key first."""
     yield alert.key
     for key, _ in alert.older_keys():
         yield key

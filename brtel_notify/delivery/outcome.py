@@ -73,7 +73,7 @@ class Verdict(NamedTuple):
     ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
     journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
     ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
-    of the alert of the key ``aside_of``; nothing else waits for them.
+    of the alert of these names (lane_of.py), ``aside_of``; nothing else waits for them.
     """
 
     outcome: Outcome
@@ -86,7 +86,7 @@ class Verdict(NamedTuple):
     failure: Optional[Failure] = None
     reason: str = ""
     aside: Tuple[str, ...] = ()
-    aside_of: str = ""
+    aside_of: Tuple[str, ...] = ()
 
 
 def waiting(text: str, halts: Optional[str] = None, status: str = QUEUED, **more: Any) -> Verdict:

@@ -308,7 +308,7 @@ def test_what_came_and_went_by_two_names_is_skipped(site: Site) -> None:
         zabbix(site, 1, "old")
         zabbix(site, 0, "new")
     site.run("flush")
-    assert site.tickets == site.queued() == []
+    assert (site.tickets, site.queued()) == ([], [])
 
 
 def test_events_of_a_renamed_host_stay_in_order(site: Site) -> None:

@@ -146,13 +146,13 @@ def test_how_long_it_lasted(seconds: float, words: str) -> None:
 
 def test_aside_until_their_time_or_until_company_comes() -> None:
     aside = Aside()
-    aside.put("a", "lane 1", ["1", "3"], 100.0)
-    aside.put("b", "lane 1", ["2"], 50.0)
+    aside.put(["a", "formerly a"], "lane 1", ["1", "3"], 100.0)
+    aside.put(["b"], "lane 1", ["2"], 50.0)
     assert ("1" in aside, "2" in aside, "4" in aside) == (True, True, False)
     assert list(aside.due(49.0)) == []
     assert list(aside.due(50.0)) == [("2", "lane 1")]
-    assert list(aside.take("a")) == [("1", "lane 1"), ("3", "lane 1")]
+    assert list(aside.take(["new", "formerly a"])) == [("1", "lane 1"), ("3", "lane 1")]
     assert "1" not in aside
-    aside.put("a", "lane 1", ["1"], 200.0)  # later than it was to be
+    aside.put(["a"], "lane 1", ["1"], 200.0)  # later than it was to be
     assert list(aside.due(100.0)) == []
     assert list(aside.due(200.0)) == [("1", "lane 1")]
