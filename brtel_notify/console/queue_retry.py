@@ -29,7 +29,7 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
     dead = set(queue.dead())
     waiting = [event_id for event_id in chosen if event_id not in dead]
     back, code = [], 0
-    for event_id in dead.intersection(chosen):
+    for event_id in sorted(dead.intersection(chosen)):
         try:
             queue.revive(event_id)
             back.append(event_id)
@@ -38,6 +38,8 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
         except OSError as error:
             text = f"{event_id} cannot be put back: {because(error, queue.dead_folder)}"
             code = fail(text, os.EX_TEMPFAIL)
+    if back:
+        queue.settle()
     back.sort()
     _say_what_is_back(queue, back)
     if place is None or not (back or waiting):

@@ -262,9 +262,17 @@ class Queue:
             pass
 
     def revive(self, event_id: str) -> None:
-        """Put a dead event back into the queue. Raises FileNotFoundError."""
+        """Put a dead event back into the queue; durably after :meth:`settle`.
+
+        Raises FileNotFoundError.
+        """
         self.make_folders()
-        _move(event_id, self.dead_folder, self.folder, {"requeued": time.time()})
+        record = {"requeued": time.time()}
+        _move(event_id, self.dead_folder, self.folder, record, durable=False)
+
+    def settle(self) -> None:
+        """What was put back stays so, also after a power cut: once for all of them."""
+        files.sync_folder(self.folder)
 
     def forget(self, event_id: str) -> None:
         """Remove an event, waiting or dead, undelivered: an operator said so."""
@@ -305,14 +313,17 @@ def _path(folder: str, event_id: str) -> str:
     return os.path.join(folder, event_id + SUFFIX)
 
 
-def _move(event_id: str, source: str, target: str, record: Dict[str, Any]) -> None:
+def _move(
+    event_id: str, source: str, target: str, record: Dict[str, Any], durable: bool = True
+) -> None:
     path = _path(source, event_id)
     try:
-        files.append_line(path, _line(record))
+        files.append_line(path, _line(record), durable=durable)
     except (files.NotAFile, PermissionError):  # no file; another user's: out of the way with it
         pass
     os.rename(path, _path(target, event_id))
-    files.sync_folder(target)
+    if durable:
+        files.sync_folder(target)
 
 
 def _ids(folder: str) -> List[str]:

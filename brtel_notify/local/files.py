@@ -258,8 +258,8 @@ def write_now(descriptor: int, data: bytes) -> bytes:
         os.close(descriptor)
 
 
-def append_line(path: PathLike, line: bytes) -> None:
-    """Append LINE (without its newline) to the existing file PATH, durably.
+def append_line(path: PathLike, line: bytes, *, durable: bool = True) -> None:
+    """Append LINE (without its newline) to the existing file PATH, durably if so wished.
 
     A line cut short by a full disk is taken back; one cut short by a kill is closed off first, for
     its reader to pass over. Raises OSError that names PATH (NotAFile among them); then the file is
@@ -272,7 +272,8 @@ def append_line(path: PathLike, line: bytes) -> None:
             line = b"\n" + line
         try:
             write_all(descriptor, line + b"\n")
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         except BaseException:
             os.ftruncate(descriptor, size)
             raise

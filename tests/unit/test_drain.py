@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import List
+from typing import Any, List, Tuple
 
 import pytest
 
 from brtel_notify.alert import Alert
+from brtel_notify.delivery import backlog
+from brtel_notify.delivery.backlog import Backlog
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
@@ -78,3 +81,143 @@ def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
     with pytest.raises(KeyboardInterrupt):
         drain.run()
     assert free == [False, False]
+
+
+# --- portions -------------------------------------------------------------------------------------
+
+
+class Played:
+    """A drain of what lies in the queue, and in which order it reads and delivers."""
+
+    def __init__(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.queue = queue
+        self.happened: List[Tuple[str, str]] = []
+        drain = self.drain = Drain(Place(queue.state_dir, "config.yml", {}, Log()), threads=1)
+
+        def read(event_id: str, **more: object) -> Event:
+            self.happened.append(("read", event_id))
+            return Queue.load(queue, event_id)
+
+        def head(event_id: str, behind: object, read: object = None) -> Verdict:
+            self.happened.append(("delivered", event_id))
+            queue.forget(event_id)
+            return DONE
+
+        monkeypatch.setattr(drain.queue, "load", read)
+        monkeypatch.setattr(drain, "_lane", lambda alert: alert.key)
+        monkeypatch.setattr(drain, "_head", head)
+
+    def of(self, what: str) -> List[str]:
+        return [event_id for kind, event_id in self.happened if kind == what]
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    monkeypatch.setattr(backlog, "PORTION", 10)
+    return Queue(str(tmp_path))
+
+
+def add(queue: Queue, hosts: int, events: int) -> List[Event]:
+    """EVENTS that come in turn from so many HOSTS."""
+    words = ["--state", "DOWN", "--host"]
+    return [
+        queue.add(Capture("event", {}, [*words, f"db{number % hosts}"], "", time.time()))
+        for number in range(events)
+    ]
+
+
+@pytest.mark.parametrize("events", [30, 300])
+def test_no_more_is_read_than_a_portion_before_something_is_delivered(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch, events: int
+) -> None:
+    """Case F6: a command read all 50,000, and delivered none in its 20 seconds."""
+    ids = [event.id for event in add(waiting, events, events)]
+    played = Played(waiting, monkeypatch)
+    played.drain.run()
+    assert played.of("delivered") == ids
+    assert played.happened.index(("delivered", ids[0])) == 10
+    assert played.happened.index(("read", ids[10])) > played.happened.index(("delivered", ids[8]))
+
+
+@pytest.mark.parametrize("hosts", [1, 3, 7])
+def test_each_tickets_events_keep_their_order_from_portion_to_portion(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch, hosts: int
+) -> None:
+    ids = [event.id for event in add(waiting, hosts, 70)]
+    played = Played(waiting, monkeypatch)
+    played.drain.run()
+    for host in range(hosts):
+        of_it = ids[host::hosts]
+        assert [one for one in played.of("delivered") if one in of_it] == of_it
+
+
+def test_what_a_portion_leaves_asleep_stays_known_and_holds_back_what_comes_behind(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeping = add(waiting, 15, 15)
+    for event in sleeping:
+        event.enter(attempt=1, key="k")
+        event.enter(failed="503", of="find", maybe_done=False, retry_at=time.time() + 600)
+    behind = add(waiting, 15, 15)
+    awake = [event.id for event in add(waiting, 40, 40)[15:]]
+    played = Played(waiting, monkeypatch)
+    played.drain.run()
+    assert played.of("delivered") == awake
+    assert len(played.of("read")) == len(set(played.of("read"))) == 70
+    texts = {played.drain.outcomes[event.id].text for event in [*sleeping, *behind]}
+    assert texts == {"backing off", "behind an earlier event of its ticket"}
+
+
+def test_what_comes_meanwhile_is_delivered_too(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [event.id for event in add(waiting, 25, 25)]
+    played = Played(waiting, monkeypatch)
+    head, last_one = played.drain._head, ids[-1]
+
+    def last(event_id: str, *more: Any) -> Verdict:
+        if event_id == last_one:
+            ids.extend(event.id for event in add(waiting, 2, 2))
+        return head(event_id, *more)
+
+    monkeypatch.setattr(played.drain, "_head", last)
+    played.drain.run()
+    assert played.of("delivered") == ids
+    assert len(ids) == 27
+
+
+def test_the_folder_is_not_looked_through_at_each_event(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "LOOK_EVERY", 1e9)
+
+    def looks(events: int) -> int:
+        add(waiting, events, events)
+        listed: List[str] = []
+        played = Played(waiting, monkeypatch)
+        pending = played.drain.queue.pending
+
+        def counted() -> List[str]:
+            listed.append("")
+            return pending()
+
+        monkeypatch.setattr(played.drain.queue, "pending", counted)
+        played.drain.run()
+        assert len(played.of("delivered")) == events
+        return len(listed)
+
+    assert looks(300) == looks(30)
+
+
+def test_an_idle_queue_is_not_listed_again_until_it_changes(waiting: Queue) -> None:
+    """Fifty thousand that wait for BlueRockTEL: a worker looks five times a second."""
+    ids = [event.id for event in add(waiting, 3, 3)]
+    kept = Backlog(waiting)
+    os.utime(waiting.folder, (time.time() - 60,) * 2)
+    kept.look(lambda event_id: False, at_work=False)
+    assert [kept.next() for _ in range(3)] == ids
+    kept.look(lambda event_id: False, at_work=False)
+    assert len(kept) == 0
+    ids += [event.id for event in add(waiting, 1, 1)]
+    kept.look(lambda event_id: event_id in ids[:3], at_work=False)
+    assert kept.next() == ids[3]
