@@ -20,7 +20,7 @@ _ABOUT = textwrap.fill(
     "Shows the ticket that an input would give: subject, body as text and as HTML, the steps and"
     f" the calls. SOURCE is {registry.in_words()}, with that command's arguments, variables and"
     ' input. A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …}, as'
-    " `queue show --json` has it.",
+    " `queue show --json` has it, or the file of an event.",
     80,
 )
 HELP = f"""\
