@@ -29,7 +29,7 @@ help:
 	@echo "make clean    removes what these made"
 
 demo: $(VENV)/.ready
-	@$(BIN)/brtel-notify demo
+	@$(BIN)/python -m brtel_notify demo
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --short $(PYTEST_ARGS)
@@ -50,7 +50,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 sandbox: $(VENV)/.ready
-	$(BIN)/brtel-notify sandbox
+	$(BIN)/python -m brtel_notify sandbox
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ class Bench:
         return ratio(
             "handoff",
             "hand-off to a running worker, CPU, against python -c pass",
-            2.5,
+            1.3,
             [spent.cpu for spent in ours],
             [spent.cpu for spent in theirs],
         )

@@ -6,8 +6,8 @@ import gc
 import os
 import sys
 
-from brtel_notify.local.log import complain, trace
 from brtel_notify.local.stdio import patient
+from brtel_notify.local.telling import complain, trace
 from brtel_notify.options import USAGE, UsageError, split
 from brtel_notify.sources.registry import NAMES
 

@@ -36,15 +36,9 @@ LOGS = "/var/log/brtel-notify"
 MODULES = "usr/lib/python3/dist-packages"
 DOCS = "usr/share/doc/brtel-notify"
 UNITS = "lib/systemd/system"  # Debian 12 has no /usr/lib/systemd/system in packages yet
-#: No entry point of setuptools: that would search for the package's metadata on every alert.
-COMMAND = """\
-#!/usr/bin/python3
-from brtel_notify.cli import entry
-
-entry()
-"""
 #: Files below packaging/, build/ and the checkout, and where they go.
 FILES = {
+    "packaging/brtel-notify": "usr/bin/brtel-notify",
     "packaging/deb/README.Debian": f"{DOCS}/README.Debian",
     "packaging/deb/lintian-overrides": "usr/share/lintian/overrides/brtel-notify",
     "packaging/logrotate": "etc/logrotate.d/brtel-notify",
@@ -97,8 +91,9 @@ def _time() -> int:
 
 def _fill(root: Path, wheel: Path, time: int) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(root / MODULES)
-    _put(root / "usr/bin/brtel-notify", COMMAND)
+        # The script, whose place pip knows, is among FILES.
+        modules = [name for name in archive.namelist() if ".data/" not in name]
+        archive.extractall(root / MODULES, modules)
     for source, target in FILES.items():
         _put(root / target, (CHECKOUT / source).read_text(encoding="utf-8"))
     for page in sorted((CHECKOUT / "docs").glob("*.md")):

@@ -10,8 +10,8 @@ import os
 import sys
 import time
 
-from brtel_notify.intake.queue import Queue
-from brtel_notify.local.log import complain, tell
+from brtel_notify.intake.storing import Store, id_of
+from brtel_notify.local.telling import complain, tell
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from typing import List, Optional
 
     from brtel_notify.delivery.lock import DrainLock
-    from brtel_notify.intake.queue import Event
+    from brtel_notify.intake.capture import Capture
 
+
+#: The file of delivery/breaker.py; mostly there is none, and that module is not imported.
+BREAKER = "breaker.json"
 
 _GLOBALS = """\
 
@@ -46,9 +49,8 @@ def run(name: str, arguments: List[str], options: Options) -> int:
         sys.stdout.flush()  # as above: a person wants to see it
         return shown
     state_dir = options.state_dir(os.environ)
-    queue = Queue(state_dir)
     try:
-        event = queue.add(capture)
+        path = Store(state_dir).put(capture)
     except OSError as error:
         from brtel_notify.local.os_errors import because
 
@@ -59,10 +61,10 @@ def run(name: str, arguments: List[str], options: Options) -> int:
         return os.EX_TEMPFAIL
     try:
         if source.may_be_test(capture):
-            code = _answer_test(event, queue, options)
+            code = _answer_test(capture, path, state_dir, options)
             if code is not None:
                 return code
-        return _deliver(event, state_dir, options)
+        return _deliver(id_of(path), state_dir, options)
     except Exception as error:
         if options.verbose:
             raise
@@ -72,18 +74,19 @@ def run(name: str, arguments: List[str], options: Options) -> int:
         return os.EX_SOFTWARE
 
 
-def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
+def _answer_test(capture: Capture, path: str, state_dir: str, options: Options) -> Optional[int]:
     """Answer a test truly, here and now; None when it is none."""
     from brtel_notify.alert import TEST, Unintelligible
     from brtel_notify.console import self_test
+    from brtel_notify.intake.queue import Event, Queue
 
     try:
-        alert = registry.parse(event.capture)
+        alert = registry.parse(capture)
         if alert.kind != TEST:
             return None
     except Unintelligible:
         return None
-    queue.remove(event)
+    Queue(state_dir).remove(Event(path, capture, []))
     report = self_test.prove(options, alert.vars)
     if not report.code:
         tell("delivered: the test passed; no ticket was opened")
@@ -92,13 +95,10 @@ def _answer_test(event: Event, queue: Queue, options: Options) -> Optional[int]:
     return os.EX_TEMPFAIL if report.code == os.EX_UNAVAILABLE else report.code
 
 
-def _deliver(event: Event, state_dir: str, options: Options) -> int:
-    from brtel_notify.delivery.breaker import Breaker
+def _deliver(event_id: str, state_dir: str, options: Options) -> int:
     from brtel_notify.delivery.lock import DrainLock
 
-    breaker = Breaker(state_dir)
-    if breaker.holds(time.time()):
-        tell(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
+    if os.path.lexists(os.path.join(state_dir, BREAKER)) and _is_held_up(state_dir):
         return 0
     lock = DrainLock(state_dir)
     try:
@@ -109,12 +109,23 @@ def _deliver(event: Event, state_dir: str, options: Options) -> int:
         _cannot_drain(error, state_dir)
         return _left_to_the_next()
     try:
-        return _drain(event, state_dir, options, lock)
+        return _drain(event_id, state_dir, options, lock)
     finally:
         lock.release()
 
 
-def _drain(event: Event, state_dir: str, options: Options, lock: DrainLock) -> int:
+def _is_held_up(state_dir: str) -> bool:
+    """Whether the breaker is open; then that is told."""
+    from brtel_notify.delivery.breaker import Breaker
+
+    breaker = Breaker(state_dir)
+    held_up = breaker.holds(time.time())
+    if held_up:
+        tell(f"queued: BlueRockTEL is out of reach (last error: {breaker.error})")
+    return held_up
+
+
+def _drain(event_id: str, state_dir: str, options: Options, lock: DrainLock) -> int:
     """Deliver what is queued, with the lock in hand."""
     from brtel_notify.delivery.drain import Drain, Place
     from brtel_notify.delivery.outcome import EXIT_CODES
@@ -125,7 +136,7 @@ def _drain(event: Event, state_dir: str, options: Options, lock: DrainLock) -> i
         drain.run(lock)
     except OSError as error:
         _cannot_drain(error, state_dir)
-    outcome = drain.outcomes.get(event.id)
+    outcome = drain.outcomes.get(event_id)
     if outcome is None and drain.halt is not None:
         outcome = drain.halt.outcome
     if outcome is None:

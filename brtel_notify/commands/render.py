@@ -11,7 +11,8 @@ from typing import List, Optional
 from brtel_notify.alert import Unintelligible
 from brtel_notify.console import preview
 from brtel_notify.console.failures import fail
-from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.capture import MARK, Capture, text_of
+from brtel_notify.intake.capture_file import read
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import registry
 
@@ -19,7 +20,7 @@ _ABOUT = textwrap.fill(
     "Shows the ticket that an input would give: subject, body as text and as HTML, the steps and"
     f" the calls. SOURCE is {registry.in_words()}, with that command's arguments, variables and"
     ' input. A capture is a JSON object {"source": …, "env": …, "argv": …, "stdin": …}, as'
-    " `queue show --json` has it.",
+    " `queue show --json` has it, or the file of an event.",
     80,
 )
 HELP = f"""\
@@ -112,8 +113,11 @@ def _from_file(path: str, rest: List[str], options: Options) -> Capture:
     if words:
         raise UsageError(f"render: unknown argument '{words[0]}'")
     try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+        with open(path, "rb") as file:
+            content = file.read()
+        if content.startswith(MARK):  # the file of an event, from the queue
+            return registry.without_secrets(read(content)[0])
+        data = json.loads(text_of(content))
         if isinstance(data, list) and len(data) == 1:  # what `queue show --json` prints
             data = data[0]
         data = data.get("capture", data)

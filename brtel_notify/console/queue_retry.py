@@ -12,9 +12,10 @@ from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.log import INFO, Log, tell
+from brtel_notify.local.log import INFO, Log
 from brtel_notify.local.os_errors import because
 from brtel_notify.local.stdio import patient
+from brtel_notify.local.telling import tell
 from brtel_notify.text import times
 
 #: So many events are named one by one as they are put back.

@@ -15,6 +15,7 @@ from brtel_notify.delivery.drain import THREADS, Drain, Place
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import API, CONFIGURATION, Verdict
 from brtel_notify.delivery.retry import CONFIGURATION_PAUSE, DISK_PAUSE, UNREADABLE_PAUSE
+from brtel_notify.delivery.unread import take_back
 from brtel_notify.intake.queue import Queue
 from brtel_notify.text import times
 
@@ -82,6 +83,7 @@ class Worker:
         self._last_trouble = ""
         self._configuration = self._configuration_stamp()
         try:
+            take_back(drain.queue, self.log)
             drain.begin()
             looked_again = time.monotonic()
             while not self._stopped and lock.is_current():

@@ -1,8 +1,8 @@
 """The queue: one file an event, whose names sort in the order of capture.
 
-A file's first line is the capture; each line after it is an entry of the event's journal. So a
-delivery that was killed half-way finds, in the one file, what came in and what is already done.
-Capture imports this module on every alert: nothing heavy.
+A file begins with the capture (capture.py says how); each line after it is an entry of the event's
+journal. So a delivery that was killed half-way finds, in the one file, what came in and what is
+already done. Storing one is apart, in storing.py: that is all that every alert needs.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ import errno
 import json
 import os
 import time
+from typing import Any, Dict, List, Optional
 
-from brtel_notify.intake import order
+from brtel_notify.intake import capture_file, journal, order, storing
 from brtel_notify.intake.capture import Capture
+from brtel_notify.intake.storing import Store, id_of
 from brtel_notify.local import files
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
-
-SUFFIX = ".jsonl"
-VERSION = 1
+SUFFIX = storing.SUFFIX
 #: A temporary file older than this many seconds belongs to a process that is no more.
 STALE_TEMPORARY = 3600.0
 #: A queue file larger than this (bytes) is none of ours.
@@ -29,7 +26,7 @@ LARGEST = 256 * 1024 * 1024
 
 
 class Damaged(ValueError):
-    """A queue file whose first line is no capture, or something that is no file in its place."""
+    """A queue file that does not begin with a capture, or what is no file in its place."""
 
 
 class Event:
@@ -40,7 +37,7 @@ class Event:
 
     def __init__(self, path: str, capture: Capture, journal: List[Dict[str, Any]]) -> None:
         self.path = path
-        self.id = os.path.basename(path)[: -len(SUFFIX)]
+        self.id = id_of(path)
         self.capture = capture
         self.journal = journal
 
@@ -175,37 +172,15 @@ class Event:
         return ""
 
 
-class Queue:
-    """The folders ``queue`` and ``dead`` below the state folder.
+class Queue(Store):
+    """The queue, and what was given up.
 
     Raises OSError from every method when the disk does not do what is asked.
     """
 
-    def __init__(self, state_dir: str) -> None:
-        self.state_dir = state_dir
-        self.folder = os.path.join(state_dir, "queue")
-        self.dead_folder = os.path.join(state_dir, "dead")
-
     def add(self, capture: Capture) -> Event:
         """Store CAPTURE; once this returns, the notification cannot be lost."""
-        self.make_folders()
-        path = os.path.join(self.folder, order.new_id(self.state_dir, self.folder) + SUFFIX)
-        try:
-            files.write_whole(path, _line({"version": VERSION, **capture.as_dict()}) + b"\n")
-        except OSError:
-            # The caller will be told that it is not stored, and call again: once is enough.
-            files.remove_quietly(path)
-            raise
-        return Event(path, capture, [])
-
-    def make_folders(self) -> None:
-        """Create the state folder and what belongs into it, if they are not there."""
-        if files.is_folder(self.folder) and files.is_folder(self.dead_folder):
-            return
-        os.makedirs(os.path.dirname(os.path.abspath(self.state_dir)), exist_ok=True)
-        files.make_folder(self.state_dir)
-        files.make_folder(self.folder, self.state_dir)
-        files.make_folder(self.dead_folder, self.state_dir)
+        return Event(self.put(capture), capture, [])
 
     def prove(self) -> None:
         """Make sure that an event could be stored: the folders are there and can be written."""
@@ -337,39 +312,20 @@ def _ids(folder: str) -> List[str]:
 
 
 def _read(path: str) -> Event:
-    from brtel_notify.intake import journal
-
     name = os.path.basename(path)
     try:
         if os.stat(path).st_size > LARGEST:
             raise Damaged(f"{name}: is larger than any event")
-        first, *rest = files.read_whole(path).split(b"\n")
+        data = files.read_whole(path)
     except files.NotAFile as error:
         raise Damaged(f"{name}: {error.strerror}") from error
     try:
-        capture = _capture(json.loads(first))
+        found, lines = capture_file.read(data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Damaged(
-            f"{name}: is damaged: its first line, what the monitoring passed, cannot be read"
+            f"{name}: is damaged, or of a newer version: what the monitoring passed cannot be read"
         ) from error
-    return Event(path, capture, list(journal.entries(rest)))
-
-
-def _capture(data: Any) -> Capture:
-    """The capture that DATA says. Raises ValueError, KeyError, TypeError if it says none."""
-    from brtel_notify.local.plausible import is_time
-
-    capture = Capture.from_dict(data)
-    texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]
-    well_formed = (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(data["env"], dict)
-        and isinstance(data["argv"], list)
-        and is_time(capture.time)
-    )
-    if not well_formed:
-        raise ValueError("a field has an impossible type")
-    return capture
+    return Event(path, found, list(journal.entries(lines.split(b"\n"))))
 
 
 def _line(record: Dict[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 A line is text for people or, with ``--log-format json`` (or $BRTEL_NOTIFY_LOG_FORMAT=json), one
 JSON object for programs: ``time``, ``level``, ``message``, ``pid``, and for an event's line what
-delivery/log_fields.py tells of it. Every alert imports this module: nothing heavy.
+delivery/log_fields.py tells of it. Every delivery imports this module: nothing heavy.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import os
 import sys
 import time
 
-from brtel_notify.local.cleaning import line_of
-from brtel_notify.local.stdio import patient, sink_of
+from brtel_notify.local.stdio import sink_of
+from brtel_notify.local.telling import PROGRAM, line_of, to_stderr, trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, TextIO
+    from typing import Any, Callable, Dict, List, Optional
 
     from brtel_notify.local.log_targets import Target
 
-PROGRAM = "brtel-notify"
 #: How many of the last lines are remembered; a worker says many.
 REMEMBERED = 50
 
@@ -95,10 +94,10 @@ class Log:
         sink = sink_of(sys.stderr)
         lost = sink.to_tell() if sink else 0
         if sink and lost:
-            if not _to_stderr(self._stderr_line(_dropped(lost), WARNING, {})):
+            if not to_stderr(self._stderr_line(_dropped(lost), WARNING, {})):
                 return
             sink.lost -= lost
-        _to_stderr(self._stderr_line(text, level, fields))
+        to_stderr(self._stderr_line(text, level, fields))
 
     def _stderr_line(self, text: str, level: str, fields: Dict[str, Any]) -> str:
         line = self._line(text, level, fields)
@@ -159,35 +158,3 @@ def warn(text: str) -> None:
     """What a module warns of that was handed no log: one line, where this process's log goes."""
     log = _of_process[0] if _of_process else Log()
     log.say(text, WARNING)
-
-
-def complain(text: str) -> None:
-    """One line on stderr, before there is a log. Where nobody reads it, the exit code tells."""
-    _to_stderr(f"{PROGRAM}: {line_of(text)}")
-
-
-def trace(say: Callable[[str], None]) -> None:
-    """SAY the traceback of the exception that is being handled, line by line."""
-    import traceback
-
-    for line in traceback.format_exc().splitlines():
-        say(line)
-
-
-def tell(text: str, stream: Optional[TextIO] = None) -> None:
-    """One line on stdout, of a delivery, which does not wait for anybody to read it."""
-    _said(stream or patient(sys.stdout), line_of(text))
-
-
-def _to_stderr(line: str) -> bool:
-    return _said(sys.stderr, line)
-
-
-def _said(stream: TextIO, line: str) -> bool:
-    """Say LINE. False if nobody listens; that must not stop a delivery."""
-    try:
-        stream.write(f"{line}\n")
-        stream.flush()
-    except (OSError, ValueError, AttributeError):
-        return False
-    return True

@@ -235,8 +235,10 @@ def json_object(text: str, what: str) -> Dict[str, Any]:
 
     Numbers that are no short integer stay text, as they were written. Raises Unintelligible.
     """
+    from brtel_notify.intake import withheld_json
+
     try:
-        data = withheld.parsed(text)
+        data = withheld_json.parsed(text)
     except RecursionError:
         raise Unintelligible(f"{what} is malformed JSON: nested too deeply") from None
     except ValueError as error:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from brtel_notify.intake import withheld
-from brtel_notify.sources.source import WEB_PAGES, Source, is_number, read_stdin, var_flags
+from brtel_notify.sources.source import (
+    WEB_PAGES,
+    Source,
+    is_number,
+    json_without_secrets,
+    read_stdin,
+    var_flags,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +51,7 @@ example:
 
     def stdin_without_secrets(self, stdin: str) -> str:
         """LibreNMS passes whole rows of its database, passwords among them."""
-        return withheld.from_json(stdin, FILTERS, ROWS)
+        return json_without_secrets(stdin, FILTERS, ROWS)
 
     def may_be_test(self, capture: Capture) -> bool:
         """Its button Test transport passes ids of 000."""

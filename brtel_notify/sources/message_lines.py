@@ -7,8 +7,6 @@ Zabbix's imports this module: nothing heavy.
 
 from __future__ import annotations
 
-import json
-
 from brtel_notify.intake import withheld
 
 TYPE_CHECKING = False
@@ -158,6 +156,12 @@ def _tags(name: str, value: str) -> str:
 
 
 def _tags_json(value: str) -> str:
+    if not withheld.json_may_hold_one(value):
+        return value
+    import json
+
+    from brtel_notify.intake import withheld_json
+
     try:
         tags = json.loads(value, parse_int=str, strict=False)
     except (ValueError, RecursionError):  # nobody can read it; a macro without a value is none
@@ -169,4 +173,4 @@ def _tags_json(value: str) -> str:
         for tag in tags
         if not (isinstance(tag, dict) and withheld.is_secret(str(tag.get("tag"))))
     ]
-    return value if len(kept) == len(tags) else json.dumps(kept, ensure_ascii=False)
+    return value if len(kept) == len(tags) else withheld_json.json_of(kept)

@@ -11,12 +11,12 @@ import sys
 import time
 
 from brtel_notify.intake import withheld
-from brtel_notify.intake.capture import Capture, text_of
+from brtel_notify.intake.capture import Capture, decoded, text_of
 from brtel_notify.options import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Optional, Tuple
+    from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
     from brtel_notify.alert import Alert
     from brtel_notify.options import Options
@@ -80,8 +80,9 @@ class Source:
 
         Global options among the ARGUMENTS go to OPTIONS.
         """
-        argv, stdin = self.take(list(arguments), options)
-        env = {name: os.environ[name] for name in os.environ if name.startswith(self.prefixes)}
+        words, stdin = self.take(list(arguments), options)
+        argv = [decoded(os.fsencode(word)) for word in words]
+        env = environment(self.prefixes) if self.prefixes else {}
         return self.without_secrets(Capture(self.name, env, argv, stdin, time.time()))
 
     def take(self, words: List[str], options: Options) -> Tuple[List[str], str]:
@@ -101,7 +102,7 @@ class Source:
 
     def stdin_without_secrets(self, stdin: str) -> str:
         """JSON."""
-        return withheld.from_json(stdin)
+        return json_without_secrets(stdin)
 
     def may_be_test(self, capture: Capture) -> bool:
         """Whether it is worth reading CAPTURE at once, to see if it is a test of the set-up."""
@@ -132,6 +133,24 @@ def var_flags(words: List[str], options: Options) -> List[str]:
             raise UsageError(f"--var needs NAME=VALUE{shown}")
         taken += ["--var", pair]
     return taken
+
+
+def environment(prefixes: Sequence[str]) -> Dict[str, str]:
+    """The variables of this process whose names begin so: their bytes, whatever its locale."""
+    beginnings = tuple(map(os.fsencode, prefixes))
+    found = os.environb
+    return {decoded(name): decoded(found[name]) for name in found if name.startswith(beginnings)}
+
+
+def json_without_secrets(
+    text: str, filters: Optional[withheld.Filters] = None, rows: Sequence[str] = ()
+) -> str:
+    """As withheld_json.from_json has it; TEXT is not read where it cannot hold a secret."""
+    if not withheld.json_may_hold_one(text, (*(filters or ()), *rows)):
+        return text
+    from brtel_notify.intake import withheld_json
+
+    return withheld_json.from_json(text, filters, rows)
 
 
 def read_stdin() -> str:

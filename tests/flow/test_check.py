@@ -7,12 +7,13 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Dict, List
 
 import pytest
 from support import CONFIG, Site, start
 
 from brtel_notify.commands.check import Range
+from brtel_notify.intake.capture_file import read
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 ERROR = "event:acme.3cx.fr: POST /v1/tickets: 503 Service Unavailable | secret sauce"
@@ -44,10 +45,9 @@ def wait(site: Site, seconds: float) -> None:
     site.sandbox.faults(fail={"status": 503})
     site.run(*DOWN)
     (path,) = site.queued()
-    first, *rest = path.read_text().split("\n")
-    data: Dict[str, Any] = json.loads(first)
-    data["time"] = time.time() - seconds
-    path.write_text("\n".join([json.dumps(data), *rest]))
+    captured, journal = read(path.read_bytes())
+    captured.time = time.time() - seconds
+    path.write_bytes(captured.as_bytes() + journal)
     (site.state_dir / "breaker.json").unlink()
 
 

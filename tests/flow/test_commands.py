@@ -329,7 +329,10 @@ def test_queue_show_json_is_a_capture_that_render_takes(site: Site) -> None:
     path = site.folder / "capture.json"
     path.write_text(json.dumps(shown["capture"]))
     site.sandbox.clear_faults()
-    assert "subject: DOWN: acme.3cx.fr" in site.run("render", "--capture", str(path)).stdout
+    for file in (path, *site.queued()):  # or the file itself
+        assert "subject: DOWN: acme.3cx.fr" in site.run("render", "--capture", str(file)).stdout
+    path.write_bytes(site.queued()[0].read_bytes()[:1000])
+    assert "is no capture" in site.run("render", "--capture", str(path), code=2).stderr
 
 
 def on_a_terminal(site: Site, typed: str, *words: str) -> Tuple[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -19,6 +18,7 @@ from support import PATIENCE, Site, load_capture, until
 from brtel_notify.commands import notify
 from brtel_notify.delivery.drain import THREADS
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.intake.capture_file import read
 from brtel_notify.options import Options
 
 ENV = load_capture("nagios4-service-problem")["env"]
@@ -159,8 +159,8 @@ def hosts_queued(site: Site) -> Set[str]:
     hosts = set()
     for path in site.queued():
         with contextlib.suppress(FileNotFoundError):
-            capture = json.loads(path.read_text().partition("\n")[0])
-            hosts.add(capture["env"]["NAGIOS_HOSTNAME"])
+            captured, _ = read(path.read_bytes())
+            hosts.add(captured.env["NAGIOS_HOSTNAME"])
     return hosts
 
 

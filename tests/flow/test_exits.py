@@ -13,6 +13,8 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from support import ENVIRONMENT, Site, load_capture
 
+from brtel_notify.intake.capture_file import read
+
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 
 
@@ -53,9 +55,9 @@ def test_an_event_that_cannot_be_understood(site: Site, case: str) -> None:
     assert named in one_error_line(done)
     assert site.queued() == []
     (path,) = site.queued("dead")
-    first, *_, last = path.read_text().splitlines()
-    assert json.loads(first)["argv"] == words[1:]
-    assert json.loads(last)["dead"]
+    captured, journal = read(path.read_bytes())
+    assert captured.argv == words[1:]
+    assert json.loads(journal.splitlines()[-1])["dead"]
     assert site.calls() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from support import ENVIRONMENT, PATIENCE, Site, until
 
 import brtel_notify
+from brtel_notify.intake.queue import Queue
 
 pytestmark = pytest.mark.short
 
@@ -70,6 +72,75 @@ def test_a_running_worker_delivers_when_all_its_modules_have_moved(site: Site) -
         lines.close()
     assert "unforeseen" not in "".join(said)
     assert site.queued("dead") == []
+
+
+# --- files of another version ---------------------------------------------------------------------
+
+OLD_FILES = sorted((Path(__file__).parents[1] / "data" / "queue-932417d").iterdir())
+
+
+def test_what_932417d_queued_in_an_outage_is_delivered_with_what_came_after(site: Site) -> None:
+    """Its own files: one tried before, one with bytes that are no UTF-8. Both kinds, one queue."""
+    site.sandbox.faults(fail={"status": 503})
+    site.notify("nagios4-host-problem")
+    for path in OLD_FILES:
+        shutil.copy(path, site.state_dir / "queue")
+    site.notify(AFTER)  # the recovery of a problem that the older version captured
+    listed = json.loads(site.run("queue", "list", "--json").stdout)
+    assert len(listed) == len(OLD_FILES) + 2
+    assert {event["error"] for event in listed if not event["attempts"]} == {""}
+    site.sandbox.clear_faults()
+    site.run("flush", "--force")
+    assert site.queued() + site.queued("dead") == []
+    is_open = {ticket["subject"]: ticket["open"] for ticket in site.tickets}
+    assert (len(is_open), len(site.tickets)) == (5, 5)
+    assert [name for name in is_open if not is_open[name]] == ["CRITICAL: acme.3cx.fr - SIP trunk"]
+    assert "à bout: caf" in json.dumps(site.tickets, ensure_ascii=False)
+
+
+#: What 932417d, and the version after it, gave up a newer file with.
+UNREAD = (
+    "{}.jsonl: its first line is no capture",
+    "{}.jsonl: is damaged: its first line, what the monitoring passed, cannot be read",
+)
+
+
+def given_up(site: Site, capture: str, why: str) -> str:
+    """An event that lies in ``dead`` because a worker of an older version gave it up; its id."""
+    site.sandbox.faults(fail={"status": 503})
+    before = set(site.queued())
+    site.notify(capture)
+    (path,) = set(site.queued()) - before
+    queue = Queue(str(site.state_dir))
+    queue.bury(path.stem, why.format(path.stem))
+    site.sandbox.clear_faults()
+    (site.state_dir / "breaker.json").unlink()
+    return path.stem
+
+
+@pytest.mark.parametrize("why", UNREAD)
+def test_what_an_older_version_gave_up_unread_is_put_back_by_hand(site: Site, why: str) -> None:
+    event_id = given_up(site, BEFORE, why)
+    shown = json.loads(site.run("queue", "show", event_id, "--json").stdout)
+    assert shown[0]["capture"]["env"]["NAGIOS_HOSTNAME"] == "acme.3cx.fr"
+    assert site.run("queue", "show", event_id).stdout.count("acme.3cx.fr") > 1
+    site.run("queue", "retry", "--all")
+    assert site.the_ticket()["open"]
+    assert site.queued("dead") == []
+
+
+def test_the_worker_of_the_new_version_takes_it_back_and_nothing_else(site: Site) -> None:
+    given_up(site, BEFORE, UNREAD[0])
+    refused = given_up(site, "nagios4-host-problem", "no customer: nobody owns it")
+    given_up(site, AFTER, UNREAD[1])
+    worker = subprocess.Popen(site.words("worker"), stderr=subprocess.PIPE, env=ENVIRONMENT)
+    try:
+        until(lambda: site.tickets and not site.the_ticket()["open"])
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        said = worker.communicate()[1].decode()
+    assert said.count("an older version could not read it; put back") == 2
+    assert [path.stem for path in site.queued("dead")] == [refused]
 
 
 def test_the_console_script_of_an_older_version_still_starts(site: Site) -> None:

@@ -49,6 +49,16 @@ def test_every_package_is_named() -> None:
     assert there <= set(folders().values())
 
 
+def test_the_command_is_a_script_and_no_entry_point() -> None:
+    """What pip makes of an entry point imports re at every alert."""
+    parser = options()
+    (script,) = (CHECKOUT / path for path in words(parser["options"]["scripts"]))
+    assert script.name == "brtel-notify"
+    assert script.stat().st_mode & 0o111 == 0o111
+    assert script.read_text().startswith("#!/usr/bin/python3\n")  # pip puts its own there
+    assert "options.entry_points" not in parser
+
+
 def test_every_other_file_is_named() -> None:
     data = options()["options.package_data"]
     patterns = [

@@ -15,22 +15,24 @@ from planted import Secrets, librenms_data
 from support import CAPTURES, load_capture
 
 from brtel_notify.alert import Alert
-from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import Capture, text_of
-from brtel_notify.intake.withheld import is_secret, parsed
+from brtel_notify.intake.capture_file import read as read_file
+from brtel_notify.intake.withheld import is_secret
+from brtel_notify.intake.withheld_json import parsed
 from brtel_notify.local import shipped_files
 from brtel_notify.sources import librenms as librenms_source
 from brtel_notify.sources import zabbix_message
 from brtel_notify.sources.message_lines import FORMAT, FREE_TEXT
 from brtel_notify.sources.message_lines import without_secrets as from_message
 from brtel_notify.sources.registry import parse, without_secrets
+from brtel_notify.sources.source import json_without_secrets
 
 
 def from_json(text: str, librenms: bool) -> str:
     """TEXT as LibreNMS's, or as another program's, is kept."""
     if librenms:
-        return withheld.from_json(text, librenms_source.FILTERS, librenms_source.ROWS)
-    return withheld.from_json(text)
+        return json_without_secrets(text, librenms_source.FILTERS, librenms_source.ROWS)
+    return json_without_secrets(text)
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -135,6 +137,33 @@ def test_json_without_a_secret_stays_as_it_came(text: str, librenms: bool) -> No
     if librenms:  # of what cannot be read, rather too little is kept; two values of a name are one
         text = text.replace("password", "word").replace(', "n": -0', "")
     assert from_json(text, librenms) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("password", "Pa\\u0073sword", "\\u0070ASSWD", "pa\\u00dfword", "paßword", "ſecret"),
+        *("x_token", "\\u005f\\u0074oken", "check_commands.arg1", "API-toKen"),
+    ],
+)
+@pytest.mark.parametrize("librenms", [False, True])
+def test_a_name_is_known_however_it_is_spelled(name: str, librenms: bool) -> None:
+    text = f'{{"host": "a", "{name}": "HIDDEN", "vars": [{{"{name}": ["HIDDEN"]}}]}}'
+    assert is_secret(json.loads(f'"{name}"'))
+    kept = from_json(text, librenms)
+    assert "HIDDEN" not in kept
+    assert parsed(kept)["host"] == "a"
+    tags = json.dumps([{"tag": "a", "value": "1"}, {"tag": "@", "value": "HIDDEN"}])
+    message = f"{FORMAT}\nEVENT.TAGSJSON: {tags.replace('@', name)}"
+    assert "HIDDEN" not in from_message(message)
+
+
+def test_what_is_kept_of_json_can_be_stored() -> None:
+    """Half characters, which JSON can spell and no bytes can."""
+    for half in ("\\ud800", "\\udcc3\\udca9", "\\udc80"):
+        kept = from_json(f'{{"output": "{half} \udce9", "token": "x"}}', librenms=False)
+        stored = read_file(Capture("event", {}, [], kept, 1.0).as_bytes())[0].stdin
+        assert parsed(stored) == {"output": json.loads(f'"{half}"') + " \udce9"}
 
 
 def test_rows_of_librenms_without_a_secret_stay_as_they_came() -> None:

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from brtel_notify.delivery import retry
 from brtel_notify.intake import journal, order, queue
@@ -103,26 +101,13 @@ def test_shared_state_folder_shares_what_is_in_it(
     ids=["empty", "plain", "lines", "NUL", "surrogates", "accents", "U+2028", "5MB"],
 )
 def test_capture_comes_back_as_it_was(waiting: Queue, text: str) -> None:
-    stored = Capture("nagios", {"NAGIOS_A": text}, [text], text, NOW)
+    word = text.replace("\0", "")  # no process can be given one there
+    stored = Capture("nagios", {"NAGIOS_A": word}, [word], text, NOW)
     event = waiting.add(stored)
     assert event.capture.as_dict() == stored.as_dict()
     again = waiting.load(event.id)
     assert again.capture.as_dict() == stored.as_dict()
     assert (again.id, again.path, again.journal) == (event.id, event.path, [])
-
-
-@settings(deadline=None)  # a disk takes the time it takes
-@given(
-    st.text(st.characters()),
-    st.lists(st.text(st.characters())),
-    st.dictionaries(st.text(st.characters()), st.text(st.characters())),
-)
-def test_any_capture_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, stdin: str, argv: List[str], env: Dict[str, str]
-) -> None:
-    stored = Capture("event", env, argv, stdin, NOW)
-    waiting = Queue(str(tmp_path_factory.mktemp("state")))
-    assert waiting.load(waiting.add(stored).id).capture.as_dict() == stored.as_dict()
 
 
 def test_event_is_on_disk_when_add_returns(waiting: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,6 +597,7 @@ def test_note_that_does_not_fit_the_disk_is_not_said(
 
 # --- damage ---------------------------------------------------------------------------------------
 
+#: As version 0.1.0 wrote it; for today's form see test_capture_file.py.
 GOOD = {"source": "event", "time": 1.0, "env": {}, "argv": [], "stdin": ""}
 
 
