@@ -10,7 +10,7 @@ of it.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, NamedTuple, Optional, Set
+from typing import Dict, NamedTuple, Optional, Set
 
 from brtel_notify.alert import RECOVERY, Alert, reference
 from brtel_notify.config.schema import Config
@@ -49,20 +49,22 @@ def begun(key: str, alert: Alert, state: State, config: Config) -> Optional[Met]
 
 def standing_for(alert: Alert, state: State, config: Config) -> Optional[Met]:
     """The entry that has ALERT as a member; of a ticket of its own, also after its end."""
-    older = [key for key, _ in alert.older_keys()]
-    for key in (alert.key, *older):
-        for entry in _with_member(key, state):
-            if _is_its_form(key, alert, entry, config):
-                return _renamed(entry, key, alert, state)
+    ended: Optional[Entry] = None
+    for key in (alert.key, *(key for key, _ in alert.older_keys())):
+        entry = state.get(key)
+        if entry is not None and not _is_its_form(key, alert, entry, config):
+            entry = None
+        if entry is None or key not in entry.members:
+            ended = ended or entry
+            entry = state.with_member(key)
+        if entry is not None and _is_its_form(key, alert, entry, config):
+            return _renamed(entry, key, alert, state)
     if alert.lasting:
         found = state.with_lasting(alert.lasting, _systems(alert))
         if found is not None:
             return _renamed(*found, alert, state)
-    if config.ticket.group_by == "alert":
-        for key in (alert.key, *older):
-            ended = state.get(key)
-            if ended is not None and _is_its_form(key, alert, ended, config):
-                return _renamed(ended, key, alert, state)
+    if ended is not None and config.ticket.group_by == "alert":
+        return _renamed(ended, ended.key, alert, state)
     return None
 
 
@@ -103,13 +105,6 @@ def of_customer(customer_id: int) -> str:
 # --- older names ----------------------------------------------------------------------------------
 
 
-def _with_member(key: str, state: State) -> Iterator[Entry]:
-    for entry in (state.get(key), state.with_member(key)):
-        if entry is not None and key in entry.members:
-            yield entry
-            return
-
-
 def _member_for(alert: Alert, entry: Entry, config: Config) -> Optional[str]:
     """By which key ENTRY has ALERT as a member."""
     for key in (alert.key, *(key for key, _ in alert.older_keys())):
@@ -137,6 +132,8 @@ def _is_its_form(key: str, alert: Alert, entry: Entry, config: Config) -> bool:
 
 def _renamed(entry: Entry, member: str, alert: Alert, state: State) -> Met:
     """ENTRY, in which ALERT goes, or went, by the key MEMBER."""
+    if member == alert.key:
+        return Met(entry, entry)
     new = {member: alert.key, **_host_keys(member, alert)}.get(entry.key, entry.key)
     renamed = _with_member_renamed(entry, member, alert)
     there = state.get(new)
