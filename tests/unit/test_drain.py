@@ -104,7 +104,8 @@ class Played:
             return DONE
 
         monkeypatch.setattr(drain.queue, "load", read)
-        monkeypatch.setattr(drain, "_lane", lambda alert: alert.key)
+        monkeypatch.setattr(drain, "_configuration", lambda: None)
+        monkeypatch.setattr(drain, "_lane", lambda event, alert: alert.key)
         monkeypatch.setattr(drain, "_head", head)
 
     def of(self, what: str) -> List[str]:
@@ -114,6 +115,7 @@ class Played:
 @pytest.fixture
 def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Queue:
     monkeypatch.setattr(backlog, "PORTION", 10)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     return Queue(str(tmp_path))
 
 
