@@ -11,10 +11,12 @@ only recorded. One that is killed behind it leaves files that the map names: the
 from __future__ import annotations
 
 import threading
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
+from brtel_notify.alert import Alert
 from brtel_notify.delivery.entry_of import Met
 from brtel_notify.intake.queue import Event, Queue
+from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry, State
 
 #: Bytes of the map that are written for an event.
@@ -29,6 +31,7 @@ class Book:
     def __init__(self, state: State, queue: Queue) -> None:
         self.state = state
         self.queue = queue
+        self.ended = Ended(queue.state_dir)
         self.lock = threading.Lock()
         self._unsaved: Dict[str, Event] = {}  # by id, in the order in which they are removed
         self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
@@ -67,6 +70,17 @@ class Book:
         if entry != stored:
             self.state.put(entry)
         return entry
+
+    def has_ended(self, alerts: Iterable[Alert], at: float, now: float) -> None:
+        """What has ended, for a problem that comes behind its recovery: ALERTS, captured AT.
+
+        Raises OSError.
+        """
+        with self.lock:
+            for alert in alerts:
+                self.ended.add(alert, at)
+            if self.ended.is_old(now):
+                self.ended.sweep(min(now - KEPT, self.queue.oldest()))
 
     def drop(self, key: str, events: Sequence[Event]) -> None:
         """EVENTS are done, and their entry is forgotten: it can name none of them, so at once.

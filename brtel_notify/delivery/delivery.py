@@ -6,9 +6,11 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import entry_of, occurrences, open_after, retry, step_names, together
+from brtel_notify.delivery import entry_of, retry, step_names, together
 from brtel_notify.delivery.book import Book
-from brtel_notify.delivery.outcome import DELIVERED, IGNORED, QUEUED, Failure, Outcome
+from brtel_notify.delivery.not_yet import NotYet
+from brtel_notify.delivery.open_after import Wait
+from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
@@ -16,7 +18,6 @@ from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
-from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry
 from brtel_notify.tickets.settings import Settings
 
@@ -54,9 +55,7 @@ class Delivery:
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
-        self.ended = Ended(book.queue.state_dir)
-        #: How long this problem waits before its ticket is opened, where it does.
-        self.waits: Optional[open_after.Wait] = None
+        self.not_yet = NotYet(event, alert, services, book, followers)
         self.facts = self._standing_facts()
         self.begun = False
         #: The step that this attempt ended with, if it was refused in a way that may pass.
@@ -86,26 +85,35 @@ class Delivery:
         if entry is not None and self.event.id in (entry.last_event, *entry.recorded):
             self.queue.remove(self.event)  # recorded just before an earlier attempt was killed
             return Outcome(DELIVERED, f"{self.alert.key}: delivered before")
-        skipped = self._resolved_in_queue(situation)
-        if skipped:
-            self._drop(skipped)
-            return Outcome(IGNORED, f"{self.alert.key}: recovered while it was still queued")
+        unseen = self.not_yet.came_and_went(situation)
+        if unseen is not None:
+            return self._nothing_yet(unseen)
         settings = self._settings(self.alert)
         if settings.ignored_by and situation.member is None and not self.facts:
             self.queue.remove(self.event)
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
-        waits = self._wait(situation, settings)
+        waits = self.not_yet.waits(situation, settings)
         if waits is not None:
-            return waits
+            return self._nothing_yet(waits)
         self.steps.settings = settings
         done, planned = self._follow(self._assigning(self._gathered(situation)))
         if self.alert.kind == RECOVERY or planned.note == "recovery":
-            self._remember_the_end(self.event, done.alerts)
+            now = self.services.clock()
+            self.book.has_ended(done.alerts, self.event.capture.time, now)
         self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
         summary = self._summary(situation, done, planned)
         return Outcome(status, summary, self.services.calls - calls)
+
+    def _nothing_yet(self, outcome: Outcome) -> Outcome:
+        self.done_with = self.not_yet.done_with
+        return outcome
+
+    @property
+    def waits(self) -> Optional[Wait]:
+        """How long this problem waits before its ticket is opened, where it does."""
+        return self.not_yet.wait
 
     def failed(self, failure: Failure) -> None:
         """Journal that this attempt ended without delivering. Raises OSError."""
@@ -144,18 +152,8 @@ class Delivery:
             entry=entry,
             shared=self._others(entry),
             facts=self.facts,
-            ended=self._recovery_of(entry),
+            ended=self.not_yet.recovery_before(entry),
         )
-
-    def _recovery_of(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
-        """The recovery by which this problem is over, if it came first and nothing is open."""
-        if self.alert.kind != PROBLEM or (entry is not None and (entry.is_open or entry.muted)):
-            return None
-        captured, was_dead = self.event.capture.time, self.event.was_dead
-        for record in self.ended.of(self.alert.key):
-            if occurrences.has_ended(self.alert, record, captured, was_dead):
-                return record
-        return None
 
     def _assigning(self, situation: Situation) -> Situation:
         """SITUATION, knowing whether a new ticket is given to somebody by its settings."""
@@ -192,64 +190,7 @@ class Delivery:
         with self.state_lock:
             return self.state.others_on(entry)
 
-    # --- before it is time ------------------------------------------------------------------------
-
-    def _wait(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
-        """What becomes of a problem whose ticket is not to be opened yet; None: go on."""
-        if self.alert.kind != PROBLEM:
-            return None
-        opens = situation.would_open and settings.values["open_after"]
-        if self.event.attempts or not (opens or self.event.held):
-            return None
-        now = self.services.clock()
-        wait = open_after.wait(
-            self.event,
-            self.alert,
-            self.followers,
-            lambda alert: self.services.settings(alert).values["open_after"],
-            self.services.config.timezone,
-            now,
-        )
-        if wait.over:
-            return self._was_over(wait)
-        if not opens:
-            return None
-        if wait.heir is not None:
-            wait.heir[0].enter(waits_since=wait.since)
-            self.queue.remove(self.event)
-            return Outcome(IGNORED, f"{self.alert.key}: reported again before it was due")
-        if wait.due <= now:
-            return None
-        self.waits = wait
-        held = {"held_until": wait.due, "configuration": self.services.config.stamp}
-        for event in wait.company:
-            if event.held != held:
-                event.enter(**held)
-        return Outcome(QUEUED, f"{self.alert.key}: {open_after.opens_at(wait.due)}")
-
-    def _was_over(self, wait: open_after.Wait) -> Outcome:
-        recovery, alert = wait.over[-1]
-        lasted = open_after.lasted(recovery.capture.time - wait.since)
-        self._drop(wait.over)
-        return Outcome(IGNORED, f"{alert.key}: recovered after {lasted}, before it was due")
-
     # --- events that go together ------------------------------------------------------------------
-
-    def _resolved_in_queue(self, situation: Situation) -> List[Follower]:
-        """Problem and recovery of an alert that came and went unseen, if such are skipped."""
-        wanted = self.services.config.lifecycle.resolved_in_queue
-        fresh = self.alert.kind == PROBLEM and not self.event.attempts
-        if wanted != "skip" or not fresh or situation.member is not None:
-            return []
-        return together.came_and_went(self.event, self.alert, self.followers)
-
-    def _drop(self, gone: List[Follower]) -> None:
-        """Nothing comes of this problem and what followed it, the last of which is its recovery."""
-        recovery, alert = gone[-1]
-        self._remember_the_end(recovery, [alert])
-        for event, _ in gone:  # the recovery last: alone it does no harm
-            self.queue.remove(event)
-        self.done_with = [event.id for event, _ in gone[1:]]
 
     def _gathered(self, situation: Situation) -> Situation:
         """The situation with those behind this event that one note can tell together."""
@@ -411,15 +352,6 @@ class Delivery:
                 forget_before = times.iso(self.services.clock() - max(keep, 60.0))
             self.book.record(planned.entry, events, forget_before)
         self.done_with = [event.id for event in events[:-1]]
-
-    def _remember_the_end(self, recovery: Event, alerts: Iterable[Alert]) -> None:
-        """What has ended, for a problem that comes behind its recovery."""
-        now = self.services.clock()
-        with self.state_lock:
-            for alert in alerts:
-                self.ended.add(alert, recovery.capture.time)
-            if self.ended.is_old(now):
-                self.ended.sweep(min(now - KEPT, self.queue.oldest()))
 
     def _summary(self, before: Situation, done: Situation, planned: Plan) -> str:
         ticket = planned.entry or before.entry

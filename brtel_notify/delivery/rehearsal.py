@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import Alert
 from brtel_notify.api.cache import Cache
@@ -165,6 +165,11 @@ class _Unchanged(Queue):
         pass
 
 
+class _Unwritable(Book):
+    def has_ended(self, alerts: Iterable[Alert], at: float, now: float) -> None:
+        pass
+
+
 class Rehearsal(Delivery):
     """A delivery that changes nothing; ``done`` is the situation at its end."""
 
@@ -197,7 +202,7 @@ def rehearse(
     """
     services.rehearse(alert, real() if real is not None else None)
     event = _Unwritten("0-rehearsal.jsonl", capture, [])
-    book = Book(state, _Unchanged(services.state_dir))
+    book = _Unwritable(state, _Unchanged(services.state_dir))
     rehearsal = Rehearsal(event, alert, services, book)
     outcome = rehearsal.run()
     steps = [record["step"] for record in event.journal if "step" in record]

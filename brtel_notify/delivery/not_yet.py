@@ -1,0 +1,104 @@
+"""Problems of which nothing comes, or nothing yet: what is decided before their first step."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Optional
+
+from brtel_notify.alert import PROBLEM, Alert
+from brtel_notify.delivery import occurrences, open_after, together
+from brtel_notify.delivery.book import Book
+from brtel_notify.delivery.outcome import IGNORED, QUEUED, Outcome
+from brtel_notify.delivery.services import Services
+from brtel_notify.delivery.situation import Situation
+from brtel_notify.delivery.together import Follower
+from brtel_notify.intake.queue import Event
+from brtel_notify.tickets.entry import Entry
+from brtel_notify.tickets.settings import Settings
+
+
+class NotYet:
+    """What becomes of the problem ALERT, behind which FOLLOWERS wait, if it opens no ticket now.
+
+    ``wait`` says afterwards how long it waits, ``done_with`` which followers are done, by their
+    ids.
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        alert: Alert,
+        services: Services,
+        book: Book,
+        followers: Iterable[Follower],
+    ) -> None:
+        self.event = event
+        self.alert = alert
+        self.services = services
+        self.book = book
+        self.followers = followers
+        self.wait: Optional[open_after.Wait] = None
+        self.done_with: List[str] = []
+
+    def recovery_before(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
+        """The recovery by which this problem is over, if that came first and nothing is open."""
+        if self.alert.kind != PROBLEM or (entry is not None and (entry.is_open or entry.muted)):
+            return None
+        captured, was_dead = self.event.capture.time, self.event.was_dead
+        for record in self.book.ended.of(self.alert.key):
+            if occurrences.has_ended(self.alert, record, captured, was_dead):
+                return record
+        return None
+
+    def came_and_went(self, situation: Situation) -> Optional[Outcome]:
+        """Problem and recovery of an alert that came and went unseen, if such are skipped."""
+        wanted = self.services.config.lifecycle.resolved_in_queue
+        fresh = self.alert.kind == PROBLEM and not self.event.attempts
+        if wanted != "skip" or not fresh or situation.member is not None:
+            return None
+        gone = together.came_and_went(self.event, self.alert, self.followers)
+        return self._over(gone, "recovered while it was still queued") if gone else None
+
+    def waits(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
+        """Its ticket is not to be opened yet (open_after.py); None: go on."""
+        opens = situation.would_open and settings.values["open_after"]
+        if self.event.attempts or not (opens or self.event.held) or self.alert.kind != PROBLEM:
+            return None
+        wait = self._look()
+        if wait.over:
+            lasted = open_after.lasted(wait.over[-1][0].capture.time - wait.since)
+            return self._over(wait.over, f"recovered after {lasted}, before it was due")
+        if not opens:
+            return None
+        if wait.heir is not None:
+            wait.heir[0].enter(waits_since=wait.since)
+            self.book.remove([self.event])
+            return Outcome(IGNORED, f"{self.alert.key}: reported again before it was due")
+        if wait.due <= self.services.clock():
+            return None
+        return self._held(wait)
+
+    def _look(self) -> open_after.Wait:
+        return open_after.wait(
+            self.event,
+            self.alert,
+            self.followers,
+            lambda alert: self.services.settings(alert).values["open_after"],
+            self.services.config.timezone,
+            self.services.clock(),
+        )
+
+    def _held(self, wait: open_after.Wait) -> Outcome:
+        self.wait = wait
+        held = {"held_until": wait.due, "configuration": self.services.config.stamp}
+        for event in wait.company:
+            if event.held != held:
+                event.enter(**held)
+        return Outcome(QUEUED, f"{self.alert.key}: {open_after.opens_at(wait.due)}")
+
+    def _over(self, gone: List[Follower], why: str) -> Outcome:
+        """Nothing comes of this problem and what followed it, the last of which is its recovery."""
+        recovery, alert = gone[-1]
+        self.book.has_ended([alert], recovery.capture.time, self.services.clock())
+        self.book.remove([event for event, _ in gone])  # the recovery last: alone it does no harm
+        self.done_with = [event.id for event, _ in gone[1:]]
+        return Outcome(IGNORED, f"{self.alert.key}: {why}")
