@@ -225,8 +225,8 @@ def test_an_event_begun_by_932417d_ends_on_its_ticket(site: Site) -> None:
     """The upgrade came in the middle of an outage, and the instance with it."""
     site.sandbox.faults(fail={"status": 500, "path": "/v1/tickets", "method": "POST", "next": 1})
     zabbix(site, 1)
-    (waiting,) = site.queued()
-    assert json.loads(waiting.read_text().splitlines()[1])["key"] == "zabbix:Zabbix server:13075"
+    (waiting,) = json.loads(site.run("queue", "show", "--json", site.queued()[0].stem).stdout)
+    assert waiting["journal"][0]["key"] == "zabbix:Zabbix server:13075"
     site.configure("sources: {zabbix: {instance: lyon}}\n")
     zabbix(site, 0)
     site.run("flush", "--force")

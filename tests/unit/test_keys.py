@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brtel_notify.alert import Alert, key_part, reference
-from brtel_notify.config.schema import Api, Config, TicketSection, load
+from brtel_notify.config.schema import Api, Config, Sources, TicketSection, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery import entry_of
 from brtel_notify.delivery.book import Book
@@ -154,14 +154,15 @@ def test_an_instance_is_a_short_name(tmp_path: Path, written: str) -> None:
 
 
 def config(group_by: str = "alert", instance: Optional[str] = None, adopt: str = "ours") -> Config:
+    known: Any = Sources.zabbix  # type: ignore[attr-defined]
     made = Config(
         api=Api(url="http://127.0.0.1:1/api"),
         ticket=TicketSection(
             priority=1, category=1, sub_category=1, group_by=group_by, adopt=adopt
         ),
     )
-    if instance is not None:
-        made.sources.zabbix.instance = instance  # type: ignore[attr-defined]
+    if instance is not None:  # all that name none share the default
+        made.sources = Sources(zabbix=type(known.default)(instance=instance))
     return made
 
 
