@@ -44,7 +44,7 @@ class NotYet:
         if self.alert.kind != PROBLEM or (entry is not None and (entry.is_open or entry.muted)):
             return None
         captured, was_dead = self.event.capture.time, self.event.was_dead
-        for record in self.book.ended.of(self.alert.key):
+        for record in self.book.ended.of(self.alert):
             if occurrences.has_ended(self.alert, record, captured, was_dead):
                 return record
         return None

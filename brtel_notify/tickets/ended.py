@@ -23,17 +23,20 @@ KEPT, MOST = 86400.0, 10_000
 class Ended:
     """The recoveries of the last day.
 
-    Each is ``key`` and ``occurrence`` of the alert, ``order`` and ``since`` as its source gave them
+    Each is ``key``, ``occurrence`` and ``lasting`` of the alert, ``order`` and ``since`` as its source gave them
     (None where it did not), ``at``, when it was captured. Times are seconds since the epoch.
     """
 
     def __init__(self, state_dir: str) -> None:
         self.path = os.path.join(state_dir, ENDED_FILE)
 
-    def of(self, key: str) -> List[Dict[str, Any]]:
-        """The recoveries of the alert of that key, the last one first. Raises OSError."""
-        wanted = json.dumps(key).encode("ascii")
-        return [one for one in map(_record, reversed(self._lines(wanted))) if one["key"] == key]
+    def of(self, alert: Alert) -> List[Dict[str, Any]]:
+        """The recoveries of ALERT, whatever it was called, the last one first. Raises OSError."""
+        found = self._lines(json.dumps(alert.key).encode("ascii"))
+        if alert.lasting:
+            found += self._lines(json.dumps(alert.lasting).encode("ascii"))
+        records = sorted(map(_record, found), key=lambda one: -one["at"])
+        return [one for one in records if _is_of(one, alert)]
 
     def add(self, alert: Alert, at: float) -> None:
         """The recovery ALERT, captured AT, has ended what it names. Raises OSError."""
@@ -43,6 +46,7 @@ class Ended:
             "occurrence": alert.occurrence,
             "order": alert.order,
             "since": alert.since,
+            "lasting": alert.lasting,
         }
         line = json.dumps(record).encode("ascii")
         try:
@@ -74,6 +78,13 @@ class Ended:
         if wanted not in data:
             return []
         return [line for line in data.splitlines() if wanted in line and _record(line)]
+
+
+def _is_of(record: Dict[str, Any], alert: Alert) -> bool:
+    if record["key"] == alert.key:
+        return True
+    same_system = record["key"].partition(":")[0] == alert.system
+    return bool(alert.lasting) and record.get("lasting") == alert.lasting and same_system
 
 
 def _at(line: bytes) -> float:

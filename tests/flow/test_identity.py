@@ -300,6 +300,12 @@ def test_each_event_of_a_renamed_trigger_ends_by_itself(site: Site) -> None:
     assert is_open(site) == [False]
 
 
+def test_a_problem_by_its_old_name_behind_its_recovery_by_the_new_one(site: Site) -> None:
+    zabbix(site, 0, "new")
+    zabbix(site, 1, "old")
+    assert site.tickets == []
+
+
 def test_what_came_and_went_by_two_names_is_skipped(site: Site) -> None:
     site.configure("lifecycle: {resolved_in_queue: skip}\n")
     site.state_dir.mkdir()
