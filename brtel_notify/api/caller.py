@@ -26,6 +26,7 @@ from typing import (
 )
 
 from brtel_notify.api.address import checked_url
+from brtel_notify.api.blotting import LEAST, LEAST_OF_DATA, blotted_answer
 from brtel_notify.api.credentials import Credentials, TokenCache, Tokens
 from brtel_notify.api.exceptions import (
     ApiError,
@@ -185,7 +186,7 @@ class Caller:
         if not 200 <= status < 300:
             source = self._credentials.source
             error = refusal(call.with_token(token), status, headers, content, source)
-        return RawAnswer(status, _without_token(content, token), error)
+        return RawAnswer(status, blotted_answer(content, token, LEAST), error)
 
     def priorities(self) -> List[Named]:
         """GET /v1/ticketing/priorities: a list that every instance has."""
@@ -348,6 +349,8 @@ class Caller:
         finally:
             if self._on_call:
                 self._on_call(call.method, call.shown_path, status, self._clock() - started)
+        if call.token is not None:  # whatever becomes of it is shown, logged or stored by somebody
+            content = blotted_answer(content, call.token, LEAST_OF_DATA)
         return status, headers, content
 
     def _time_left(self) -> float:
@@ -360,14 +363,6 @@ class Caller:
         if left < LEAST_TIME:
             raise OutOfTime(f"{call.method} {call.shown_path}: not sent, no time is left for it")
         return min(self.timeout, left)
-
-
-def _without_token(content: bytes, token: str) -> bytes:
-    """CONTENT without TOKEN, should the server repeat it: plain, or as JSON or PHP writes it."""
-    as_json = jsonlib.dumps(token)[1:-1]
-    for form in (token, as_json, as_json.replace("/", "\\/")):
-        content = content.replace(form.encode("utf-8"), b"***")
-    return content
 
 
 def _not_itself(doubted: ApiError) -> BadAnswer:

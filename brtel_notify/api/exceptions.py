@@ -18,6 +18,8 @@ from brtel_notify.local.cleaning import line_of
 
 #: Characters of the server's own words that an error repeats.
 LONGEST_MESSAGE = 500
+#: …out of so many that are looked at.
+LONGEST_LOOK = 20_000
 #: What a cure calls the settings that it names, where they stand in config.yml.
 IN_FILE = {"url": "api.url", "ca_file": "set api.ca_file to its certificate"}
 
@@ -184,9 +186,9 @@ class Call:
         self, kind: Type[ApiError], status: Optional[int], text: str, **more: Any
     ) -> ApiError:
         """An error of this call; ``maybe_done`` only where the call changes something."""
-        for secret in (*self.secrets, self.token or ""):
-            if secret:
-                text = text.replace(secret, "***")
+        from brtel_notify.api.blotting import blotted
+
+        text = blotted(text[:LONGEST_LOOK], (*self.secrets, self.token or ""))
         more["maybe_done"] = bool(more.get("maybe_done")) and self.changes_something
         return kind(self.method, self.shown_path, status, message_of(text), **more)
 

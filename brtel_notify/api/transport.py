@@ -18,11 +18,13 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple, Unio
 
 import requests
 import requests.adapters
+import urllib3.exceptions
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from brtel_notify import __version__
 from brtel_notify.api.address import check_ca_file, checked_proxy, checked_url
 from brtel_notify.api.connections import HttpPool, HttpsPool, TimeLimit
+from brtel_notify.api.content_coding import BadCoding, TooLong, decoded
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Call, TlsError, Unreachable
 from brtel_notify.local.ip_address import is_loopback
 
@@ -89,7 +91,8 @@ class Transport:
         try:
             with limit.in_force():
                 return self._exchange(call, seconds)
-        except (OSError, http.client.HTTPException) as error:  # requests' own are OSErrors
+        except (OSError, http.client.HTTPException, BadCoding) as error:
+            # requests' own are OSErrors
             failure = self._failure(call, limit, seconds, error)
         # Raised out here, so that no traceback shows the libraries' objects and their headers.
         raise failure
@@ -111,24 +114,23 @@ class Transport:
         ) as response:
             # urllib3 1.26 would pass off what a broken connection left of a body as the whole.
             response.raw.enforce_content_length = True
-            content = bytearray()
-            for chunk in response.iter_content(65536):
-                content += chunk
-                if len(content) > LONGEST_ANSWER:
-                    text = f"the answer is longer than {LONGEST_ANSWER >> 20} MiB"
-                    raise call.error(
-                        BadAnswer,
-                        response.status_code,
-                        text,
-                        cure=": is {url} right?",
-                        retry=True,
-                        maybe_done=True,
-                    )
-            return response.status_code, response.headers, bytes(content)
+            try:
+                content = _body(response)
+            except TooLong:
+                text = f"the answer is longer than {LONGEST_ANSWER >> 20} MiB"
+                raise call.error(
+                    BadAnswer,
+                    response.status_code,
+                    text,
+                    cure=": is {url} right?",
+                    retry=True,
+                    maybe_done=True,
+                ) from None
+            return response.status_code, response.headers, content
 
     def _failure(self, call: Call, limit: TimeLimit, seconds: float, error: Exception) -> ApiError:
         """What went wrong before there was a whole answer."""
-        if isinstance(error, requests.exceptions.ContentDecodingError):
+        if isinstance(error, BadCoding):
             text = "the answer is not what its Content-Encoding says"
             return call.error(BadAnswer, None, text, retry=True, maybe_done=True, api_wide=True)
         causes = list(_causes(error))
@@ -154,6 +156,24 @@ class Transport:
             cure = "; if the server has a private CA, {ca_file}"
         text = f"the certificate of {self._peer} is not trusted: {why}"
         return call.error(TlsError, None, text, cure=cure, retry=passing, api_wide=True)
+
+
+def _body(response: requests.Response) -> bytes:
+    """The body of RESPONSE, without its codings. Raises TooLong, BadCoding, OSError."""
+    content = bytearray()
+    for chunk in _raw_chunks(response):
+        content += chunk
+        if len(content) > LONGEST_ANSWER:
+            raise TooLong
+    return decoded(bytes(content), response.headers.get("Content-Encoding", ""), LONGEST_ANSWER)
+
+
+def _raw_chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body as it travels. urllib3's errors stay what they are, and are told by their causes."""
+    try:
+        yield from response.raw.stream(65536, decode_content=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

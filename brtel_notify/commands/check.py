@@ -220,6 +220,10 @@ def _judge_queue(given: Any, findings: Findings, sight: Sight) -> None:
             age = times.span(oldest)
             findings.problem(status, f"the oldest waiting event is {age} old")
             break
+    if sight.ahead:
+        ahead = times.span(sight.ahead)
+        text = f"the oldest waiting event is from {ahead} ahead: was this machine's clock wrong?"
+        findings.problem(WARNING, text)
     if dead:
         findings.problem(WARNING, f"{dead} dead (brtel-notify queue shows why)")
     findings.summary += [f"{waiting} waiting", f"{dead} dead"]

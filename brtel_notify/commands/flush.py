@@ -20,13 +20,18 @@ def run(arguments: List[str], options: Options) -> int:
         "Delivers the events that are due; for a timer, or by hand after an outage.",
         "brtel-notify flush --force",
     )
-    made.add_argument("--force", action="store_true", help="also what is backing off")
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="also what is backing off; a call that may still be under way is waited for, a minute",
+    )
+    made.add_argument("--force-now", action="store_true", help="the same, and not even that")
     made.add_argument(
         "--budget", type=float, metavar="SECONDS", help="stop after this time (default: when done)"
     )
     given = command_line.parse(made, arguments, options)
     here = Place.of(options)
-    drain = Drain(here, budget=given.budget, force=given.force)
+    drain = Drain(here, budget=given.budget, force=given.force, force_now=given.force_now)
     try:
         if not drain.run():
             print("another brtel-notify is delivering: it takes what is due")

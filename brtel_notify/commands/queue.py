@@ -47,6 +47,11 @@ def run(arguments: List[str], options: Options) -> int:
     )
     made.add_argument("events", nargs="*", metavar="EVENT", help="an id, or its beginning or end")
     made.add_argument("--all", action="store_true", help="every dead event (retry, drop)")
+    made.add_argument(
+        "--force-now",
+        action="store_true",
+        help="retry: at once, also where a call may still be under way",
+    )
     made.add_argument("--later", action="store_true", help="retry: put back, and no more")
     made.add_argument("--yes", action="store_true", help="drop without asking")
     made.add_argument("--json", action="store_true", help="for programs (list, show)")
@@ -62,7 +67,8 @@ def run(arguments: List[str], options: Options) -> int:
         if given.action == "show":
             return _show(queue, read, chosen, given.json)
         if given.action == "retry":
-            return queue_retry.retry(queue, chosen, None if given.later else place)
+            here = None if given.later else place
+            return queue_retry.retry(queue, chosen, here, given.force_now)
         return _drop(queue, read, chosen, given.yes)
     except BrokenPipeError:  # of stdout: nothing is wrong with the state folder
         raise
@@ -115,7 +121,7 @@ def _summary(queue: Queue, read: Reader, event_id: str, dead: bool) -> Dict[str,
         event = queue.load(event_id, dead=dead)
     except (Damaged, OSError) as error:
         return {**row, "error": str(error)}
-    alert, due_at = read(event), retry.due_at(event)
+    alert, due_at = read(event), retry.due_at(event, time.time())
     row |= {
         "time": event.capture.time,
         "source": event.capture.source,

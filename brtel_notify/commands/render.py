@@ -11,6 +11,7 @@ from typing import List, Optional
 from brtel_notify.alert import Unintelligible
 from brtel_notify.console import preview
 from brtel_notify.console.failures import fail
+from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import MARK, Capture, text_of
 from brtel_notify.intake.capture_file import read
 from brtel_notify.options import Options, UsageError
@@ -82,7 +83,7 @@ def run(arguments: List[str], options: Options) -> int:
     if source != "zabbix" and source != "event" and "--json" in words:
         words.remove("--json")
         form.json = True
-    late = next((word for word in words if word.partition("=")[0] in _OWN), None)
+    late = next((flag for flag, _, _ in withheld.flags(words) if flag in _OWN), None)
     if late is not None and source != "zabbix":
         raise UsageError(f"{late} stands before the source: render {late} ... {source} ...")
     return _show(registry.source(source).capture(words, options), options, form)

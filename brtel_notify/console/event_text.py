@@ -29,7 +29,7 @@ def lines(event: Event, alert: Optional[Alert], where: str) -> List[str]:
     if event.error:
         found.append("  " + paint(f"error: {line_of(event.error)}", "red"))
     if retry.waits(event, time.time()):
-        due_at = retry.due_at(event)
+        due_at = retry.due_at(event, time.time())
         found.append(f"  next try {times.iso(due_at)}, in {times.span(due_at - time.time())}")
     found += ["", paint("alert", "bold")]
     found += _alert(alert) if alert else ["  not understood"]

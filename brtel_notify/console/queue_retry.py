@@ -22,9 +22,10 @@ from brtel_notify.text import times
 MOST_NAMED = 10
 
 
-def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
+def retry(queue: Queue, chosen: List[str], place: Optional[Place], now: bool) -> int:
     """Put the dead ones of CHOSEN back, and deliver from PLACE; with None, that is for others.
 
+    A call that may still be under way is waited for, unless it is to be NOW.
     The exit code: 0, or the worst that became of one of them. Raises OSError.
     """
     dead = set(queue.dead())
@@ -47,7 +48,10 @@ def retry(queue: Queue, chosen: List[str], place: Optional[Place]) -> int:
         if back:
             print("`brtel-notify flush` delivers")
         return code
-    return max(code, _deliver(queue, back + waiting, place, force=bool(waiting)))
+    place = place._replace(log=_Progress(place.log, {*back, *waiting}))
+    # By force also what backs off, for one of those chosen may.
+    drain = Drain(place, budget=None, force=bool(waiting), settles=True, force_now=now)
+    return max(code, _deliver(queue, back + waiting, drain))
 
 
 def _say_what_is_back(queue: Queue, back: List[str]) -> None:
@@ -63,10 +67,7 @@ def _say_what_is_back(queue: Queue, back: List[str]) -> None:
     print(f"{len(back)} put back", flush=True)
 
 
-def _deliver(queue: Queue, chosen: List[str], place: Place, force: bool) -> int:
-    """Deliver; FORCE: also what backs off, for one of CHOSEN may."""
-    progress = _Progress(place.log, set(chosen))
-    drain = Drain(place._replace(log=progress), budget=None, force=force)
+def _deliver(queue: Queue, chosen: List[str], drain: Drain) -> int:
     if not drain.run():
         print("another brtel-notify is delivering: it takes them")
         return 0

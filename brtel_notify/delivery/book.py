@@ -11,7 +11,7 @@ only recorded. One that is killed behind it leaves files that the map names: the
 from __future__ import annotations
 
 import threading
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from brtel_notify.alert import Alert
 from brtel_notify.delivery.entry_of import Met
@@ -19,6 +19,8 @@ from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry, State
 
+#: From when to when, ISO 8601, UTC.
+Span = Tuple[str, str]
 #: Bytes of the map that are written for an event.
 BYTES_AN_EVENT = 65536
 #: An entry names at most about so many events whose files are still there.
@@ -36,16 +38,17 @@ class Book:
         self._unsaved: Dict[str, Event] = {}  # by id, in the order in which they are removed
         self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
         self._at_once = False
-        self._forget_before: Optional[str] = None
+        self._forget: Optional[Span] = None
 
     def __contains__(self, event_id: str) -> bool:
         """Whether the event is done, and its file still there."""
         return event_id in self._unsaved
 
-    def record(self, entry: Entry, events: Sequence[Event], forget_before: Optional[str]) -> None:
+    def record(self, entry: Entry, events: Sequence[Event], forget: Optional[Span]) -> None:
         """EVENTS are done, and ENTRY says so; it names the last of them itself.
 
-        With the next save, tickets whose alerts were over FORGET_BEFORE are forgotten.
+        With the next save, tickets whose alerts were over before the span FORGET, or behind it, are
+        forgotten.
         """
         ids = [event.id for event in events]
         with self.lock:
@@ -57,7 +60,7 @@ class Book:
             self._unsaved.update((event.id, event) for event in events)
             self._events_of[entry.key] = self._events_of.get(entry.key, 0) + len(events)
             self._at_once = self._at_once or len(there) >= MOST_RECORDED
-            self._forget_before = forget_before or self._forget_before
+            self._forget = forget or self._forget
 
     def take_over(self, met: Met) -> Entry:
         """The entry that an alert met, from now on by the names of today. The LOCK is held."""
@@ -119,12 +122,13 @@ class Book:
 
     def _save(self) -> None:
         if self._events_of:
-            if self._forget_before is not None:
+            if self._forget is not None:
                 # Several of its events may be left in the queue, which it must be there to name.
                 several = {key for key, events in self._events_of.items() if events > 1}
-                self.state.forget_closed(self._forget_before, several)
+                before, after = self._forget
+                self.state.forget_closed(before, several, after)
             self.state.save()
-            self._events_of, self._at_once, self._forget_before = {}, False, None
+            self._events_of, self._at_once, self._forget = {}, False, None
         for event in list(self._unsaved.values()):
             self.queue.remove(event)
             del self._unsaved[event.id]

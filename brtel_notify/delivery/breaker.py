@@ -63,10 +63,12 @@ class Breaker:
         seconds, is the server's own wish.
         """
         from brtel_notify.delivery import retry
+        from brtel_notify.local.plausible import lies_ahead
 
         self.retry_at = now + retry.probe_pause(self.failures, jitter, retry_after)
         self.failures += 1
-        self.since = self.since or now
+        if not self.since or lies_ahead(self.since, now):
+            self.since = now
         self.error = error
         self._write()
 

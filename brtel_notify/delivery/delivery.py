@@ -17,6 +17,7 @@ from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event
+from brtel_notify.local.plausible import CLOCK_SLIP
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
 from brtel_notify.tickets.settings import Settings
@@ -88,6 +89,7 @@ class Delivery:
         unseen = self.not_yet.came_and_went(situation)
         if unseen is not None:
             return self._nothing_yet(unseen)
+        self.services.tell_doubt(self.alert, self.event.capture)
         settings = self._settings(self.alert)
         if settings.ignored_by and situation.member is None and not self.facts:
             self.queue.remove(self.event)
@@ -103,8 +105,7 @@ class Delivery:
             self.book.has_ended(done.alerts, self.event.capture.time, now)
         self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
-        summary = self._summary(situation, done, planned)
-        return Outcome(status, summary, self.services.calls - calls)
+        return Outcome(status, self._summary(situation, done, planned), self.services.calls - calls)
 
     def _nothing_yet(self, outcome: Outcome) -> Outcome:
         self.done_with = self.not_yet.done_with
@@ -119,6 +120,7 @@ class Delivery:
         """Journal that this attempt ended without delivering. Raises OSError."""
         self.event.enter(
             failed=failure.text,
+            at=self.services.clock(),
             of=self.steps.begun,
             turned_down=self.turned_down,
             maybe_done=failure.maybe_done,
@@ -135,7 +137,7 @@ class Delivery:
         return settings
 
     def _situation(self) -> Situation:
-        config = self.services.config
+        config, now = self.services.config, self.services.clock()
         entry, key = self._entry()
         return Situation(
             alert=self.alert,
@@ -148,8 +150,8 @@ class Delivery:
                 details=config.replies.details,
                 attach=config.contact.role is not None,
             ),
-            now=self.event.capture.time,
-            entry=entry,
+            now=min(self.event.capture.time, now),  # captured when the clock was ahead
+            entry=entry and entry.as_of(now),
             shared=self._others(entry),
             facts=self.facts,
             ended=self.not_yet.recovery_before(entry),
@@ -317,8 +319,7 @@ class Delivery:
         if how == retry.LEFT_OUT:
             say(f"{key}: {step} left out: {error}")
             return step, {"left_out": str(error)}
-        if how == retry.A_FEW_TIMES:
-            self.turned_down = step
+        self.turned_down = step if how == retry.A_FEW_TIMES else ""
         raise error.judged(how != retry.ENDS) from error
 
     def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
@@ -346,11 +347,11 @@ class Delivery:
         elif planned.entry is None:
             self.book.remove(events)
         else:
-            forget_before = None
+            forget = None
             if not planned.entry.members:  # as often as one ends
-                keep = self.services.config.lifecycle.reopen_within
-                forget_before = times.iso(self.services.clock() - max(keep, 60.0))
-            self.book.record(planned.entry, events, forget_before)
+                keep, now = self.services.config.lifecycle.reopen_within, self.services.clock()
+                forget = times.iso(now - max(keep, 60.0)), times.iso(now + CLOCK_SLIP)
+            self.book.record(planned.entry, events, forget)
         self.done_with = [event.id for event in events[:-1]]
 
     def _summary(self, before: Situation, done: Situation, planned: Plan) -> str:

@@ -39,6 +39,7 @@ from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import (
     API,
     IGNORED,
+    LOCK,
     QUEUED,
     TIME,
     Outcome,
@@ -48,6 +49,7 @@ from brtel_notify.delivery.outcome import (
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local.log import ERROR, Log
 from brtel_notify.local.private_folder import PrivateFolder
+from brtel_notify.local.telling import tell
 from brtel_notify.options import Options
 from brtel_notify.sources import registry
 from brtel_notify.tickets.open_tickets import STATE_FILE, LaterVersion, State
@@ -89,8 +91,9 @@ class Drain:
     """One drain: until the queue holds nothing due, or the time is up.
 
     ``budget`` is in seconds, None for as long as it takes. ``force`` also takes what backs off,
-    and asks BlueRockTEL although it was out of reach a moment ago. ``outcomes`` says afterwards
-    what became of each event that was looked at, by its id.
+    and asks BlueRockTEL although it was out of reach a moment ago. ``settles`` (and ``force``):
+    what only waits because a call may still be under way is waited for; ``force_now`` takes that at
+    once, too. ``outcomes`` says afterwards what became of each event that was looked at, by its id.
     """
 
     def __init__(
@@ -99,9 +102,13 @@ class Drain:
         budget: Optional[float] = BUDGET,
         force: bool = False,
         threads: int = THREADS,
+        settles: bool = False,
+        force_now: bool = False,
     ) -> None:
         self.place = place
-        self.force = force
+        self.force = force or force_now
+        self.force_now = force_now
+        self.settles = settles or force
         self.threads = threads
         self.queue = Queue(place.state_dir)
         self.log = place.log
@@ -117,12 +124,16 @@ class Drain:
         self._config: Optional[Config] = None
         self._services: Optional[Services] = None
         self._book: Optional[Book] = None
+        self._lock: Optional[DrainLock] = None  # of run(); a worker minds its own
         self._pool: Optional[ThreadPoolExecutor] = None
         self._running: Dict[Future[Verdict], str] = {}
         #: The last newcomer, as it was read: a lone one need not be read twice.
         self._newest: Optional[Tuple[Event, Alert]] = None
         self._told: Dict[str, Dict[str, Any]] = {}  # what the log will say of events just tried
         self._halts_told: Set[str] = set()
+        self._settling: Set[str] = set()  # lanes: a call of their heads may be under way
+        self._settling_told = False
+        self._seen_there: Set[str] = set()  # what lay in the queue, as it was looked at last
         #: Whether a lone event is delivered without a thread: cheaper, but nobody looks meanwhile.
         self.inline = True
 
@@ -135,9 +146,11 @@ class Drain:
         lock = held or DrainLock(self.place.state_dir)
         while held or lock.take():
             held = None
+            self._lock = lock
             try:
                 self._work()
             finally:
+                self._lock = None
                 lock.release()
             if self.is_over() or not self._newcomers():
                 return True
@@ -152,7 +165,7 @@ class Drain:
     def _work(self) -> None:
         try:
             self.begin()
-            while self.step():
+            while self.step() or self._wait_for_calls():
                 pass
         except BaseException:  # Ctrl-C: the lock must not go while a thread still writes the map
             self.stop()
@@ -175,6 +188,8 @@ class Drain:
 
     def step(self) -> bool:
         """Look for newcomers, deliver what can be; False when there is nothing to do just now."""
+        if self._lock is not None and not self._lock.keep():
+            self.halt = self.halt or waiting("another brtel-notify delivers from here now", LOCK)
         if self.is_over():
             return self._wait_for_threads()
         now = self.place.clock()
@@ -182,6 +197,8 @@ class Drain:
             self.lanes.add(event_id, lane)
         ready = self.lanes.ready(now, self.threads)
         self.backlog.look(self._is_known, at_work=bool(ready or self._running or self.backlog))
+        if self._let_go_of_the_dropped():
+            ready = self.lanes.ready(now, self.threads)
         if self.backlog and len(ready) < self.threads:
             self._read_on(at_hand=bool(ready or self._running))
             if self.is_over():
@@ -229,6 +246,29 @@ class Drain:
         if event_id in self.lanes or event_id in self.outcomes or event_id in self.aside:
             return True
         return self._book is not None and event_id in self._book
+
+    def _let_go_of_the_dropped(self) -> bool:
+        """A lane does not sleep on behind an event that an operator took out; whether one did."""
+        if self.backlog.there is self._seen_there:
+            return False
+        self._seen_there = self.backlog.there
+        return self.lanes.rouse_unless(self._seen_there)
+
+    def _wait_for_calls(self) -> bool:
+        """Wait a moment, if there is a call that may be under way and is to be waited for."""
+        now = self.place.clock()
+        alarms = map(self.lanes.asleep_until, self._settling)
+        left = [max(0.0, until - now) for until in alarms if until is not None]
+        if not left or self.is_over():
+            return False
+        if not self._settling_told:
+            self._settling_told = True
+            tell(
+                f"waiting {max(left):.0f} s: BlueRockTEL may still be at work on a call that it has"
+                " not answered (--force-now does not wait)"
+            )
+        time.sleep(min(LOOK_EVERY, *left))
+        return True
 
     def stop(self) -> None:
         """Begin no further call; a call that is under way comes to its end."""
@@ -332,9 +372,15 @@ class Drain:
         self._newest = event, alert
         self.lanes.add(event.id, lane)
         self._waiting.add(event.id, alert, lane)
-        if not self.force and retry.waits(event, self.place.clock()):
-            lightly = retry.may_be_woken(event.failed_widely, event.attempts)
-            self.lanes.sleep(lane, retry.due_at(event), lightly)
+        now = self.place.clock()
+        settled_at = retry.settled_at(event, now)
+        due_at = settled_at if self.force else retry.due_at(event, now)
+        if self.force_now or not retry.is_to_come(due_at, now):
+            return
+        if self.settles and due_at == settled_at:
+            self._settling.add(lane)
+        lightly = retry.may_be_woken(event.failed_widely, event.attempts)
+        self.lanes.sleep(lane, due_at, lightly)
 
     def _waits(self, event: Event, alert: Alert, lane: str) -> bool:
         """Whether EVENT was found to wait for its time, and nothing has changed since."""
@@ -455,6 +501,7 @@ class Drain:
 
     def _taken(self, lane: str) -> Tuple[str, List[str]]:
         """The first event of a lane, which is begun with, and those behind it."""
+        self._settling.discard(lane)
         event_id = self.lanes.take(lane)
         return event_id, self.lanes.behind(event_id, lane)
 

@@ -6,7 +6,7 @@ import heapq
 from bisect import insort
 from collections import deque
 from itertools import islice
-from typing import Deque, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Container, Deque, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 #: So many events behind the first of a lane are shown to whoever delivers it.
 MOST_BEHIND = 1000
@@ -59,6 +59,22 @@ class Lanes:
         self._asleep[lane] = until
         heapq.heappush(self._alarms, (until, lane))
         (self._light.add if lightly else self._light.discard)(lane)
+
+    def asleep_until(self, lane: str) -> Optional[float]:
+        """Until when LANE sleeps; None when it does not."""
+        return self._asleep.get(lane)
+
+    def rouse_unless(self, there: Container[str]) -> bool:
+        """Who sleeps behind an event that is not THERE any more sleeps no longer.
+
+        Whether one did.
+        """
+        found = [lane for lane in self._asleep if self._waiting[lane][0] not in there]
+        for lane in found:
+            del self._asleep[lane]
+            self._light.discard(lane)
+            self._offer(lane)
+        return bool(found)
 
     def wake(self) -> None:
         """What let the lightly sleeping ones wait is over."""

@@ -26,6 +26,7 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
+from brtel_notify.local.log import WARNING
 from brtel_notify.tickets.ids_of_names import LISTS
 from brtel_notify.tickets.open_tickets import State
 from brtel_notify.tickets.settings import settings_for
@@ -132,6 +133,10 @@ class RehearsalServices(Services):
         said = settings_for(alert, self.config, lambda condition: False).values
         self.cache = _ReadOnlyCache(self.state_dir, self.config.api.url, self.clock)
         self.transport = RecordingTransport(self.config, real, said)
+
+    def tell_once(self, what: str, text: str) -> None:
+        """Whoever looks wants to know, however often."""
+        self.log.say(text, WARNING)
 
     def connect(self, transport: Optional[Sender] = None) -> Client:
         """A client over the recording transport."""

@@ -9,6 +9,8 @@ What is heavy is imported where it is needed: an alert that only waits reads thi
 
 from __future__ import annotations
 
+from brtel_notify.local.plausible import lies_ahead
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
@@ -91,17 +93,33 @@ def _doubled(first: float, times: int, longest: float) -> float:
     return min(first * 2.0 ** min(max(0, times), 10), longest)
 
 
-def due_at(event: Event) -> float:
+def due_at(event: Event, now: float) -> float:
     """The earliest time, in seconds since the epoch, of EVENT's next attempt; 0: any.
 
-    A call whose attempt was killed before it could say what came of it may still be under way.
+    What was put off by a clock that was ahead is not.
     """
-    return max(event.put_off_until, *(begun + SETTLING for begun in event.under_way), 0.0)
+    at, until = event.put_off
+    return max(0.0 if lies_ahead(at, now) else until, settled_at(event, now))
+
+
+def settled_at(event: Event, now: float) -> float:
+    """When each call of EVENT has had the time to arrive, or not to; 0: there is none in doubt.
+
+    A call whose attempt was killed before it could say what came of it, or that got no answer, may
+    still be under way.
+    """
+    since = (begun for begun in event.under_way if not lies_ahead(begun, now))
+    return max((begun + SETTLING for begun in since), default=0.0)
 
 
 def waits(event: Event, now: float) -> bool:
     """Whether it is too early for EVENT's next attempt."""
-    return now < due_at(event) <= now + LONGEST_WAIT
+    return is_to_come(due_at(event, now), now)
+
+
+def is_to_come(due: float, now: float) -> bool:
+    """Whether an event that is DUE then has to wait; not for a time that a wrong clock set."""
+    return now < due <= now + LONGEST_WAIT
 
 
 def probe_waits(retry_at: float, now: float) -> bool:
@@ -284,7 +302,7 @@ def _of_the_disk(error: OSError, tried: Tried, now: float) -> Verdict:
     """A file could not be read or written."""
     import errno
 
-    from brtel_notify.delivery.outcome import DISK, waiting
+    from brtel_notify.delivery.outcome import DISK, IGNORED, Outcome, Verdict, waiting
 
     # Errors of the disk as a whole, whichever file it was that showed them.
     everywhere = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -292,6 +310,8 @@ def _of_the_disk(error: OSError, tried: Tried, now: float) -> Verdict:
         text = f"{tried.event_id} cannot be used: {error.strerror}; it stays queued"
         return waiting(text, retry_at=now + FORBIDDEN_PAUSE)
     where = error.filename or tried.state_dir
+    if where == tried.path and error.errno == errno.ENOENT:
+        return Verdict(Outcome(IGNORED, f"{tried.key}: was taken out of the queue meanwhile"))
     if where == tried.path and error.errno not in everywhere:
         text = f"{where}: {error.strerror}; the event is queued"
         return waiting(text, retry_at=now + FORBIDDEN_PAUSE)

@@ -7,12 +7,13 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
-from brtel_notify.alert import Alert
+from brtel_notify.alert import PROBLEM, Alert
 from brtel_notify.api.cache import Cache
 from brtel_notify.config.schema import Config
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.local.log import WARNING, Log
 from brtel_notify.local.private_folder import PrivateFolder
+from brtel_notify.sources import registry
 from brtel_notify.tickets.settings import Settings, settings_for
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from brtel_notify.api.client import Client
     from brtel_notify.api.instance import Instance
     from brtel_notify.delivery.internal_notes import InternalNotes
+    from brtel_notify.intake.capture import Capture
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
     from brtel_notify.tickets.ids_of_names import Names
@@ -250,6 +252,12 @@ class Services:
         if not self.cache.get("told", what, TOLD_FOR):
             self.cache.put("told", what, True)
             self.log.say(text, WARNING)
+
+    def tell_doubt(self, alert: Alert, capture: Capture) -> None:
+        """What is told once of a problem that may have been meant otherwise."""
+        doubt = registry.source(alert.source).doubt(capture) if alert.kind == PROBLEM else ""
+        if doubt:
+            self.tell_once(doubt, f"{alert.key}: {doubt}")
 
     @property
     def side_by_side(self) -> bool:

@@ -35,7 +35,7 @@ class Steps(Notes):
 
     def __init__(self, services: Services, alert: Alert, event: Event) -> None:
         super().__init__(services, alert, event)
-        self.captured = event.capture.time
+        self.captured = min(event.capture.time, services.clock())
         self.owner: Optional[Dict[str, Any]] = None
         #: What the last change of the ticket said of it, by the API's names.
         self._sent: Dict[str, Any] = {}

@@ -12,7 +12,7 @@ import time
 from typing import Optional, Tuple
 
 from brtel_notify.delivery.drain import THREADS, Drain, Place
-from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.lock import WORKER, DrainLock
 from brtel_notify.delivery.outcome import API, CONFIGURATION, Verdict
 from brtel_notify.delivery.retry import CONFIGURATION_PAUSE, DISK_PAUSE, UNREADABLE_PAUSE
 from brtel_notify.delivery.unread import take_back
@@ -50,7 +50,7 @@ class Worker:
         while not self._stopped:
             try:
                 Queue(self.place.state_dir).make_folders()
-                lock = DrainLock(self.place.state_dir)
+                lock = DrainLock(self.place.state_dir, WORKER)
                 with lock as taken:
                     if taken:
                         self._work(lock)
@@ -86,7 +86,7 @@ class Worker:
             take_back(drain.queue, self.log)
             drain.begin()
             looked_again = time.monotonic()
-            while not self._stopped and lock.is_current():
+            while not self._stopped and lock.keep():
                 self._mind_the_configuration(drain)
                 if self._may_go_on(drain) and drain.step():
                     continue

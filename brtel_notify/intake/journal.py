@@ -104,6 +104,7 @@ _ENTRIES: Dict[str, Dict[str, Check]] = {
     "failed": {
         "failed": _is_text,
         "maybe_done": _is_flag,
+        "at": _optional(is_time),
         "retry_at": _optional(is_time),
         "widely": _optional(_is_flag),
         "of": _optional(_or_null(_is_text)),

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from brtel_notify.intake import capture_file, journal, order, storing
 from brtel_notify.intake.capture import Capture
@@ -103,19 +103,24 @@ class Event:
         return None
 
     @property
-    def put_off_until(self) -> float:
-        """Until when its last failure put it off, in seconds since the epoch; 0: it did not."""
-        until = 0.0
+    def put_off(self) -> Tuple[float, float]:
+        """When its last attempt failed, and until when that put it off; seconds, 0: not known.
+
+        Or nothing put it off.
+        """
+        at = until = 0.0
         for record in self.journal:
             if "failed" in record or "requeued" in record:
+                at = float(record.get("at", 0.0))
                 until = float(record.get("retry_at", 0.0))
-        return until
+        return at, until
 
     @property
     def under_way(self) -> List[float]:
-        """When each call was begun, of which it is not known whether, and how, it ended.
+        """Since when each call may be under way of which it is not known whether it arrived.
 
-        In seconds since the epoch.
+        In seconds since the epoch: when it was begun or, if that was told, when its answer was
+        given up. Being dead and put back settles nothing.
         """
         begun: Dict[str, float] = {}
         for record in self.journal:
@@ -124,8 +129,11 @@ class Event:
             elif "step" in record or "refused" in record:
                 begun.pop(record["step"] if "step" in record else record["refused"], None)
             elif "failed" in record and "of" in record:
-                begun.pop(record["of"], None)
-            elif "failed" in record or "requeued" in record:
+                if record["maybe_done"] and record["of"] in begun:
+                    begun[record["of"]] = float(record.get("at", begun[record["of"]]))
+                else:
+                    begun.pop(record["of"], None)
+            elif "failed" in record:
                 begun = {}
         return list(begun.values())
 

@@ -22,6 +22,22 @@ _OBEYED: Dict[int, Optional[int]] = {
 }
 _OBEYED[0x2028] = _OBEYED[0x2029] = 0x0A  # Unicode's own line and paragraph separators
 
+# What a program says to its terminal (ECMA-48): colours, titles, links. Whole, so that no rest of
+# it is read as text: ESC [1;31m, ESC ]0;a title BEL, ESC ]8;;a link ESC \\; or the same with one
+# character of C1 in front, which as a byte alone is no UTF-8. Each part ends before the next ESC
+# or line, so that all of a text together costs time linear in its length.
+_SEQUENCES = (
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*"  # OSC, DCS…
+    "(?:\x07|\x1b\\\\|\x9c)"
+    "|(?:\x1b\\]|\x9d)(?:[0-9]+;)?"  # …that never end: what they say is not lost
+    "|\x1b[ -/]*[0-~]"
+)
+
+_BEGINNINGS = "\x1b\x90\x98\x9b\x9d\x9e\x9f"
+#: CSI as a byte alone; in cp1252 that is a quotation mark.
+_BYTE_SEQUENCE = rb"\x9b(?:[0-9]+(?:;[0-9]*)*[@-~]|m)"
+
 # Half characters that stand for no byte of the source.
 _NO_ESCAPED_BYTE = "[\ud800-\udc7f\udd00-\udfff]"
 
@@ -97,6 +113,10 @@ def safe(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
+    if any(char in text for char in _BEGINNINGS):
+        import re
+
+        text = re.sub(_SEQUENCES, "", text)
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OBEYED)
 
 
@@ -127,6 +147,10 @@ def _read(raw: bytes) -> str:
         good = raw[: error.start]
         if error.reason == "unexpected end of data" and not good.isascii():
             return good.decode("utf-8") + "\ufffd"
+    if b"\x9b" in raw:
+        import re
+
+        raw = re.sub(_BYTE_SEQUENCE, b"", raw)
     # What was replaced before stays so.
     return raw.decode("cp1252", "replace").replace("\u00ef\u00bf\u00bd", "\ufffd")
 

@@ -42,5 +42,11 @@ class AnyProgram(Source):
 
         return event_flags.parse(capture)
 
+    def doubt(self, capture: Capture) -> str:
+        """A word for a state that nobody knows."""
+        from brtel_notify.sources import event_flags
+
+        return event_flags.doubt(capture)
+
 
 SOURCE = AnyProgram()

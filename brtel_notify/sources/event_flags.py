@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import (
+    TYPE_CHECKING,
     Any,
     Dict,
     Iterator,
     List,
     Mapping,
-    NoReturn,
     Optional,
     Sequence,
     Tuple,
 )
 
 from brtel_notify.alert import KINDS, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
+from brtel_notify.intake import withheld
 from brtel_notify.intake.capture import Capture, text_of
-from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import printable, shown
 from brtel_notify.local.log import Log
 from brtel_notify.options import Options, UsageError
 from brtel_notify.sources import fields, macros, severities
 from brtel_notify.sources.source import LONGEST_INPUT, read_stdin
 
+if TYPE_CHECKING:
+    import argparse
+
 _TEXTS = {
     "host": "the host that the alert is about; needed, except for a test",
     "service": "the service on that host, if it is about one",
-    "state": "the state in the program's own word: DOWN, OK…",
+    "state": "the state in the program's own word: DOWN, OK…; or its exit code, $?",
     "severity": "critical, warning, info or ok, or another usual word for it",
     "output": "what the check says, in a line or two",
     "long-output": "whatever more it says",
@@ -42,7 +44,14 @@ _TEXTS = {
     "title": "a headline",
     "instance": "which of several such systems it is: the same names on another are other alerts",
 }
-
+#: Every flag, and by which name its value goes.
+_DESTINATIONS = {
+    **{f"--{flag}": flag.replace("-", "_") for flag in _TEXTS},
+    "--kind": "kind",
+    "--type": "kind",
+    "--var": "var",
+    "--json": "json",
+}
 
 _SCREEN = """\
 usage: brtel-notify event [OPTION]...
@@ -52,7 +61,7 @@ Takes an alert of any program, by flags or as a JSON object.
   --host TEXT        the host (needed, but for a test); --address TEXT: its IP
   --service TEXT     the service on that host, if it is about one
   --key TEXT         what failed, if not said yet; --instance TEXT: which system
-  --state TEXT       the state in the program's own word: DOWN, OK...
+  --state TEXT       the state in the program's own word: DOWN, OK...; or its $?
   --severity TEXT    critical, warning, info or ok, or another usual word for it
   --since TEXT       when it began: seconds since 1970 or 2026-11-21T18:37:29Z
   --occurrence TEXT  what this problem is called, where a next one may follow
@@ -74,10 +83,13 @@ example:
 def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
     """The flags as given, checked, and the text of ``--json``. Global options go to OPTIONS.
 
-    Raises UsageError; leaves by SystemExit, as argparse does, after ``--help``.
+    Raises UsageError; leaves by SystemExit after ``--help``.
     """
     words = options.take_all(arguments)
-    given = _read(words, _Flags(add_help=True, allow_abbrev=False))
+    if _asks_for_help(words):
+        parser().print_help()
+        raise SystemExit(0)
+    given = _read(words)
     for doubt in doubts(given):  # a mistake in one flag does not cost the alert
         Log(options.verbose, options.log_format).error(doubt)
     return words, "" if given["json"] is None else _text(given["json"])
@@ -85,6 +97,8 @@ def take(arguments: List[str], options: Options) -> Tuple[List[str], str]:
 
 def parser() -> argparse.ArgumentParser:
     """The parser that has all options of the command, for its help and the manual page."""
+    from brtel_notify.local import command_line
+
     made = command_line.parser(
         "event",
         "Takes an alert of any program, by flags or as a JSON object.",
@@ -120,7 +134,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--var",
         metavar="NAME=VALUE",
-        type=_pair,
         action="append",
         default=[],
         help="a variable of your own, vars.NAME in the configuration; may be repeated",
@@ -136,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def parse(capture: Capture) -> Alert:
     """The alert that flags, or with ``--json`` the JSON text in the capture's stdin, describe.
 
-    Raises Unintelligible for flags that argparse refuses, malformed JSON, no host, or no word on
+    Raises Unintelligible for flags that are none, malformed JSON, no host, or no word on
     whether this is a problem or a recovery. A ``since`` that cannot be read is left out.
     """
     try:
@@ -184,7 +197,7 @@ def parse(capture: Capture) -> Alert:
 def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
     """What of the FLAGS was not understood, where the alert is good without it; a line each."""
     severity, since = flags["severity"] or "", flags["since"] or ""
-    if severity.strip().lower() not in (*severities.ANY, "unknown", ""):
+    if severity.strip() and not severities.any_word(severity):
         known = "critical, warning, info and ok are"
         yield f"--severity {shown(severity)} is no severity ({known}): --state decides, or unknown"
     if since.strip() and _since(since) is None:
@@ -192,27 +205,55 @@ def doubts(flags: Mapping[str, Any]) -> Iterator[str]:
         yield f"--since {shown(since)} is no time ({form}): it is left out"
 
 
-class _Flags(argparse.ArgumentParser):
-    """Reads the flags, given or stored; says nothing of a wrong one, and does not exit."""
+def doubt(capture: Capture) -> str:
+    """What is to be told of CAPTURE, which was understood, if its state is a word nobody knows.
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"event: {printable(message, 200)}")
+    Where no kind is given, that word decides whether a ticket is opened or closed.
+    """
+    flags = _read(capture.argv)
+    data = {} if flags["json"] is None else fields.json_object(capture.stdin, "the JSON given")
+    given = _given(data, flags)
+    state = given.get("state", "").strip()
+    if given.get("kind", "").strip() or not state or severities.any_state(state):
+        return ""
+    return (
+        f"the state {shown(state)} is no word known here, so it is taken for a problem: OK, up,"
+        " resolved, 0 end one, and so does --kind recovery"
+    )
 
-    def print_help(self, file: Any = None) -> None:
-        parser().print_help(file)
+
+def _read(words: Sequence[str]) -> Dict[str, Any]:
+    """The flags among WORDS, by name; None where one is not given. Raises UsageError.
+
+    Every flag has a value, behind its ``=`` or as the next word, whatever that looks like: ``-5%``
+    and ``--`` are what a check said. argparse would take them for options.
+    """
+    given: Dict[str, Any] = {**dict.fromkeys(_DESTINATIONS.values()), "var": []}
+    for flag, value, said in withheld.flags(words):
+        name = _DESTINATIONS.get(flag)
+        if name is None:
+            raise _wrong(f"unrecognized arguments: {flag}")
+        if len(said) == 1 and "=" not in said[0]:
+            raise _wrong(f"argument {flag}: expected one argument")
+        if name == "var":
+            given[name].append(_pair(value))
+        else:
+            given[name] = value
+    return given
 
 
-def _read(words: Sequence[str], flags: Optional[_Flags] = None) -> Dict[str, Any]:
-    """The flags among WORDS, by name; None where one is not given. Raises UsageError."""
-    flags = flags or _Flags(add_help=False, allow_abbrev=False)
-    add_arguments(flags)
-    return vars(flags.parse_args(words))
+def _asks_for_help(words: Sequence[str]) -> bool:
+    return any(flag in ("-h", "--help") for flag, _, _ in withheld.flags(words))
+
+
+def _wrong(text: str) -> UsageError:
+    return UsageError(f"event: {printable(text, 200)}")
 
 
 def _pair(text: str) -> Tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise argparse.ArgumentTypeError("it is NAME=VALUE")
+        raise _wrong("argument --var: it is NAME=VALUE")
     return name, value
 
 
@@ -239,10 +280,11 @@ def _kind(given: Mapping[str, str]) -> Tuple[str, str]:
     if word:
         raise Unintelligible(f"unknown kind {shown(word)}: it is one of {', '.join(KINDS)}")
     # The severity may be that of the check, whatever its state: so the state decides.
-    said = given.get("state", "").strip() or given.get("severity", "").strip()
-    if not said:
+    state, severity = given.get("state", ""), given.get("severity", "")
+    if not (state.strip() or severity.strip()):
         raise Unintelligible("no kind, state or severity: give one, such as --severity critical")
-    return (RECOVERY if said.lower() in severities.WELL else PROBLEM), ""
+    well = severities.is_well(state) if state.strip() else severities.any_word(severity) == "ok"
+    return (RECOVERY if well else PROBLEM), ""
 
 
 def _since(text: str) -> Optional[float]:
@@ -252,6 +294,9 @@ def _since(text: str) -> Optional[float]:
 def _severity(kind: str, given: Mapping[str, str]) -> str:
     if kind == RECOVERY:
         return "ok"
-    words = (given.get(name, "").strip().lower() for name in ("severity", "state"))
-    severity = next((severities.ANY[word] for word in words if word in severities.ANY), "unknown")
+    words = (
+        severities.any_word(given.get("severity", "")),
+        severities.any_state(given.get("state", "")),
+    )
+    severity = next((word for word in words if word), "unknown")
     return "unknown" if kind == PROBLEM and severity == "ok" else severity

@@ -7,14 +7,6 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping, Sequence, Tuple
 
-#: State words that mean that all is well again, in lower case.
-WELL = frozenset(
-    (
-        *("ok", "up", "resolved", "resolve", "cleared", "clear", "recovered", "recovery"),
-        *("normal", "good", "green", "online", "healthy"),
-    )
-)
-
 #: Nagios's and Icinga's states of hosts and services.
 NAGIOS: Mapping[str, str] = {
     "OK": "ok",
@@ -43,10 +35,60 @@ _WORDS: Mapping[str, Iterable[str]] = {
     "critical": (
         *("critical", "crit", "error", "err", "major", "high", "disaster", "fatal", "alert"),
         *("emergency", "emerg", "severe", "urgent", "down", "unreachable", "failed", "failure"),
+        "2",
     ),
-    "warning": ("warning", "warn", "minor", "average", "medium", "degraded"),
+    "warning": ("warning", "warn", "minor", "average", "medium", "degraded", "1"),
     "info": ("info", "information", "informational", "notice", "low", "debug"),
-    "ok": WELL,
+    # A problem, and they do not say how bad it is.
+    "unknown": (
+        *("unknown", "problem", "firing", "alerting", "triggered", "alarm", "active", "open"),
+        *("opened", "raised", "offline", "fail", "3"),
+    ),
 }
-#: What any other program says (``event``): words for states and severities, in lower case.
-ANY: Mapping[str, str] = {word: severity for severity, words in _WORDS.items() for word in words}
+#: What any other program says (``event``): words for states and severities, as folded() has them.
+_ANY: Mapping[str, str] = {word: severity for severity, words in _WORDS.items() for word in words}
+
+
+def any_state(text: str) -> str:
+    """The severity that any program's word for a state means; empty where nobody knows it.
+
+    Numbers are exit codes, as ``$?`` has them, and Nagios's: 0 to 3; beyond, all that is known is
+    that something failed.
+    """
+    word = _folded(text)
+    if word.isdecimal():
+        number = word.lstrip("0")[:4]
+        return _ANY.get(number, "unknown") if number else "ok"
+    return _ANY.get(word) or ("ok" if _means_well(word) else "")
+
+
+def any_word(text: str) -> str:
+    """The severity that any program's word for a severity means; empty where nobody knows it.
+
+    Numbers are none: 0 is the worst of syslog's, and the mildest of Zabbix's.
+    """
+    word = _folded(text)
+    if word.isdecimal():
+        return ""
+    return _ANY.get(word) or ("ok" if _means_well(word) else "")
+
+
+def is_well(state: str) -> bool:
+    """Whether any program's word for a STATE says that all is well again."""
+    return any_state(state) == "ok"
+
+
+def _means_well(word: str) -> bool:
+    from brtel_notify.sources.well import WORDS
+
+    return word in WORDS
+
+
+def _folded(text: str) -> str:
+    """TEXT for comparing: letters and digits only, small, without accents."""
+    text = text[:100]
+    if not text.isascii():
+        import unicodedata
+
+        text = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in text if char.isalnum()).casefold()

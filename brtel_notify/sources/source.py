@@ -114,6 +114,10 @@ class Source:
         """The alert that CAPTURE means. Raises Unintelligible."""
         raise NotImplementedError
 
+    def doubt(self, capture: Capture) -> str:
+        """What is to be told of CAPTURE, once, though it was understood; empty if nothing is."""
+        return ""
+
     def page(self, options: Mapping[str, str], alert: Alert) -> str:
         """The address of the page of ALERT's host or service; empty if it does not say enough.
 

@@ -38,6 +38,8 @@ _SOMETHING_ELSE = re.compile(
 _MEDIA_TYPE = (
     "import the media type media_brtel_notify.yaml (`brtel-notify install zabbix` says where it is)"
 )
+#: The tags that name one thing: two values joined would name none.
+_ONE_ONLY = frozenset(("CUSTOMER_ACCOUNT", "TICKET_PRIORITY"))
 #: What the frontend's button *Test* proposes, in the languages that it is translated to.
 _TEST_MESSAGES = frozenset(
     (
@@ -267,7 +269,20 @@ def _lines(text: str) -> Dict[str, str]:
 
 
 def _tags(own: Mapping[str, str]) -> Iterator[Tuple[str, str]]:
-    """The event's tags, from EVENT.TAGSJSON or else EVENT.TAGS (``a:b, c:d``)."""
+    """The event's tags, by name: all values of one, joined; of what is one only, the first.
+
+    A name may stand several times (``scope: availability``, ``scope: voip``), in any case.
+    """
+    values: Dict[str, Dict[str, None]] = {}
+    for tag_name, value in _single_tags(own):
+        if value.strip():
+            values.setdefault(fields.bare(tag_name), {})[value.strip()] = None
+    for tag_name, said in values.items():
+        yield tag_name, next(iter(said)) if tag_name in _ONE_ONLY else ", ".join(said)
+
+
+def _single_tags(own: Mapping[str, str]) -> Iterator[Tuple[str, str]]:
+    """The tags one by one, from EVENT.TAGSJSON or else EVENT.TAGS (``a:b, c:d``)."""
     try:
         tags = json.loads(own.get("EVENT.TAGSJSON", "[]"), parse_int=str, strict=False)
     except (ValueError, RecursionError):

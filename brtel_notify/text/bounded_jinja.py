@@ -1,9 +1,10 @@
 """Jinja with limits on time and size, for what people wrote themselves: templates, rules, lookups.
 
 A mistake in it fails instead of using up the server's time and memory: how often bodies of loops,
-macros and includes run, how long a text or list may become, how far ``*``, ``**``, ``%`` and the
-filters that widen text may go. The bounds are against mistakes. They are no wall against somebody
-who writes templates to do harm, who would need to own the configuration anyway.
+macros and includes run, how long a text or list may become (with all that lies in it, as often as
+it does), how far ``*``, ``**``, ``%`` and the filters that widen text may go. The bounds are
+against mistakes. They are no wall against somebody who writes templates to do harm, who would need
+to own the configuration anyway.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import threading
 import traceback
-from typing import Any, Callable, Iterable, Tuple
+from typing import Any, Callable, Iterable, List, Tuple
 
 import jinja2
 from jinja2 import nodes
@@ -31,7 +32,7 @@ class TooMuch(Exception):
 
 
 class _Counting(CodeGenerator):
-    """Compiles templates so that every run of a body is counted, every text put out weighed."""
+    """Compiles templates so that every run of a body is counted, every value made weighed."""
 
     def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
         self.writeline("environment.spend(1)")
@@ -42,13 +43,31 @@ class _Counting(CodeGenerator):
         super().visit_Concat(node, frame)
         self.write(")")
 
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
         self.write("environment.weighed(")
+        super().visit_List(node, frame)
+        self.write(")")
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802
+        if node.ctx != "load":  # what is assigned to
+            super().visit_Tuple(node, frame)
+            return
+        self.write("environment.weighed(")
+        super().visit_Tuple(node, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
+        self.write("environment.weighed(")
+        super().visit_Dict(node, frame)
+        self.write(")")
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         super()._output_child_pre(node, frame, finalize)
+        self.write("environment.weighed(")  # before it is made a text
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        super()._output_child_post(node, frame, finalize)
         self.write(")")
+        super()._output_child_post(node, frame, finalize)
 
 
 #: Filters and methods of text whose result may be as long as their arguments multiplied.
@@ -60,6 +79,7 @@ _MULTIPLYING = frozenset(
 )
 #: A field of five digits or more in a format, or one whose width is an argument.
 _WIDE = re.compile(r"%(?:\([^()]*\))?[-+ #0-9.]*(?:[0-9]{5}|\*)|\{[^{}:]*:[^{}]*(?:[0-9]{5}|\{)")
+_FORMATS = ("format", "format_map")
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset, range)
 _MOST_BITS = 10_000
 
@@ -93,10 +113,12 @@ class Bounded(ImmutableSandboxedEnvironment):
             raise TooMuch("it does too much: a loop, a macro or an include without end?")
 
     def weighed(self, value: Any) -> Any:
-        """VALUE, if it is not too long. Raises TooMuch."""
-        size = _size(value)
+        """VALUE, if it is not too long, with all that lies in it. Raises TooMuch."""
+        size = _weight(value)
         if size > MOST_CHARACTERS:
             raise TooMuch(f"a text or list has more than {MOST_CHARACTERS} characters or items")
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise TooMuch("a number is too large")
         self.spend(1 + size // 10)
         return value
 
@@ -118,8 +140,10 @@ class Bounded(ImmutableSandboxedEnvironment):
             factors = [value if isinstance(value, int) else _size(value) for value in values[1:]]
             if max(_size(values[0]), 1) * max(factors, default=1) > MOST_CHARACTERS:
                 raise TooMuch(f"'{name}' would give more than {MOST_CHARACTERS} characters")
-        elif name in ("format", "format_map") and _WIDE.search(str(values[0])):
-            raise TooMuch(f"'{name}' has too wide a field")
+        elif name in _FORMATS and _formatted(values) > MOST_CHARACTERS:
+            raise TooMuch(f"'{name}' has too wide a field, or too many")
+        elif name == "to_bytes" and any(_is_large(value) for value in values[1:]):
+            raise TooMuch(f"'{name}' makes too many bytes")
 
     def _bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         passed = 1 if hasattr(function, "jinja_pass_arg") else 0
@@ -134,7 +158,7 @@ class Bounded(ImmutableSandboxedEnvironment):
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
         """A call in a template."""
         owner = getattr(getattr(called, "__wrapped__", called), "__self__", None)
-        method = getattr(called, "__name__", "") if isinstance(owner, (str, bytes)) else ""
+        method = getattr(called, "__name__", "") if isinstance(owner, (str, bytes, int)) else ""
         self._admit(method, (owner, *args, *options.values()))
         return self.weighed(super().call(context, called, *args, **options))
 
@@ -148,7 +172,7 @@ class Bounded(ImmutableSandboxedEnvironment):
             bits = left.bit_length() + right.bit_length()
             if (bits if operator == "*" else left.bit_length() * right) > _MOST_BITS:
                 raise TooMuch(f"'{operator}' makes too large a number")
-        if operator == "%" and isinstance(left, str):
+        if operator == "%" and isinstance(left, (str, bytes)):
             self._admit("format", (left, right))
         return self.weighed(super().call_binop(context, operator, left, right))
 
@@ -159,6 +183,47 @@ class Bounded(ImmutableSandboxedEnvironment):
 
 def _size(value: Any) -> int:
     return len(value) if isinstance(value, _SIZED) else 0
+
+
+def _weight(value: Any) -> int:
+    """How long VALUE is with all that lies in it, as a text would say it; it is not counted on for
+    long beyond what is allowed."""
+    if not isinstance(value, _SIZED) or isinstance(value, (str, bytes, range)):
+        return _size(value)
+    total, left = 0, [value]
+    while left and total <= MOST_CHARACTERS:
+        each = left.pop()
+        total += 1
+        if isinstance(each, (str, bytes)):
+            total += len(each)
+        elif isinstance(each, dict):
+            total += len(each)
+            left += [*each, *each.values()]
+        elif isinstance(each, _SIZED) and not isinstance(each, range):
+            total += len(each)
+            left += each
+    return total
+
+
+def _formatted(values: Tuple[Any, ...]) -> int:
+    """How long the format ``values[0]`` may become, filled with the others; at most that."""
+    form = str(values[0])
+    if _WIDE.search(form):
+        return MOST_CHARACTERS + 1
+    fields = form.count("{") + form.count("%")
+    parts: List[Any] = []
+    for value in values[1:]:
+        parts += value.values() if isinstance(value, dict) else _listed(value)
+    longest = max(map(_weight, parts), default=0)
+    return fields * longest + sum(map(int, re.findall("[0-9]{1,4}", form)))
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, tuple) else [value]
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, int) and value > MOST_CHARACTERS
 
 
 # --- problems -------------------------------------------------------------------------------------

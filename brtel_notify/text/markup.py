@@ -44,6 +44,16 @@ _TAG = re.compile(
 )
 _DECLARATION = re.compile(r"<[!?][^<>]*>")
 _ATTRIBUTE = r"""(?:^|(?<=[\s"'/]))([A-Za-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
+#: A directive of Blade: not in the middle of a word, as in an address, and none but its own.
+_DIRECTIVE = re.compile(
+    r"(?<!\w)@(?=(?:end)?(?:php|include|each|inject|extends|component|slot|section|yield|stack|push"
+    r"|prepend|prop|aware|if|else|unless|isset|empty|auth|guest|can|env|production|switch|case|break"
+    r"|default|for|while|continue|once|use|json|js\b|class|style|lang|choice|csrf|method|error|dd\b"
+    r"|dump|vite|verbatim|livewire|route|session|fragment|checked|selected|disabled|readonly|required"
+    r"|parent|show|overwrite|append|stop|hasSection|has|sectionMissing|pushIf|pushOnce|context|bool)"
+    r"[A-Za-z]*)",
+    re.IGNORECASE,
+)
 #: No attribute of ours needs more; it bounds the search in one that never ends.
 _ATTRIBUTES_LENGTH = 8_000
 #: Control characters: BlueRockTEL drops NUL, and nobody sees the others.
@@ -153,10 +163,12 @@ def escaped(text: str, quotes: bool = False) -> str:
 def untemplated(text: str) -> str:
     """TEXT in which BlueRockTEL finds no template variable of its own, to put something else there.
 
-    It resolves them in the bodies of replies (Tickets page); ``{{ … }}`` and ``{!! … !!}`` are the
-    forms of its templates. What an alert says stays as it is, but for a blank.
+    It resolves them in the bodies of replies (Tickets page); ``{{ … }}``, ``{!! … !!}`` and
+    directives (``@php``) are the forms of its templates (Laravel's Blade). What an alert says stays
+    as it is, but for a blank.
     """
-    return re.sub(r"\{(?=\{|!!)", "{ ", text)
+    text = re.sub(r"\{(?=\{|!!)", "{ ", text)
+    return _DIRECTIVE.sub("@ ", text) if "@" in text else text
 
 
 def unescaped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from brtel_notify.alert import SEVERITIES, reference
-from brtel_notify.local.plausible import LAST_ID
+from brtel_notify.local.plausible import LAST_ID, lies_ahead
 from brtel_notify.text import times
 from brtel_notify.tickets import state_file
 
@@ -53,6 +53,24 @@ class Entry(NamedTuple):
     def is_open(self) -> bool:
         """Whether, as far as we know, the ticket is open and ours to use."""
         return self.closed_at is None and self.recovered_at is None and not self.muted
+
+    def as_of(self, now: float) -> Entry:
+        """The entry without times that lie ahead of NOW, which a clock that was wrong has told.
+
+        What is over was over long ago, then; what was looked at or noted, never.
+        """
+
+        def ahead(moment: Optional[str]) -> bool:
+            return bool(moment) and lies_ahead(times.from_iso(moment or ""), now)
+
+        long_ago = times.iso(0.0)
+        return self._replace(
+            opened_at="" if ahead(self.opened_at) else self.opened_at,
+            closed_at=long_ago if ahead(self.closed_at) else self.closed_at,
+            recovered_at=long_ago if ahead(self.recovered_at) else self.recovered_at,
+            checked_at=None if ahead(self.checked_at) else self.checked_at,
+            noted={text: at for text, at in self.noted.items() if not ahead(at)},
+        )
 
     @property
     def text(self) -> str:

@@ -188,15 +188,19 @@ class State:
         """How many bytes a save writes, nearly."""
         return self._texts.size
 
-    def forget_closed(self, before: str, but: Collection[str] = ()) -> None:
-        """Forget the tickets whose alerts were over before that time (ISO 8601, UTC).
+    def forget_closed(self, before: str, but: Collection[str] = (), after: str = "~") -> None:
+        """Forget the tickets whose alerts were over BEFORE that time (ISO 8601, UTC).
 
-        BUT are keys of entries that are kept for now.
+        So, too, those that were over when the clock was wrong, AFTER a time that is still to come:
+        the first time that we are asked. BUT are keys of entries that are kept for now.
         """
         if self._ended is None:
             self._ended = []
             for entry in self._parsed(self._texts.keys_ended()):
-                self._mind_its_end(entry)
+                if (_ended_at(entry) or "") > after and entry.key not in but:
+                    self.drop(entry.key)
+                else:
+                    self._mind_its_end(entry)
         kept: List[Tuple[str, str]] = []
         while self._ended and self._ended[0][0] < before:
             ended_at, key = heapq.heappop(self._ended)

@@ -469,7 +469,7 @@ def test_a_wrong_configuration_is_an_error_and_the_alert_waits(librenms: LibreNM
     assert "tickets" in answer["response"]
     assert answer["template"] == alert()["msg"]
     site.configure(SEVERITIES)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.the_ticket()["ticketable_id"] == ACME
 
 
@@ -479,7 +479,7 @@ def test_an_outage_is_no_error_for_the_alert_is_safe(librenms: LibreNMS) -> None
     librenms.succeed(alert())
     assert len(site.queued()) == 1
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.the_ticket()["open"]
 
 
@@ -568,7 +568,7 @@ def test_a_command_that_hangs_after_storing_loses_nothing(librenms: LibreNMS) ->
     assert librenms.fail(alert(), time_limit=5, begun=stored)["code"] == 124
     assert len(site.queued()) == 1
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert len(site.tickets) == 1
 
 

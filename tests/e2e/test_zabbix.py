@@ -301,7 +301,7 @@ def test_bluerocktel_is_down_and_zabbix_need_not_know(zabbix: Zabbix) -> None:
         assert not trunk.tickets
     finally:
         zabbix.site.sandbox.clear_faults()
-    zabbix.site.run("flush", "--force")
+    zabbix.site.run("flush", "--force-now")
     trunk.ticket("opened", open=True)
     trunk.is_worth(1)
     trunk.ticket("closed", open=False)

@@ -36,9 +36,9 @@ def in_child(work: Callable[[], Any]) -> int:
 
 
 def drain(site: Site, threads: int = 1) -> None:
-    """What ``brtel-notify flush --force`` does."""
+    """What ``brtel-notify flush --force-now`` does."""
     place = Place(str(site.state_dir), str(site.config_file), os.environ, Log())
-    Drain(place, force=True, threads=threads).run()
+    Drain(place, force_now=True, threads=threads).run()
 
 
 def deliver(site: Site, event: Capture) -> None:

@@ -152,7 +152,7 @@ def test_a_real_outage_is_seen_and_its_end_too(site: Site) -> None:
     site.run(*DOWN)
     assert "503" in check(site, code=1)
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     check(site, code=0)
 
 

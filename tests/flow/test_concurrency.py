@@ -226,5 +226,5 @@ def test_a_killed_worker_loses_nothing(site: Site, times: int) -> None:
     finally:
         worker.terminate()
         assert worker.wait(PATIENCE) == 0
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     check(site)

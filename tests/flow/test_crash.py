@@ -199,6 +199,6 @@ def test_what_a_killed_process_had_under_way_is_given_time_to_arrive(site: Site)
     assert len(site.queued()) == 1
     assert len(site.tickets) == 1
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert len(site.tickets) == 2
     assert site.queued() == []

@@ -241,12 +241,12 @@ def test_whatever_stands_in_one_file_the_other_event_is_delivered(
     (site.state_dir / "dead" / (name + SUFFIX)).write_bytes(content)
     good = add(site, "pbx1.example.net", CRITICAL)
     look(site, chosen.event_id, name)
-    code, said = run(site, "flush", "--force")
+    code, said = run(site, "flush", "--force-now")
     assert code == 0, said
     assert "event:pbx1.example.net: " in said
     assert not Path(good.path).exists()
     look(site, chosen.event_id, name)
-    for words in (["queue", "retry", "--all"], ["flush", "--force"]):
+    for words in (["queue", "retry", "--all"], ["flush", "--force-now"]):
         code, said = run(site, *words)
         assert code in (0, 65), said
     look(site, chosen.event_id, name)
@@ -266,7 +266,7 @@ def test_whatever_stands_in_the_files_beside_the_queue_events_are_delivered(
     for name, content in (("state.json", recorded[1].state or b""), ("breaker.json", BREAKER)):
         (site.state_dir / name).write_bytes(data.draw(damaged(content)))
     look(site)
-    code, said = run(site, "flush", "--force")
+    code, said = run(site, "flush", "--force-now")
     if code == 78:
         assert "state.json is of version" in said
     else:

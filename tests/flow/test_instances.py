@@ -165,7 +165,7 @@ def test_row_replies_query(site: Site) -> None:
     assert posted["query"] == {"ticket_id": number, "ticketId": number}
     site.sandbox.faults(drop={"method": "POST", "path": "*/replies", "next": 1, "when": "after"})
     site.notify(HOST_UP)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     (asked,) = calls(site, "GET", "/v1/replies")
     assert asked["query"] == {"ticket_id": number, "ticketId": number}
 
@@ -369,7 +369,7 @@ def test_a_visible_note_is_also_seen_where_its_answer_was_lost(site: Site) -> No
     site.sandbox.instance(visibility="ignored")
     site.sandbox.faults(drop={"method": "POST", "path": "*/replies", "next": 1, "when": "after"})
     site.notify(HOST)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert (site.state_dir / "visible").exists()
     assert len(site.the_ticket()["replies"]) == 1
 
@@ -378,7 +378,7 @@ def test_only_one_of_many_first_notes_is_sent(site: Site) -> None:
     """A worker delivers several at a time: none goes on before the first was looked at."""
     site.sandbox.instance(visibility="ignored")
     stored(site, 6)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     tickets = site.tickets
     assert len(tickets) == 6
     assert sum(len(ticket["replies"]) for ticket in tickets) == 1
@@ -434,7 +434,7 @@ def test_a_note_that_could_not_be_looked_at_is_before_the_next(site: Site) -> No
     site.sandbox.faults(fail={"method": "GET", "path": "*", "skip": 1, "status": 503})
     site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--key", "a", code=None)
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     replies = site.the_ticket()["replies"]
     assert len(replies) == 1
 
@@ -471,7 +471,7 @@ def test_a_first_note_of_unknown_fate_is_looked_for_before_the_next(
     site.sandbox.faults(**{kind: rule})
     for key in ("a", "b", "c"):
         site.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--key", key, code=None)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert sum(len(ticket["replies"]) for ticket in site.tickets) == 1
     assert len(site.tickets) == 3
     assert (site.state_dir / "visible").exists()
@@ -491,7 +491,7 @@ def test_a_reply_in_part_refused_is_not_sent_again(site: Site) -> None:
     )
     site.notify(HOST)
     for _ in range(3):
-        site.run("flush", "--force")
+        site.run("flush", "--force-now")
     site.notify(HOST_UP)
     ticket = site.the_ticket()
     assert not ticket["open"]
@@ -561,7 +561,7 @@ def test_due_dates_and_closings_are_in_the_instances_own_time(site: Site) -> Non
 def test_tickets_made_side_by_side_have_the_right_date(site: Site) -> None:
     site.sandbox.instance(timezone="Asia/Kathmandu")
     stored(site, 8)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert [hours(ticket) for ticket in site.tickets] == [4.0] * 8
 
 
@@ -578,7 +578,7 @@ def test_a_ticket_whose_answer_was_lost_has_the_right_date(site: Site) -> None:
     site.sandbox.instance(timezone="Asia/Kathmandu")
     site.sandbox.faults(drop={"method": "POST", "path": "*/tickets", "next": 1, "when": "after"})
     site.notify(HOST)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert hours(site.the_ticket()) == 4.0
 
 
@@ -621,7 +621,7 @@ def test_alerts_of_one_host_may_have_several_assignees(site: Site) -> None:
     site.notify(SERVICE, "SERVICESTATE=WARNING", "SERVICEDESC=one")
     site.notify(SERVICE, "SERVICEDESC=two")
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.queued() == site.queued("dead") == []
     assert [ticket["open"] for ticket in site.tickets] == [False, True]
 
@@ -659,7 +659,7 @@ def test_an_assignee_holds_nothing_up_for_long(
     site.sandbox.faults(fail={"path": path, **fault})
     site.notify(HOST)
     for _ in range(3):
-        site.run("flush", "--force")
+        site.run("flush", "--force-now")
     ticket = site.the_ticket()
     assert len(ticket["replies"]) == 1
     assert ticket["contacts"] == [88]
@@ -681,7 +681,7 @@ def test_a_stale_id_that_is_told_as_a_success(site: Site) -> None:
     miss = {"status": 200, "json": {"response": "Priority not found"}, "next": 1}
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", **miss})
     site.notify(SERVICE)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert len(site.tickets) == 2
     assert site.queued() == site.queued("dead") == []
 

@@ -75,7 +75,7 @@ def test_what_goes_wrong_in_json(site: Site) -> None:
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", "status": 503})
     site.run(*DOWN, *words)
     site.sandbox.faults(fail={"method": "POST", "path": "*/tickets", "status": 422})
-    site.run(*words, "flush", "--force")
+    site.run(*words, "flush", "--force-now")
     queued, refused = records(log)
     assert (queued["outcome"], queued["level"], queued["ticket"]) == ("queued", "warning", None)
     assert (refused["outcome"], refused["level"], refused["attempt"]) == ("refused", "error", 2)

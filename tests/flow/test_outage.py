@@ -176,7 +176,7 @@ def test_its_process_is_stopped_and_started_again(tmp_path: Path) -> None:
         assert len(site.queued()) == 5
     with SandboxProcess("--data", data, "--port", port) as sandbox:
         site.sandbox = sandbox
-        site.run("flush", "--force")
+        site.run("flush", "--force-now")
         assert site.queued() == site.queued("dead") == []
         assert len(site.tickets) == 3
         told = {host(ticket): heads(ticket) for ticket in site.tickets}
@@ -198,14 +198,14 @@ def test_a_probe_is_one_call_however_much_waits(site: Site, group_by: str) -> No
     site.run("flush")
     assert 1 <= len(site.calls()) <= THREADS  # nobody knew
     for _ in range(2):
-        site.run("flush", "--force")
+        site.run("flush", "--force-now")
         assert len(site.calls()) == 1
     assert Breaker(str(site.state_dir)).is_open
     site.next_probe_in(500)  # on a slow machine it would be due by now
     site.run("flush")
     assert site.calls() == []
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.queued() == []
     assert len(site.tickets) == (1 if group_by == "customer" else 10)
 
@@ -215,10 +215,10 @@ def test_a_probe_is_one_call_also_where_others_are_made_side_by_side(site: Site)
     site.sandbox.faults(fail=[{"path": path, "status": 503} for path in paths])
     site.run("nagios", env=problem(1))  # whose it is, is known from now on
     site.calls()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.calls() == ["GET /v1/tickets/search"]
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert len(site.the_ticket()["contacts"]) == 1
 
 

@@ -327,10 +327,10 @@ def test_no_secret_is_written_sent_or_shown(logging: Site, what: str, weather: s
         text = search.captured()
         assert [kept for kept in passed.kept if kept not in text] == []
         assert len(site.queued("dead")) == (weather == "refusing")
-        search.run("flush", "--force", "-v")
+        search.run("flush", "--force-now", "-v")
         site.sandbox.clear_faults()
         search.run("queue", "retry", "--all", "-v")
-        search.run("flush", "--force", "-v")
+        search.run("flush", "--force-now", "-v")
     else:
         search.notify("--dry-run")
     search.run("status", "--json")

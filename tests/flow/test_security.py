@@ -132,15 +132,15 @@ def a_hard_life(ears: Ears, env: Dict[str, str]) -> None:
     ears.run("test", env=env)
     for body in ("html", "truncated", "type"):
         site.sandbox.faults(fail={"body": body})
-        ears.run("flush", "--force", env=env)
+        ears.run("flush", "--force-now", env=env)
         shutil.rmtree(site.state_dir / "cache", ignore_errors=True)
         ears.run("event", "--host", "acme.3cx.fr", "--state", "DOWN", "--key", body, env=env)
     wrong = {"id": PBX_SECRET, "host_name": {"a": PBX_SECRET}, "customer": PBX_SECRET}
     site.sandbox.faults(fail={"path": "*/pbx3cx-hosts/lookup", "json": wrong})
     shutil.rmtree(site.state_dir / "cache", ignore_errors=True)
-    ears.run("flush", "--force", env=env)
+    ears.run("flush", "--force-now", env=env)
     site.sandbox.clear_faults()
-    ears.run("flush", "--force", env=env)
+    ears.run("flush", "--force-now", env=env)
     ears.run("queue", "--json", env=env)
 
 
@@ -347,7 +347,7 @@ def test_a_link_in_a_files_place_is_never_followed(shared: Site, name: str) -> N
     (shared.state_dir / name).symlink_to(victim)
     shared.sandbox.faults(fail={"method": "POST", "path": "*/replies", "status": 503, "next": 1})
     done = shared.run(*DOWN, "--service", "other", code=None)
-    shared.run("flush", "--force", code=None)
+    shared.run("flush", "--force-now", code=None)
     assert victim.read_text() == "{}"
     assert stat.S_IMODE(victim.stat().st_mode) == 0o644
     assert "Traceback" not in done.stderr
@@ -355,7 +355,7 @@ def test_a_link_in_a_files_place_is_never_followed(shared: Site, name: str) -> N
         assert f"{name}: is a link, a folder or a device where a file is due" in done.stderr
         (shared.state_dir / name).unlink()
     for _ in range(2):  # the first one meets the fault
-        shared.run("flush", "--force")
+        shared.run("flush", "--force-now")
     assert len(shared.tickets) == 2  # refused or replaced: nothing is lost
     assert shared.queued() == []
 
@@ -385,7 +385,7 @@ def test_a_link_in_the_queue_is_no_event(shared: Site) -> None:
     before = victim.read_text()
     link = shared.state_dir / "queue" / "00000000000000000001-0000001-abcdef.jsonl"
     link.symlink_to(victim)
-    shared.run("flush", "--force")
+    shared.run("flush", "--force-now")
     assert victim.read_text() == before
     assert len(shared.tickets) == 1
     assert not link.is_symlink()
@@ -424,7 +424,7 @@ def refused(site: Site, *said: str) -> None:
     assert site.token_file.read_text() not in done.stderr + done.stdout
     assert len(site.queued()) == 1
     site.configure()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.the_ticket()["open"]
 
 

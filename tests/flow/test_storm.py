@@ -80,10 +80,10 @@ def test_a_drainer_stops_at_its_budget_and_the_next_goes_on(site: Site) -> None:
     site.run("nagios", env=env)
     site.sandbox.clear_faults()
     site.calls()
-    site.run("flush", "--force", "--budget", "0")
+    site.run("flush", "--force-now", "--budget", "0")
     assert site.calls() == []
     assert len(site.queued()) == 1
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.the_ticket()["open"]
 
 
@@ -96,7 +96,7 @@ def test_events_of_one_alert_are_delivered_in_order(site: Site) -> None:
     site.notify("nagios4-service-acknowledgement")
     site.notify("nagios4-service-recovery")
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     ticket = site.the_ticket()
     heads = [re.sub("<[^>]*>", "", reply["body"])[:13] for reply in ticket["replies"]]
     assert [head.split()[0].rstrip(":") for head in heads] == [

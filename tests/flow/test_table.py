@@ -381,7 +381,7 @@ def test_adopt_any_a_creation_in_doubt_is_not_settled_by_an_old_closed_ticket(si
     (site.state_dir / "state.json").unlink()
     site.sandbox.faults(drop={"method": "POST", "path": "*/tickets", "when": "before", "next": 1})
     site.notify(HOST, *ANEW)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert [ticket["open"] for ticket in site.tickets] == [False, True]
     assert len(site.tickets[1]["replies"]) == 1
 
@@ -519,7 +519,7 @@ def outage_of_many(site: Site, capture: str, many: int) -> None:
     for number in range(many):
         site.notify(capture, f"SERVICEDESC=line {number}")
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
 
 
 @pytest.mark.parametrize("group_by", ["host", "customer"])
@@ -537,7 +537,7 @@ def test_grouped_alerts_that_wait_become_one_note(site: Site, group_by: str) -> 
     for number in range(8):
         site.notify(SERVICE_OK, f"SERVICEDESC=line {number}")
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     (ticket,) = site.tickets_of(42)
     assert not ticket["open"]
     assert len(ticket["replies"]) == 3
@@ -554,7 +554,7 @@ def test_what_recovered_in_the_queue(site: Site, wanted: str, tickets: list[bool
     for capture in (SERVICE, "nagios4-service-acknowledgement", SERVICE_OK):
         site.notify(capture)
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     of_service = [ticket for ticket in site.tickets if "SIP trunk" in ticket["subject"]]
     assert [ticket["open"] for ticket in of_service] == tickets
     if tickets:

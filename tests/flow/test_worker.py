@@ -131,7 +131,7 @@ def test_told_to_stop_it_begins_no_further_call_and_the_event_stays(site: Site) 
     assert len(site.queued()) == 1
     assert "tried again" in worker.said  # what became of the event is told
     site.sandbox.clear_faults()
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.the_ticket()["open"]
 
 
@@ -148,7 +148,7 @@ def test_told_to_stop_it_lets_a_call_come_to_its_end(site: Site) -> None:
     posts = [call for call in site.sandbox.requests() if call["method"] == "POST"]
     assert len(posts) == 1
     assert posts[0]["status"] < 300
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert len(site.the_ticket()["replies"]) == 1
     assert site.queued() == []
 

@@ -203,7 +203,7 @@ def test_one_ticket(machine: Chroot, site: Site) -> None:
     site.sandbox.faults(fail={"status": 503, "next": 100})
     assert "queued" in alert(machine, "OK", user="nagios")
     site.sandbox.clear_faults()
-    machine.run("brtel-notify", "flush", "--force", user="brtel-notify")
+    machine.run("brtel-notify", "flush", "--force-now", user="brtel-notify")
     assert site.the_ticket()["closed_at"] is not None
     assert machine.path(STATE).joinpath("state.json").stat().st_mode & 0o777 == 0o660
 

@@ -143,11 +143,11 @@ def test_an_entry_is_kept_while_several_of_its_events_may_be_left(queue: Queue, 
     for key, events in (("one", 1), ("two", 2)):
         for _ in range(events):
             event = event_of(queue)
-            ours.record(entry(key, event, closed_at=long_ago), [event], before)
+            ours.record(entry(key, event, closed_at=long_ago), [event], (before, "~"))
     ours.save()
     assert [each.key for each in on_disk(queue).entries()] == ["two"]
     event = event_of(queue)
-    ours.record(entry("three", event, closed_at=before), [event], before)
+    ours.record(entry("three", event, closed_at=before), [event], (before, "~"))
     ours.save()
     assert [each.key for each in on_disk(queue).entries()] == ["three"]
 

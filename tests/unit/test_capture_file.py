@@ -144,7 +144,7 @@ def test_a_damaged_file_is_read_or_is_damaged_and_no_more(
 
 def _loaded(waiting: Queue, event: Event) -> Event:
     found = waiting.load(event.id)
-    found.attempts, found.error, found.put_off_until  # noqa: B018 - what the drain asks first
+    found.attempts, found.error, found.put_off  # noqa: B018 - what the drain asks first
     return found
 
 

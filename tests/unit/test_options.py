@@ -119,9 +119,9 @@ def test_flags_of_an_event_are_stored_as_given_but_for_the_options() -> None:
     [
         (["--config"], "--config needs a value"),
         (["-vv"], "event: unrecognized arguments: -vv"),
-        (["--output", "-v"], "event: argument --output: expected one argument"),
-        (["--output", "-h"], "event: argument --output: expected one argument"),
-        (["--comment", "--dry-run", "text"], "event: argument --comment: expected one argument"),
+        (["--output"], "event: argument --output: expected one argument"),
+        (["--comment", "--dry-run", "text"], "event: unrecognized arguments: text"),
+        (["--var", "-v"], "event: argument --var: it is NAME=VALUE"),
     ],
 )
 def test_flags_that_would_not_be_understood_later_are_not_stored(

@@ -297,7 +297,7 @@ def test_an_event_waits_for_its_time_unless_a_wrong_clock_set_it(
         ([ATTEMPT, {"begin": "create", "at": NOW - 1}, CREATED], False),
         ([ATTEMPT, {"begin": "create", "at": NOW - 1}, FOUND], True),  # another step's result
         ([ATTEMPT, {"begin": "create", "at": NOW - 1}, SURE], False),  # it lived to tell
-        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, REQUEUED], False),
+        ([ATTEMPT, {"begin": "create", "at": NOW - 1}, REQUEUED], True),
         ([ATTEMPT, {"begin": "create", "at": "noon"}], False),
     ],
 )
@@ -474,7 +474,7 @@ def test_attempts_and_what_came_of_them(
     records: List[Dict[str, Any]], attempts: int, retry_at: float, error: str
 ) -> None:
     event = journalled(*records)
-    assert (event.attempts, retry.due_at(event), event.error) == (attempts, retry_at, error)
+    assert (event.attempts, retry.due_at(event, NOW), event.error) == (attempts, retry_at, error)
 
 
 def test_results_are_the_last_of_each_step() -> None:
@@ -537,7 +537,7 @@ def test_line_that_says_nothing_may_have_said_anything(waiting: Queue, line: byt
     assert again.results == {"create": TICKET}
     assert not again.in_doubt("create")
     assert again.in_doubt("note")
-    assert (again.attempts, retry.due_at(again), again.error) == (1, 0.0, "")
+    assert (again.attempts, retry.due_at(again, NOW), again.error) == (1, 0.0, "")
 
 
 def test_empty_line_is_none(waiting: Queue) -> None:
@@ -698,7 +698,7 @@ def test_revived_event_is_due_at_once_in_its_old_place(waiting: Queue) -> None:
     waiting.revive(events[1].id)
     assert waiting.pending() == [event.id for event in events]
     assert waiting.dead() == []
-    assert retry.due_at(waiting.load(events[1].id)) == 0.0
+    assert retry.due_at(waiting.load(events[1].id), NOW) == 0.0
 
 
 def test_what_an_operator_took_out_is_no_failure(waiting: Queue) -> None:

@@ -261,7 +261,7 @@ def test_an_outage_is_rehearsed(site: Site, tab: Tab) -> None:
     assert len(site.queued()) == 1
     tab.click("#fault-down")
     tab.see_no("#alarm")
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     tab.see("CRITICAL: acme.3cx.fr", "#rows")
     tab.see("/v1/tickets", "#calls .fine")
 
