@@ -23,8 +23,9 @@ KEPT, MOST = 86400.0, 10_000
 class Ended:
     """The recoveries of the last day.
 
-    Each is ``key``, ``occurrence`` and ``lasting`` of the alert, ``order`` and ``since`` as its source gave them
-    (None where it did not), ``at``, when it was captured. Times are seconds since the epoch.
+    Each is ``key``, ``occurrence`` and ``lasting`` of the alert, ``order`` and ``since`` as its
+    source gave them (None where it did not), ``at``, when it was captured. Times are seconds since
+    the epoch.
     """
 
     def __init__(self, state_dir: str) -> None:
