@@ -81,9 +81,16 @@ class StandIn(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """One that says nothing of clients that hang up."""
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 if __name__ == "__main__":
     StandIn.root = sys.argv[1].removesuffix("/api")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
+    server = Server(("127.0.0.1", 0), StandIn)
     server.daemon_threads = True
     print(f"http://127.0.0.1:{server.server_port}/api", flush=True)
     server.serve_forever()
