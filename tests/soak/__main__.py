@@ -12,11 +12,10 @@ from collections import Counter
 from pathlib import Path
 from typing import List, Optional
 
+from brtel_notify.sandbox.testing import SandboxProcess
 from soak.faults import Trouble
 from soak.model import Thing
 from soak.player import Season
-
-from brtel_notify.sandbox.testing import SandboxProcess
 
 #: What is counted apart, for the last line.
 WORST = ("lost", "doubled", "wrongly closed", "left open", "text lost", "text twice", "stranger")
@@ -79,10 +78,12 @@ def play(given: argparse.Namespace) -> int:
             left -= one.steps
             one.counts["events"] = one.steps
             total.update(one.counts)
-            print(f"season {seed}: {said(one.counts)}; {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"season {seed}: {said(one.counts)}; {time.monotonic() - began:.0f} s", flush=True
+            )
             if one.problems:
                 bad += 1
-                again = f"make soak SEED={given.seed} SEASON={season} EVENTS={one.steps}"
+                again = f"make soak SEED={given.seed} SEASON={season} SECONDS={given.seconds:g}"
                 print(one.describe())
                 print("\n".join(one.problems))
                 print(f"--- season {seed} went wrong; again: {again}", flush=True)

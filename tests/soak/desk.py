@@ -7,12 +7,11 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Protocol, Sequence
 
 import requests
-from soak.judge import Call, Desk
-from soak.model import Thing
 
 from brtel_notify.sandbox import seed
 from brtel_notify.sandbox.dialect import camel
-
+from soak.judge import Call, Desk
+from soak.model import Thing
 
 #: What a ticket made of another one's mail has of it.
 _KEPT = (
@@ -80,7 +79,7 @@ class People:
         self.wait_for_calls()
         self._calls = [call for call in self._calls if call.marks]
 
-    def _close(self, ticket: Dict[str, Any], things: Sequence[Thing]) -> None:
+    def _close(self, ticket: Mapping[str, Any], things: Sequence[Thing]) -> None:
         number = ticket["id"]
         flags = dict.fromkeys(_REPLY, False)
         flags.update({camel(name): False for name in _REPLY})  # in either dialect
@@ -89,10 +88,11 @@ class People:
         self._call("PUT", f"tickets/close/{number}")
         text = str(ticket)
         for thing in things:
-            if any(event.mark in text for event in thing.life) or thing.doubt and thing.tag in text:
+            told = any(event.mark in text for event in thing.life)
+            if told or (thing.doubt and thing.tag in text):
                 thing.dismiss()
 
-    def _quote(self, ticket: Dict[str, Any]) -> None:
+    def _quote(self, ticket: Mapping[str, Any]) -> None:
         """A person's ticket that quotes ours, reference and all."""
         made = self._call(
             "POST",

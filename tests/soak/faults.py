@@ -82,7 +82,7 @@ Ends = Callable[[], None]
 
 
 class Trouble:
-    """Begins faults and ends them. ``told`` is a line for each; ``jumps`` counts those of the clock."""
+    """Begins faults and ends them. ``told`` is a line for each, ``jumps`` counts the clock's."""
 
     #: Kinds that do not occur, for whoever narrows something down.
     without: Tuple[str, ...] = ()
@@ -111,10 +111,17 @@ class Trouble:
         if self.chance.random() < 0.04:
             without = [f"_{name}" for name in self.without]
             kinds = {
-                **{self._outage: 10, self._share: 40, self._slow: 8},
-                **{self._kill_worker: 14, self._no_worker: 8, self._jump: 8, self._full_disk: 6},
-                **{self._delete_lock: 5, self._edit: 8, self._break_configuration: 3},
-                **{self._command: 20},
+                self._outage: 10,
+                self._share: 40,
+                self._slow: 8,
+                self._kill_worker: 14,
+                self._no_worker: 8,
+                self._jump: 8,
+                self._full_disk: 6,
+                self._delete_lock: 5,
+                self._edit: 8,
+                self._break_configuration: 3,
+                self._command: 20,
             }
             kinds = {kind: often for kind, often in kinds.items() if kind.__name__ not in without}
             (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
@@ -177,8 +184,9 @@ class Trouble:
     def _full_disk(self) -> Tuple[str, Ends]:
         part = self.chance.choice((0.1, 1.0))
         self.computer.machine.fill_disk(part)
-        return f"{part:.0%} of all writes find the disk full", lambda: (
-            self.computer.machine.fill_disk(0.0)
+        return (
+            f"{part:.0%} of all writes find the disk full",
+            lambda: self.computer.machine.fill_disk(0.0),
         )
 
     def _delete_lock(self) -> Tuple[str, Ends]:

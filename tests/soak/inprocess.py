@@ -8,7 +8,7 @@ change to the disk: from there on nothing that it still does is done, as after a
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
 import os
 import random
@@ -18,14 +18,6 @@ from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
-from unittest import mock
-
-from soak import player, processes
-from soak.desk import People
-from soak.faults import CONFIG, FURTHEST, INSTANCES, Trouble
-from soak.judge import Judge
-from soak.model import Numbers
-from soak.sources import things
 
 from brtel_notify.api import transport
 from brtel_notify.api.exceptions import Call, Unreachable
@@ -37,7 +29,14 @@ from brtel_notify.sandbox.app import create_app
 from brtel_notify.sandbox.faults import Faults
 from brtel_notify.sandbox.instance import Instance
 from brtel_notify.sandbox.journal import Journal
-from brtel_notify.sandbox.store import TOKEN, Store
+from brtel_notify.sandbox.seed import TOKEN
+from brtel_notify.sandbox.store import Store
+from soak import player, processes
+from soak.desk import People
+from soak.faults import CONFIG, FURTHEST, INSTANCES, Trouble
+from soak.judge import Judge
+from soak.model import Numbers
+from soak.sources import things
 
 EVENTS = 700  # a round
 ROUNDS = 2
@@ -72,16 +71,25 @@ class Pretended:
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.now, timezone.utc)
 
-    def in_force(self) -> List[Any]:
-        """The patches."""
-        patches = [
-            mock.patch.object(time, "time", lambda: self.now),
-            mock.patch.object(time, "time_ns", lambda: int(self.now * 1e9)),
-            mock.patch.object(time, "monotonic", lambda: self.ran),
-            mock.patch.object(retry, "jitter", lambda: self._chance.uniform(0.8, 1.2)),
-            mock.patch.object(transport.Transport, "send", lambda _, call, s: self.send(call)),
+    @contextlib.contextmanager
+    def in_force(self) -> Iterator[None]:
+        """It is all there is, meanwhile."""
+        changed: List[Tuple[Any, str, Any]] = [
+            (time, "time", lambda: self.now),
+            (time, "time_ns", lambda: int(self.now * 1e9)),
+            (time, "monotonic", lambda: self.ran),
+            (retry, "jitter", lambda: self._chance.uniform(0.8, 1.2)),
+            (transport.Transport, "send", lambda _, call, seconds: self.send(call)),
+            *((os, name, self._at_disk(name)) for name in DISK),
         ]
-        return patches + [mock.patch.object(os, name, self._at_disk(name)) for name in DISK]
+        before = [(where, name, getattr(where, name)) for where, name, _ in changed]
+        try:
+            for where, name, pretended in changed:
+                setattr(where, name, pretended)
+            yield
+        finally:
+            for where, name, true in before:
+                setattr(where, name, true)
 
     def passes(self, seconds: float) -> None:
         """Time does."""
@@ -107,7 +115,7 @@ class Pretended:
             self.kills += 1
             raise Killed
 
-    # --- the way to the desk -----------------------------------------------------------------------
+    # --- the way to the desk ---------------------------------------------------------------------
 
     def send(self, call: Call) -> Answer:
         """In the place of Transport.send."""
@@ -144,7 +152,18 @@ class Pretended:
             return what
         if draw < 0.05:
             return self._chance.choice(
-                ("away", "lost", "lost", "500", "503", "429", "late 503", "cut", "empty", "page 403")
+                (
+                    "away",
+                    "lost",
+                    "lost",
+                    "500",
+                    "503",
+                    "429",
+                    "late 503",
+                    "cut",
+                    "empty",
+                    "page 403",
+                )
             )
         return ""
 
@@ -165,9 +184,9 @@ class Pretended:
                 headers={"Accept": "application/json", **headers},
                 content_type="application/json" if body else None,
             )
-            return response.status_code, response.headers, response.get_data()
+            return response.status_code, dict(response.headers), response.get_data()
 
-    # --- as SandboxProcess -------------------------------------------------------------------------
+    # --- as SandboxProcess -----------------------------------------------------------------------
 
     def requests(self) -> List[Dict[str, Any]]:
         """The calls it got."""
@@ -193,9 +212,7 @@ class Pretended:
 
 def _broken(call: Call, maybe_done: bool) -> Exception:
     text = "the connection broke"
-    return call.error(
-        Unreachable, None, text, retry=True, maybe_done=maybe_done, api_wide=True
-    )
+    return call.error(Unreachable, None, text, retry=True, maybe_done=maybe_done, api_wide=True)
 
 
 def _refusal(status: int) -> Answer:
@@ -210,10 +227,12 @@ def _page(status: int) -> Answer:
 class Turns(Worker):
     """A worker that lets the player have its turn whenever it would wait."""
 
-    turn: Callable[[float], None]
+    def __init__(self, place: Place, turn: Callable[[Worker, float], None]) -> None:
+        super().__init__(place, threads=1)
+        self._turn = turn
 
     def _pause(self, seconds: float) -> None:
-        self.turn(seconds)
+        self._turn(self, seconds)
 
 
 class Season:
@@ -232,7 +251,6 @@ class Season:
         self.pretended = Pretended(random.Random(f"{seed} faults"), self._instance)
         folder.mkdir(parents=True)
         self._folder = folder
-        self._log = io.StringIO()
         (folder / "token").write_text(TOKEN)
         self._settings = {"timeout": 2, "group_by": group_by, "urgent": "Urgent"}
         self._settings.update(reopen_within=chance.choice(("1h", "0", "2s")), language="en")
@@ -250,20 +268,15 @@ class Season:
 
     def play(self, most: int) -> None:
         """So many events at MOST."""
-        patches = self.pretended.in_force()
-        for patch in patches:
-            patch.start()
-        try:
+        with processes.put_back(), self.pretended.in_force():
             for _ in range(ROUNDS):
                 self._end = self.steps + min(EVENTS, most - self.steps)
                 self._work()
                 self._look()
                 if self.problems or self.steps >= most:
                     break
-                self.people.act(self.things)
-        finally:
-            for patch in patches:
-                patch.stop()
+                if "people" not in Trouble.without:
+                    self.people.act(self.things)
 
     def _work(self) -> None:
         """A worker, and after it was killed another one, until all is stored and delivered."""
@@ -271,10 +284,8 @@ class Season:
         while True:
             state, config = str(self._folder / "s"), str(self._folder / "config.yml")
             place = Place(state, config, {}, Log(), time.time)
-            worker = Turns(place, threads=1)
-            worker.turn = lambda seconds, worker=worker: self._turn(worker, seconds)
             try:
-                worker.run()
+                Turns(place, self._turn).run()
                 return
             except Killed:
                 self.pretended.dead = False

@@ -75,7 +75,7 @@ class Judge:
 
     def _read(self, ticket: Ticket) -> None:
         first = set(MARK.findall(ticket["body"]))
-        details = set()
+        details: Set[str] = set()
         noted: Dict[str, int] = defaultdict(int)
         for reply in ticket["replies"]:
             marks = set(MARK.findall(reply["body"]))

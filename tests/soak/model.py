@@ -72,9 +72,9 @@ class Thing:
     renames = False
     #: Whether a recovery that came first shows in the times that it has ended.
     has_times = True
-    severities = ("warning", "critical")
+    severities: Tuple[str, ...] = ("warning", "critical")
     #: What else is noted.
-    remarks = ("acknowledgement",)
+    remarks: Tuple[str, ...] = ("acknowledgement",)
     #: Moves that are not made, for whoever narrows something down.
     without: Tuple[str, ...] = ()
 
@@ -118,7 +118,7 @@ class Thing:
         (move,) = chance.choices(list(moves), list(moves.values()))
         self.time(now)
         events: List[Event] = getattr(self, "_" + move)(chance, numbers)
-        if len(events) == 1 and chance.random() < 0.03:
+        if len(events) == 1 and chance.random() < 0.03 and "twice" not in self.without:
             events[0].copies = 2  # for two contacts of one notification
         self.events += events
         return events
@@ -155,7 +155,9 @@ class Thing:
         self._time = max(self._time + 2, self._now - 60)
         return self._time
 
-    def _event(self, numbers: Numbers, move: str, kind: str, about: Occurrence, must: bool) -> Event:
+    def _event(
+        self, numbers: Numbers, move: str, kind: str, about: Occurrence, must: bool
+    ) -> Event:
         event = Event(numbers.event(), self, move, must)
         event.said = self.say(kind, event, about)
         event.about = f"{about.number} {about.severity} since {about.since}, at {self._time}"

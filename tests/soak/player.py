@@ -15,15 +15,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from soak.desk import People, over_http
-from soak.faults import INSTANCES, Trouble
-from soak.judge import Desk, Judge
-from soak.model import Event, Numbers, Thing
-from soak.processes import Computer, Feeder, Machine
-from soak.sources import things
 from support import Site
 
 from brtel_notify.sandbox.testing import SandboxProcess
+from soak.desk import People, over_http
+from soak.faults import INSTANCES, Trouble
+from soak.judge import Judge
+from soak.model import Event, Numbers, Thing
+from soak.processes import Computer, Feeder, Machine
+from soak.sources import things
 
 THINGS = 36
 ROUNDS = 3
@@ -92,7 +92,8 @@ class Season:
                 self._look()
                 if self.problems or self.steps >= most or time.monotonic() > until:
                     break
-                self.people.act(self.things)
+                if "people" not in Trouble.without:
+                    self.people.act(self.things)
                 self.computer.start_worker()
         finally:
             for lane in self._lanes:
@@ -285,6 +286,6 @@ class Lane:
         """What goes by the time between two captures may go otherwise."""
         if event.copies > 1 and event.least == event.most == 1:
             event.most = 2 if event.move in event.thing.remarks else 1
-        if event.move.startswith("recovery, first") or "behind its recovery" in event.move:
-            if not event.thing.exact:
-                event.thing.doubt = "the clock jumped between a recovery and its problem"
+        pair = event.move in ("recovery, first", "problem, behind its recovery")
+        if pair and not event.thing.exact:
+            event.thing.doubt = "the clock jumped between a recovery and its problem"

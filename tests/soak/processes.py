@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from support import ENVIRONMENT, Site
 
 from soak.model import Said
-from support import ENVIRONMENT, Site
 
 SHIM = Path(__file__).parent / "shim"
 FEEDER = Path(__file__)
@@ -188,6 +189,19 @@ def feed(*options: str) -> None:
         answers.flush()
 
 
+@contextlib.contextmanager
+def put_back() -> Iterator[None]:
+    """What :func:`command` changes of this process is afterwards as it was."""
+    environment, argv, stdin, descriptor = dict(os.environ), sys.argv, sys.stdin, os.dup(0)
+    try:
+        yield
+    finally:
+        _replace_environment(environment)
+        sys.argv, sys.stdin = argv, stdin
+        os.dup2(descriptor, 0)
+        os.close(descriptor)
+
+
 def command(said: Said, *options: str) -> int:
     """Run a notification command in this process; its exit code."""
     from brtel_notify import cli
@@ -215,7 +229,7 @@ def _give_stdin(data: bytes) -> None:
     os.close(writable)
     os.dup2(readable, 0)
     os.close(readable)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

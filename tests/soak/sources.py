@@ -204,7 +204,9 @@ class LibreNMS(Thing):
             "msg": f"<div>{event.mark} <b>is down</b></div>",
             "alert_notes": f"{event.mark} as they said" if state == 2 else None,
             "notes": f"CUSTOMER_ACCOUNT: {self.account}" if self.account else "",
-            "faults": {"1": {"string": f"hostname = {self.host}; ", "device_id": 100 + self.number}},
+            "faults": {
+                "1": {"string": f"hostname = {self.host}; ", "device_id": 100 + self.number}
+            },
         }
         return Said("librenms", {}, [], json.dumps(data))
 
