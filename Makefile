@@ -42,13 +42,14 @@ test-all: $(VENV)/.browser
 # What went wrong prints the line that plays it again. SOAK_ARGS=--keep goes on after it.
 SECONDS ?= 60
 EVENTS ?= 20000
+JOBS ?= $(shell nproc)
 SOAK = PYTHONPATH=tests $(BIN)/python -m soak $(SOAK_ARGS) $(if $(SEED),--seed $(SEED)) $(if $(SEASON),--season $(SEASON))
 
 soak: $(VENV)/.ready
 	$(SOAK) --seconds $(SECONDS)
 
 soak-inprocess: $(VENV)/.ready
-	$(SOAK) --inprocess --events $(EVENTS)
+	$(SOAK) --inprocess --events $(EVENTS) --jobs $(JOBS)
 
 e2e: $(VENV)/.ready
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)

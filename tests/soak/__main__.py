@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,11 +31,28 @@ def main(words: Optional[List[str]] = None) -> int:
     parser.add_argument("--season", type=int, help="only that one")
     parser.add_argument("--keep", action="store_true", help="go on after a fault")
     parser.add_argument("--without", default="", help="moves, or faults, that are not made: a,b")
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side, in process")
     parser.add_argument("--inprocess", action="store_true", help="the half in this process")
     given = parser.parse_args(words)
     Thing.without = tuple(given.without.split(","))
     Trouble.without = Thing.without
-    return play_inprocess(given) if given.inprocess else play(given)
+    if not given.inprocess:
+        return play(given)
+    if given.jobs > 1 and not given.season:
+        return play_side_by_side(given)
+    return play_inprocess(given)
+
+
+def play_side_by_side(given: argparse.Namespace) -> int:
+    """The half in one process, in several of them, each with a seed of its own."""
+    words = [sys.executable, "-m", "soak", "--inprocess", "--without", given.without]
+    words += ["--keep"] if given.keep else []
+    share = str(given.events // given.jobs)
+    jobs = [
+        subprocess.Popen([*words, "--events", share, "--seed", f"{given.seed}-{number}"])
+        for number in range(1, given.jobs + 1)
+    ]
+    return max(job.wait() for job in jobs)
 
 
 def play_inprocess(given: argparse.Namespace) -> int:

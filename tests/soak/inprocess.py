@@ -9,20 +9,23 @@ change to the disk: from there on nothing that it still does is done, as after a
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
+import sys
 import tempfile
 import time
+import urllib.parse
 from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from brtel_notify.api import transport
 from brtel_notify.api.exceptions import Call, Unreachable
 from brtel_notify.delivery import retry
-from brtel_notify.delivery.drain import Place
+from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.local.log import Log
 from brtel_notify.sandbox.app import create_app
@@ -44,6 +47,7 @@ URL = "http://127.0.0.1:1/api"
 #: What changes the disk; tests/flow/test_crash.py says so, too.
 DISK = ("write", "rename", "replace", "unlink", "ftruncate", "link")
 
+_ABSENT = object()
 Answer = Tuple[int, Mapping[str, str], bytes]
 
 
@@ -79,17 +83,22 @@ class Pretended:
             (time, "time_ns", lambda: int(self.now * 1e9)),
             (time, "monotonic", lambda: self.ran),
             (retry, "jitter", lambda: self._chance.uniform(0.8, 1.2)),
+            # One thread, so that the seed decides all.
+            (Drain, "inline", property(lambda _: True, lambda _, wanted: None)),
             (transport.Transport, "send", lambda _, call, seconds: self.send(call)),
             *((os, name, self._at_disk(name)) for name in DISK),
         ]
-        before = [(where, name, getattr(where, name)) for where, name, _ in changed]
+        before = [(where, name, vars(where).get(name, _ABSENT)) for where, name, _ in changed]
         try:
             for where, name, pretended in changed:
                 setattr(where, name, pretended)
             yield
         finally:
             for where, name, true in before:
-                setattr(where, name, true)
+                if true is _ABSENT:
+                    delattr(where, name)
+                else:
+                    setattr(where, name, true)
 
     def passes(self, seconds: float) -> None:
         """Time does."""
@@ -168,23 +177,34 @@ class Pretended:
         return ""
 
     def _carry_out(self, call: Call) -> Answer:
-        headers = {} if call.token is None else {"Authorization": f"Bearer {call.token}"}
-        return self.ask(call.method, "/api" + call.path, dict(call.params), call.body, headers)
+        return self.ask(call.method, "/api" + call.path, call.params, call.body, call.token)
 
     def ask(
-        self, method: str, path: str, params: Any, body: Any, headers: Mapping[str, str]
+        self, method: str, path: str, params: Any, body: Optional[bytes], token: Optional[str]
     ) -> Answer:
         """One call of the sandbox."""
-        with self._app.test_client(use_cookies=False) as client:
-            response = client.open(
-                path,
-                method=method,
-                query_string=params,
-                data=body,
-                headers={"Accept": "application/json", **headers},
-                content_type="application/json" if body else None,
-            )
-            return response.status_code, dict(response.headers), response.get_data()
+        environ = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "QUERY_STRING": urllib.parse.urlencode(params),
+            "SERVER_NAME": "desk.example.net",
+            "SERVER_PORT": "80",
+            "HTTP_ACCEPT": "application/json",
+            "CONTENT_TYPE": "application/json" if body else "",
+            "CONTENT_LENGTH": str(len(body or b"")),
+            "wsgi.input": io.BytesIO(body or b""),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            **({"HTTP_AUTHORIZATION": f"Bearer {token}"} if token else {}),
+        }
+        answer: List[Any] = []
+
+        def started(*said: Any) -> Any:
+            answer.extend(said)
+
+        content = b"".join(self._app.wsgi_app(environ, started))
+        return int(answer[0].split()[0]), dict(answer[1]), content
 
     # --- as SandboxProcess -----------------------------------------------------------------------
 
@@ -202,9 +222,8 @@ class Pretended:
 
     def person(self, method: str, path: str, fields: Mapping[str, Any], token: str) -> Any:
         """A call of a person's."""
-        headers = {"Authorization": f"Bearer {token}"}
         body = json.dumps(fields).encode()
-        status, _, answer = self.ask(method, f"/api/{path}", {}, body, headers)
+        status, _, answer = self.ask(method, f"/api/{path}", {}, body, token)
         if status not in (200, 201):
             raise RuntimeError(f"{method} {path}: {status} {answer[:300]!r}")
         return json.loads(answer)
