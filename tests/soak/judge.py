@@ -41,7 +41,7 @@ class Desk(NamedTuple):
     calls: Sequence[Call]
     accounts: Mapping[int, str]  # by the customer's id
     strangers: Mapping[int, int] = {}  # tickets that people opened: how many replies they have
-    #: Whether notes may have been withheld, since the instance showed them to customers.
+    #: Whether notes may be missing, since the instance showed them to customers; tickets may not.
     withheld: bool = False
 
 
@@ -113,7 +113,7 @@ class Judge:
         return [ticket for ticket in found.values() if ticket["open"]]
 
     def _may_lack(self, events: Sequence[Event]) -> bool:
-        return any(event.mark in self._refused for event in events)
+        return self.desk.withheld or any(event.mark in self._refused for event in events)
 
     def _judge_text(self, thing: Thing, event: Event) -> None:
         told = self._told[event.mark]
@@ -125,9 +125,7 @@ class Judge:
             self._found("text lost", thing, f"{event.mark} ({event.move}) stands nowhere")
 
     def _is_excused(self, event: Event) -> bool:
-        # Of a first problem the ticket itself tells, which nothing withholds.
-        note = event.move != "problem"
-        return event.mark in self._refused or (self.desk.withheld and note)
+        return self.desk.withheld or event.mark in self._refused
 
     # --- all of them -----------------------------------------------------------------------------
 
