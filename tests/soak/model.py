@@ -65,6 +65,8 @@ class Thing:
     one_by_one = False
     #: Whether a late problem is known to have ended, whatever the clocks say.
     exact = False
+    #: Whether it is well by the end of its flapping, which is noted on a closed ticket, too.
+    ends_by_remark = False
     #: Whether another problem can be told from a repetition.
     has_occurrences = True
     volatile = False
@@ -241,7 +243,9 @@ class Thing:
 
     def _unknown_recovery(self, chance: random.Random, numbers: Numbers) -> List[Event]:
         about = Occurrence(numbers.occurrence(), "warning", self._time)
-        return [self._event(numbers, "recovery of nothing", "recovery", about, must=False)]
+        event = self._event(numbers, "recovery of nothing", "recovery", about, must=False)
+        event.most = int(self.ends_by_remark)  # on the ticket just closed
+        return [event]
 
     def _recovery_first(self, chance: random.Random, numbers: Numbers) -> List[Event]:
         """Two commands at once, and the recovery's was quicker."""

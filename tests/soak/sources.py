@@ -30,14 +30,14 @@ class Nagios(Thing):
 
     def __init__(self, number: int, host: str, chance: random.Random) -> None:
         super().__init__(number, host, chance)
-        self.ends_by_flapping = chance.random() < 0.1
-        self.has_times = not self.ends_by_flapping
+        self.ends_by_remark = chance.random() < 0.1
+        self.has_times = not self.ends_by_remark
 
     def say(self, kind: str, event: Event, occurrence: Occurrence) -> Said:
         """In variables of the environment."""
         thing = "HOST" if self.is_host else "SERVICE"
         well = kind == "recovery"
-        flapped = well and self.ends_by_flapping
+        flapped = well and self.ends_by_remark
         macros = {
             "NOTIFICATIONTYPE": self.end if flapped else _TYPES.get(kind, "PROBLEM"),
             "HOSTNAME": f"{self.tag}.{self.host}" if self.is_host else self.host,
