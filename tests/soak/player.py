@@ -160,11 +160,13 @@ class Season:
             self.problems.append(f"the worker's exit code is {code}")
         self.people.wait_for_calls()
         for turn in range(8):
-            self.computer.machine.set_clock(self.computer.machine.ahead + SETTLED)
+            # Later than any time that a clock which was ahead has written down.
+            self.computer.machine.set_clock(self.computer.machine.furthest + SETTLED)
             if turn and self.computer.site.queued("dead"):
                 self.counts["put back from dead/"] += len(self.computer.site.queued("dead"))
                 self.computer.run("queue", "retry", "--all")
-            self.computer.run("flush", "--force")
+            if self.computer.run("flush", "--force") < 0:
+                self.problems.append("flush --force did not end")
             if not self.computer.site.queued() and (turn or not self.computer.site.queued("dead")):
                 break
         for where in ("queue", "dead"):
