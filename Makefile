@@ -7,12 +7,14 @@ BIN = $(VENV)/bin
 # One process a core; those of one server together.
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
-.PHONY: help demo test test-all e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
+.PHONY: help demo test test-all soak soak-inprocess e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
 	@echo "make test     the tests that everybody runs: each part, each flow, a sample of the rest (3 minutes)"
 	@echo "make test-all all of them; those whose server or browser is not here are skipped"
+	@echo "make soak     random events under random faults through real processes (SECONDS=60 SEED=...)"
+	@echo "make soak-inprocess  the same in one process, exactly repeatable (EVENTS=20000 SEED=...)"
 	@echo "make e2e      the tests that drive real monitoring servers (Debian: run tests/e2e/packages.sh first)"
 	@echo "make web      the tests of the web page, in a browser (Debian: apt install chromium)"
 	@echo "make screenshots  the pictures in docs/images (apt install pngquant as well)"
@@ -36,6 +38,18 @@ test: $(VENV)/.ready
 
 test-all: $(VENV)/.browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What went wrong prints the line that plays it again. SOAK_ARGS=--keep goes on after it.
+SECONDS ?= 60
+EVENTS ?= 20000
+JOBS ?= $(shell nproc)
+SOAK = PYTHONPATH=tests $(BIN)/python -m soak $(SOAK_ARGS) $(if $(SEED),--seed $(SEED)) $(if $(SEASON),--season $(SEASON))
+
+soak: $(VENV)/.ready
+	$(SOAK) --seconds $(SECONDS)
+
+soak-inprocess: $(VENV)/.ready
+	$(SOAK) --inprocess --events $(EVENTS) --jobs $(JOBS)
 
 e2e: $(VENV)/.ready
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)

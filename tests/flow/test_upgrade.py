@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import pytest
 from support import ENVIRONMENT, PATIENCE, Site, until
@@ -22,6 +24,15 @@ pytestmark = pytest.mark.short
 PACKAGE = Path(brtel_notify.__file__).parent
 BEFORE = "nagios4-service-problem"
 AFTER = "nagios4-service-recovery"
+#: A state folder and its desk, as 932417d left them in the middle of an outage; see make.py there.
+LEFT = Path(__file__).resolve().parents[1] / "data" / "state-932417d"
+#: Which of its tickets are open once all is delivered; how often each text is told beside these.
+IS_OPEN = {
+    "acme.3cx.fr": [True, True, True],
+    **{f"open{number}.example.net": [number not in (1, 4)] for number in range(1, 7)},
+    **{f"{name}.example.net": [True] for name in ("group", "new1", "new2", "new3", "dead")},
+    "brief.example.net": [False],
+}
 
 
 def installed_below(folder: Path) -> Path:
@@ -152,3 +163,71 @@ def test_the_console_script_of_an_older_version_still_starts(site: Site) -> None
         check=True,
     )
     assert done.stdout == f"brtel-notify {brtel_notify.__version__}\n"
+
+
+def taken_over(site: Site) -> None:
+    """The machine is as 932417d left it."""
+    shutil.copytree(LEFT, site.state_dir, ignore=shutil.ignore_patterns("desk.json", "make.py"))
+    site.sandbox.seed(**json.loads((LEFT / "desk.json").read_text()))
+
+
+def open_by_host(site: Site) -> Dict[str, List[bool]]:
+    """Of each host's tickets, whether they are open."""
+    found: Dict[str, List[bool]] = {}
+    for ticket in site.tickets:
+        (host,) = re.findall(r": (\S+) - ", ticket["subject"])
+        found.setdefault(host, []).append(ticket["open"])
+    return found
+
+
+def told(site: Site) -> Counter[str]:
+    """How often each text is told: in a ticket and its details once, and in every further note."""
+    count: Counter[str] = Counter()
+    for ticket in site.tickets:
+        notes = [reply["body"] for reply in ticket["replies"]]
+        opening = ticket["body"] + "".join(note for note in notes if "Alert details" in note)
+        further = [note for note in notes if "Alert details" not in note]
+        for text in (opening, *further):
+            count.update(set(re.findall(r"text-[a-z0-9-]+", text)))
+    return count
+
+
+@pytest.mark.parametrize("how", ["flush", "worker"])
+def test_what_an_older_version_left_in_an_outage_is_taken_over(site: Site, how: str) -> None:
+    """Open tickets, group tickets, calls in doubt, what is only stored, what is in dead/."""
+    taken_over(site)
+    texts = set(re.findall(r"text-[a-z0-9-]+", json.dumps([path.read_text() for path in files()])))
+    if how == "worker":
+        worker = subprocess.Popen(site.words("worker"), stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+        try:
+            until(lambda: site.queued() == [])
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(PATIENCE) == 0
+    else:
+        site.run("flush", "--force")
+    site.run("queue", "retry", "--all")
+    assert site.queued() == site.queued("dead") == []
+    assert open_by_host(site) == IS_OPEN
+    assert told(site) == Counter(texts)
+    recover(site)
+    assert {host: any(are) for host, are in open_by_host(site).items()} == dict.fromkeys(
+        IS_OPEN, False
+    )
+    assert {host: len(are) for host, are in open_by_host(site).items()} == {
+        host: len(are) for host, are in IS_OPEN.items()
+    }
+
+
+def files() -> List[Path]:
+    """What 932417d was told: its queue, and the tickets that it had opened."""
+    return [*LEFT.glob("queue/*"), *LEFT.glob("dead/*"), LEFT / "desk.json"]
+
+
+def recover(site: Site) -> None:
+    """All is well again."""
+    for capture in ("zabbix6-recovery", "librenms-recovery", "icinga2-service-recovery"):
+        site.notify(capture)
+    for host in IS_OPEN.keys() - {"acme.3cx.fr"}:
+        site.notify(AFTER, f"HOSTNAME={host}")
+    site.notify(AFTER, "HOSTNAME=group.example.net", "SERVICEDESC=Backup")
