@@ -25,6 +25,8 @@ Span = Tuple[str, str]
 BYTES_AN_EVENT = 65536
 #: An entry names at most about so many events whose files are still there.
 MOST_RECORDED = 50
+#: Old ends are swept with the first of a drain, and of each so many: that reads all of them.
+ENDS_SWEPT = 500
 
 
 class Book:
@@ -35,6 +37,7 @@ class Book:
         self.queue = queue
         self.ended = Ended(queue.state_dir)
         self.lock = threading.Lock()
+        self._ends = 0
         self._unsaved: Dict[str, Event] = {}  # by id, in the order in which they are removed
         self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
         self._at_once = False
@@ -82,7 +85,8 @@ class Book:
         with self.lock:
             for alert in alerts:
                 self.ended.add(alert, at)
-            if self.ended.is_old(now):
+            self._ends += 1
+            if self._ends % ENDS_SWEPT == 1 and self.ended.is_old(now):
                 self.ended.sweep(min(now - KEPT, self.queue.oldest()))
 
     def drop(self, key: str, events: Sequence[Event]) -> None:

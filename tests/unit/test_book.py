@@ -168,3 +168,15 @@ def test_what_cannot_be_saved_stays_in_the_queue(
     assert queue.pending() == ours.unsaved == [first.id, second.id]
     ours.save()
     assert queue.pending() == ours.unsaved == []
+
+
+def test_old_ends_are_not_swept_at_each_recovery(
+    queue: Queue, ours: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay as long as something old lies in dead/: each recovery read all of them."""
+    swept: List[float] = []
+    monkeypatch.setattr(ours.ended, "is_old", lambda now: True)
+    monkeypatch.setattr(ours.ended, "sweep", swept.append)
+    for _ in range(2 * book.ENDS_SWEPT):
+        ours.has_ended([], 0.0, time.time())
+    assert len(swept) == 2
