@@ -97,13 +97,7 @@ def test_f3_what_a_wrong_clock_put_off_is_tried(site: Site, ahead: float) -> Non
 
 
 def test_f3_check_tells_an_event_from_tomorrow(site: Site) -> None:
-    site.sandbox.faults(fail={"status": 503})
-    site.run("event", *DOWN)
-    (path,) = site.queued()
-    text = path.read_text()
-    time_of = json.loads(text.splitlines()[0])["time"]
-    path.write_text(text.replace(repr(time_of), repr(time_of + DAY), 1))
-    os.unlink(site.state_dir / "breaker.json")
+    captured(site, Clock(DAY))
     said = site.run("check", code=1).stdout
     assert "the oldest waiting event is from 23h 59m ahead: was this machine's clock wrong?" in said
 
@@ -201,8 +195,10 @@ def test_f4_one_line_that_makes_no_sense(site: Site, line: str) -> None:
 
 @pytest.mark.parametrize("field", ["time", "version", "more"])
 def test_f4_a_number_of_400_digits_in_a_capture(site: Site, field: str) -> None:
+    """As 932417d wrote it: the capture in JSON."""
     bad = captured(site)
-    data = json.loads(Path(bad.path).read_text())
+    data = {"version": 1, "source": "event", "time": time.time(), "env": {}, "stdin": ""}
+    data["argv"] = ["--host", "acme.3cx.fr", "--state", "DOWN"]
     Path(bad.path).write_text(json.dumps({**data, field: 10**399}) + "\n")
     captured(site, host="db1")
     site.run("queue")
