@@ -8,6 +8,8 @@ EVENTS=100000 SEED=1`` through the worker's own code in one process, exactly rep
     faults.py     what goes wrong meanwhile, by chance
     processes.py  feeders, commands, a worker, a timer: what the real half consists of
     player.py     plays a season of the real half: events and faults, then calm
-    inprocess.py  plays a season in this process, with a clock, a disk and an API of its own
+    inprocess.py  plays a season in this process
+    pretended.py  the clock, the disk and the API that it has there
+    desk.py       what stands at the desk, and the people who work there
     judge.py      holds the desk against the truth
 """

@@ -86,7 +86,7 @@ class Computer:
             return subprocess.Popen(self.site.words(*words), env=env, stderr=log, **options)
 
     def run(self, *words: str, timeout: float = 300) -> int:
-        """Run a command to its end; its exit code, or -9 if it had to be killed for its slowness."""
+        """Run a command to its end; its exit code, or -9 if it took too long and was killed."""
         process = self.start(*words, stdout=subprocess.DEVNULL)
         try:
             return int(process.wait(timeout))
