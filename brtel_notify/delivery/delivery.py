@@ -215,7 +215,7 @@ class Delivery:
                 break
         known = {self.alert.key: self.alert}
         for _, alert in self.companions:
-            known[alert.key] = alert
+            known.setdefault(alert.key, alert)  # what is sent again says nothing new
         del known[self.alert.key]
         situation = situation._replace(companions=tuple(known.values()))
         if situation.worst is not self.alert and self.alert.kind == PROBLEM:

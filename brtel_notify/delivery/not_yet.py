@@ -41,8 +41,10 @@ class NotYet:
 
     def recovery_before(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
         """The recovery by which this problem is over, if that came first and nothing is open."""
-        if self.alert.kind != PROBLEM or (entry is not None and (entry.is_open or entry.muted)):
+        if self.alert.kind != PROBLEM:
             return None
+        if entry is not None and self.alert.key in entry.members:
+            return None  # it holds a ticket, or did when a person closed that
         captured, was_dead = self.event.capture.time, self.event.was_dead
         for record in self.book.ended.of(self.alert):
             if occurrences.has_ended(self.alert, record, captured, was_dead):

@@ -70,6 +70,11 @@ def is_another(member: Member, alert: Alert) -> bool:
     return bool(alert.order > member["order"]) or _is_before(member, alert.since)
 
 
+def is_sent_again(member: Member, alert: Alert) -> bool:
+    """Whether ALERT is, by its number, the very message that was known last."""
+    return alert.order is not None and alert.order == member.get("order")
+
+
 def names_another(member: Member, alert: Alert) -> bool:
     """Whether the recovery ALERT names an occurrence that is not open here."""
     held = open_ones(member)

@@ -87,7 +87,7 @@ def _problem(s: Situation) -> Plan:
         return _joins(s, entry)
     if another:
         return _joins(s, entry, "another problem of it: noted on its ticket")
-    if s.change or s.alert.action:
+    if s.change or (s.alert.action and not occurrences.is_sent_again(s.member, s.alert)):
         return _changed(s, entry)
     if s.alert.notification not in ("", s.member.get("notification", "")):
         return _next_result(s, entry)

@@ -45,7 +45,11 @@ def says_the_same(alert: Alert, other: Alert) -> bool:
     """Whether one note can tell of both: two alerts, or one that was sent twice."""
     if alert.key != other.key:
         return True
-    return (alert.state, alert.occurrence) == (other.state, other.occurrence)
+    return _said(alert) == _said(other)
+
+
+def _said(alert: Alert) -> Tuple[str, ...]:
+    return alert.state, alert.severity, alert.action, alert.occurrence, alert.notification
 
 
 def ends(member: occurrences.Member, alert: Alert, now: float) -> bool:

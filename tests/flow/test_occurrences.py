@@ -257,6 +257,14 @@ def test_worse_is_no_other_occurrence_on_librenms(site: Site) -> None:
     assert len(ticket["replies"]) == 3
 
 
+def test_the_same_uid_again_is_a_repetition(site: Site) -> None:
+    librenms(site, 904)
+    librenms(site, 905, 3)
+    site.calls()
+    librenms(site, 905, 3)
+    assert site.calls() == []
+
+
 def test_worse_is_no_other_occurrence_of_an_event(site: Site) -> None:
     whole_life(site, lambda state: event(site, state, "--occurrence", "monday"))
 
@@ -390,6 +398,16 @@ def test_a4_a_recovery_before_its_problem(site: Site) -> None:
     site.notify(SERVICE_OK)
     assert "had ended before it came" in site.notify(SERVICE)
     assert site.tickets == []
+
+
+def test_a4_in_a_ticket_that_others_hold_open(site: Site) -> None:
+    site.configure("  group_by: host\n")
+    site.notify(HOST)
+    site.notify(SERVICE_OK)
+    assert "had ended before it came" in site.notify(SERVICE)
+    assert len(notes(site)) == 1
+    site.notify(HOST_UP)
+    assert is_open(site) == [False]
 
 
 def test_a4_zabbix_retries_an_event_that_has_ended(site: Site) -> None:
