@@ -402,7 +402,7 @@ def test_secret_tags_are_left_out(field: str, kept: Any) -> None:
     message = f"{FORMAT}\nHOST.HOST: a\nEVENT.{field}\nX: y\nEVENT.NAME: b"
     own = zabbix_message._lines(from_message(message))
     assert "x" not in own.get("EVENT.TAGSJSON", "") + own.get("EVENT.TAGS", "")
-    assert [tag for tag in zabbix_message._tags(own) if tag != ("", "")] == kept
+    assert [tag for tag in zabbix_message._single_tags(own) if tag != ("", "")] == kept
     assert own["X"] == "y"
 
 
