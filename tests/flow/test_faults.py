@@ -76,8 +76,6 @@ NO_CONTACT = Outcome(contacts=())
 ANOTHER_TICKET = Outcome(notes=2, tickets=2)
 
 EXPECTED = {
-    # The first problem is kept in dead/; the next event of the alert opens the ticket.
-    ("ticket search", "422"): Outcome(notes=4, dead=1),
     ("contacts", "403"): NO_CONTACT,
     ("associates", "403"): NO_CONTACT,
     ("details note", "403"): LEFT_OUT,
