@@ -17,6 +17,13 @@ from support import CONFIG, Site
 from brtel_notify.intake.capture import Capture
 
 NO_ACCOUNT = {"NAGIOS__HOSTCUSTOMER_ACCOUNT": ""}
+#: What Nagios says of the problem that comes back, and of its recovery.
+ANEW = {
+    **NO_ACCOUNT,
+    **dict.fromkeys(
+        ("NAGIOS_LASTSERVICESTATECHANGE", "NAGIOS_LASTSERVICEOK", "NAGIOS_TIMET"), "1795285990"
+    ),
+}
 
 #: Endpoint: how the sandbox knows it. ``skip``: it is used earlier in the story, too.
 ENDPOINTS: Dict[str, Dict[str, Any]] = {
@@ -97,8 +104,8 @@ def story() -> List[Capture]:
         capture(problem, warning),
         capture(problem, NO_ACCOUNT),
         capture(recovery, NO_ACCOUNT),
-        capture(problem, NO_ACCOUNT),
-        capture(recovery, NO_ACCOUNT),
+        capture(problem, ANEW),
+        capture(recovery, ANEW),
     ]
 
 
