@@ -155,10 +155,20 @@ def _key_characters(text: str) -> Iterator[str]:
 _REFERENCE = r"BN-[0-9a-f]{12}"
 
 
-def last_reference(text: str) -> Optional[str]:
-    """The reference of ours at the end of a ticket's TEXT, where we write it; None without one."""
-    found = re.findall(_REFERENCE, text)
-    return found[-1] if found else None
+def own_reference(text: str) -> Optional[str]:
+    """The reference of ours in a ticket's or reply's TEXT, if it stands where we write it.
+
+    That is on a line of its own at the very end, behind its name. What quotes it, in the midst of a
+    sentence or behind a mark, is somebody else's.
+    """
+    if "BN-" not in text:
+        return None
+    import html
+
+    lines = html.unescape(re.sub("<[^<>]*>", "\n", text)).split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    found = re.fullmatch(rf"R[eé]f[eé]rence\s*:\s*({_REFERENCE})", last)
+    return found[1] if found else None
 
 
 def without_references(text: str) -> str:

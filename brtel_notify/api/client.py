@@ -114,6 +114,10 @@ class Client(Lookups):
         """GET /v1/users/{id}. Raises NotFound."""
         return self._one("GET", f"/v1/users/{_id(user_id)}", User.parse)
 
+    def own_id(self) -> Optional[int]:
+        """The id of the user whose token it is, if the token itself says so: no call."""
+        return user_id_in(self._tokens.current())
+
     def own_user(self) -> Optional[User]:
         """Whose credential it is: as the bearer token says, or else a login; None if neither does.
 
@@ -245,6 +249,12 @@ class Client(Lookups):
             if (open is None or ticket.open == open)
             and (customer_id is None or ticket.customer_id in (None, customer_id))
         ]
+
+    def tickets_of(self, customer_id: int) -> List[Ticket]:
+        """GET /v1/tickets of a customer: open and closed, the newest first."""
+        params = {"ticketable_type": CUSTOMER_TYPE, "ticketable_id": _id(customer_id)}
+        found = self._list("/v1/tickets", Ticket.parse, params)
+        return [ticket for ticket in found if ticket.customer_id in (None, customer_id)]
 
     def update_ticket(self, ticket_id: int, **fields: Any) -> Ticket:
         """PUT /v1/tickets/{id}; only the FIELDS given change, None is sent as null.

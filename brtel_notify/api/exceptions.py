@@ -43,7 +43,10 @@ class ApiError(Exception):
     ``maybe_done``: whether the call may have taken effect all the same; always False for calls
     that change nothing (GET, HEAD and the login).
     ``api_wide``: whether other calls have to expect the same failure.
+    ``tried``: what else was tried before it, in words in brackets, as far as the caller knows.
     """
+
+    tried = ""
 
     def __init__(
         self,
@@ -86,9 +89,10 @@ class ApiError(Exception):
     def __str__(self) -> str:
         return self.told(IN_FILE)
 
-    def judged(self, retry: bool) -> ApiError:
-        """The same error, by somebody who knows better whether to RETRY the call."""
-        return type(self)(
+    def judged(self, retry: bool, tried: str = "") -> ApiError:
+        """The same error, by somebody who knows better whether to RETRY the call; and what was
+        TRIED."""
+        error = type(self)(
             *(self.method, self.path, self.status, self.problem),
             cure=self.cure,
             retry=retry,
@@ -96,6 +100,8 @@ class ApiError(Exception):
             maybe_done=self.maybe_done,
             api_wide=self.api_wide,
         )
+        error.tried = tried
+        return error
 
 
 class Unreachable(ApiError):

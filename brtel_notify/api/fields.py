@@ -131,13 +131,22 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
+#: What is said of something that is not there; of one thing only, so without a comma.
+_NOT_THERE = (
+    r"[^,;]*\b(?:not found|no [^,;]+ found|do(?:es)? not exist|n['’]existe pas|introuvable"
+    r"|aucune? [^,;]+ trouvée?)\W*"
+)
+
+
 def soft_miss(answer: Any) -> str:
     """What an ANSWER of success says that is none: ``{"response": "Ticket not found"}``; or ""."""
     if not isinstance(answer, dict) or "id" in answer:
         return ""
-    words = answer.get("response")
-    said = isinstance(words, str) and re.fullmatch(r"[^,;]*\bnot found\W*", words, re.IGNORECASE)
-    return str(words) if said else ""
+    for name in ("response", "message", "error"):
+        words = answer.get(name)
+        if isinstance(words, str) and re.fullmatch(_NOT_THERE, words, re.IGNORECASE):
+            return words
+    return ""
 
 
 def _kind(value: Any) -> str:

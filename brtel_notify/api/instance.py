@@ -15,11 +15,13 @@ from brtel_notify.api.fields import has_zone, parse_date
 _KIND = "instance"
 #: Seconds for which it is believed what an update may change.
 A_DAY = 86400.0
+#: …what one meeting has shown,
+A_MONTH = 30 * A_DAY
 #: …and for which what was read is not read again: a storm asks many times a second.
 A_MOMENT = 1.0
 #: No place on earth is further from UTC, and none is so by anything but whole quarters of an hour.
 _FURTHEST = 14 * 3600
-_QUARTER = 900
+QUARTER = 900
 
 #: How internal notes are kept: the instance says so of each, or nowhere at all.
 KEPT, UNSAID = "kept", "unsaid"
@@ -98,6 +100,27 @@ class Instance:
         sound = isinstance(value, (int, float)) and not isinstance(value, bool)
         return float(value) if sound and abs(value) <= _FURTHEST else None
 
+    @property
+    def author(self) -> Optional[int]:
+        """The id of the user by whose token our tickets are opened; None: not known yet."""
+        value = self._get("author", math.inf)
+        return value if type(value) is int else None
+
+    @author.setter
+    def author(self, number: Optional[int]) -> None:
+        if number and number != self.author:
+            self._learn("author", number)
+
+    @property
+    def siblings(self) -> bool:
+        """Whether another monitoring server of ours was seen to open tickets here, too."""
+        return self._get("siblings", A_MONTH) is True
+
+    @siblings.setter
+    def siblings(self, seen: bool) -> None:
+        if seen and not self.siblings:
+            self._learn("siblings", True)
+
     def learn_offset(self, opened_at: Optional[str], created_at: Optional[str]) -> None:
         """Learn the time zone from one moment that a new ticket has in both forms.
 
@@ -109,7 +132,7 @@ class Instance:
         local, instant = parse_date(opened_at), parse_date(created_at)
         if local is None or instant is None:
             return
-        offset = float(round((local - instant) / _QUARTER) * _QUARTER)
+        offset = float(round((local - instant) / QUARTER) * QUARTER)
         if abs(offset) <= _FURTHEST and offset != self.offset:
             self._learn("offset", offset)
 

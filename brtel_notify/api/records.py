@@ -194,7 +194,8 @@ class Contact(NamedTuple):
 class Reply(NamedTuple):
     """A reply of a ticket; ``customer_visible`` is None where the answer does not say.
 
-    ``automatic``: BlueRockTEL's own word that it closes the ticket by itself.
+    ``automatic``: BlueRockTEL's own word that it closes the ticket by itself. ``author`` as a
+    ticket's.
     """
 
     id: int
@@ -204,6 +205,7 @@ class Reply(NamedTuple):
     created_at: Optional[str]
     author_name: str
     automatic: bool = False
+    author: Optional[int] = None
 
     @classmethod
     def parse(cls, data: Any) -> Reply:
@@ -219,6 +221,7 @@ class Reply(NamedTuple):
             fields.optional_text("created_at"),
             author.text("name") or full_name,
             fields.hint("auto_closure_message") is True,
+            _author_of(fields),
         )
 
 
@@ -226,7 +229,9 @@ class Ticket(NamedTuple):
     """A ticket. ``replies`` and ``contacts`` are None where the answer does not have them.
 
     ``closure``: somebody asked for its closing; it closes by itself later, unless that is taken
-    back. Dates without a zone are the instance's local time.
+    back. ``origin`` is BlueRockTEL's own word (admin, email). ``author`` is the id of the user who
+    opened it, 0 if it was none of the operator's own users, None where the answer does not say.
+    Dates without a zone are the instance's local time.
     """
 
     id: int
@@ -247,6 +252,8 @@ class Ticket(NamedTuple):
     replies: Optional[Tuple[Reply, ...]]
     contacts: Optional[Tuple[Contact, ...]]
     closure: bool = False
+    origin: str = ""
+    author: Optional[int] = None
 
     @classmethod
     def parse(cls, data: Any) -> Ticket:
@@ -275,6 +282,8 @@ class Ticket(NamedTuple):
             replies=None if replies is None else tuple(Reply.parse(item) for item in replies),
             contacts=None if contacts is None else tuple(Contact.parse(c) for c in contacts),
             closure=bool(fields.sign("closure")),
+            origin=str(fields.data.get("origin") or ""),
+            author=_author_of(fields),
         )
 
     @property
@@ -286,6 +295,16 @@ class Ticket(NamedTuple):
         """
         last = max(self.replies or (), key=lambda reply: reply.id, default=None)
         return not self.open and (self.closure or (last is not None and last.automatic))
+
+
+def _author_of(fields: Fields) -> Optional[int]:
+    """Which user wrote it, as Ticket has it: a hint, that makes no answer a wrong one."""
+    if "author_id" not in fields.data:
+        return None
+    number, kind = fields.data["author_id"], fields.data.get("author_type")
+    if isinstance(kind, str) and kind.rpartition("\\")[2] != "User":
+        return 0
+    return int(number) if re.fullmatch("[0-9]{1,20}", str(number)) else 0
 
 
 def _customer_of(fields: Fields) -> Optional[int]:

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from brtel_notify.alert import last_reference
+from brtel_notify.alert import own_reference
 from brtel_notify.api.exceptions import ApiError, NotFound
 from brtel_notify.api.fields import in_snake_case, parse_date
 from brtel_notify.api.records import Reply
@@ -323,7 +323,7 @@ def _facts(found: Found, services: Services, raw: Dict[str, Any]) -> Iterator[Tu
     yield "due", _date(ticket.estimated_resolution_date, services)
     yield "time", _spent(raw)
     yield "tags", ", ".join(ticket.tags)
-    yield "reference", last_reference(ticket.body) or ""
+    yield "reference", own_reference(ticket.body) or ""
     yield "alerts", ", ".join(sorted(_alerts(found.entries)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
-from brtel_notify.alert import last_reference, reference
+from brtel_notify.alert import own_reference, reference
 from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import NotFound
 from brtel_notify.api.records import Ticket
@@ -73,7 +73,7 @@ def _newest_with(wanted: str, client: Client, none: str) -> Ticket:
     """The newest ticket with a reference of ours, rather an open one."""
     found = client.search_tickets(body=wanted)
     whole = [client.ticket(ticket.id) for ticket in found]
-    mine = [ticket for ticket in whole if last_reference(ticket.body) == wanted]
+    mine = [ticket for ticket in whole if own_reference(ticket.body) == wanted]
     if not mine:
         raise Stop(none)
     return max(mine, key=lambda ticket: (ticket.open, ticket.id))

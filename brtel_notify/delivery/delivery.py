@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
-from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import entry_of, retry, step_names, together
+from brtel_notify.delivery import doubles, entry_of, step_names, together
 from brtel_notify.delivery.book import Book
 from brtel_notify.delivery.not_yet import NotYet
 from brtel_notify.delivery.open_after import Wait
@@ -15,6 +14,7 @@ from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
+from brtel_notify.delivery.taking import CustomerGone, Taking, standing_facts
 from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.plausible import CLOCK_SLIP
@@ -24,10 +24,6 @@ from brtel_notify.tickets.settings import Settings
 
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
-
-
-class _CustomerGone(Exception):
-    """The customer is not there any more: what the cache knows of customers is out of date."""
 
 
 class Delivery:
@@ -56,23 +52,10 @@ class Delivery:
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
+        self.taking = Taking(self.steps)
         self.not_yet = NotYet(event, alert, services, book, followers)
-        self.facts = self._standing_facts()
+        self.facts = standing_facts(event)
         self.begun = False
-        #: The step that this attempt ended with, if it was refused in a way that may pass.
-        self.turned_down = ""
-
-    def _standing_facts(self) -> Dict[str, Any]:
-        """What earlier attempts found out and did.
-
-        Before anything was changed, what they saw on the server may have changed since, so it is
-        looked at again; unless a creation is in doubt, which is settled against what was seen.
-        """
-        facts = self.event.results
-        changed = [name for name, fact in facts.items() if _changed_something(name, fact)]
-        if changed or self.event.in_doubt(step_names.CREATE):
-            return facts
-        return {name: fact for name, fact in facts.items() if name not in _SEEN}
 
     def run(self) -> Outcome:
         """Deliver the event, from wherever an earlier attempt left it.
@@ -122,7 +105,7 @@ class Delivery:
             failed=failure.text,
             at=self.services.clock(),
             of=self.steps.begun,
-            turned_down=self.turned_down,
+            turned_down=self.taking.turned_down,
             maybe_done=failure.maybe_done,
             retry_at=failure.retry_at,
             widely=failure.widely,
@@ -240,7 +223,8 @@ class Delivery:
     def _follow(self, situation: Situation) -> Tuple[Situation, Plan]:
         """Take the steps that are not done yet; the situation with their facts, and the plan."""
         while True:
-            planned = plan(situation)
+            situation = doubles.of_the_older(situation)
+            planned = doubles.with_doubles(plan(situation), situation)
             missing = [step for step in planned.steps if step not in situation.facts]
             if not missing:
                 return situation, planned
@@ -252,9 +236,9 @@ class Delivery:
                 ):
                     facts = self._take_both(situation, planned)
                 else:
-                    facts = self._take(missing[0], situation, planned)
-            except _CustomerGone:
-                situation = self._look_again()
+                    facts = self.taking.take(missing[0], situation, planned)
+            except CustomerGone as gone:
+                situation = self._look_again(*gone.args)
                 continue
             situation = situation._replace(facts={**situation.facts, **facts})
 
@@ -277,66 +261,24 @@ class Delivery:
         """
         attached: Dict[str, Any] = {}
         join = self.services.in_thread(
-            lambda: attached.update(self._take(step_names.ATTACH, situation, planned))
+            lambda: attached.update(self.taking.take(step_names.ATTACH, situation, planned))
         )
         try:
-            noted = self._take(step_names.DETAILS, situation, planned)
+            noted = self.taking.take(step_names.DETAILS, situation, planned)
         finally:
             join()
         return {**attached, **noted}
 
-    def _take(self, step: str, situation: Situation, planned: Plan) -> Mapping[str, Any]:
-        """Take one step and journal what it found."""
-        try:
-            result: Any = self.steps.take(step, situation, planned)
-        except ApiError as error:
-            step, result = self._went_wrong(step, situation, error)
-        self.event.enter(step=step, result=result)
-        return {step: result}
-
-    def _went_wrong(self, step: str, situation: Situation, error: ApiError) -> Tuple[str, Any]:
-        """On after a refused STEP: what the journal gets in place of its result, by which name.
-
-        Raises ApiError where that is the end of this attempt; _CustomerGone.
-        """
-        refusals = self.event.turned_down(step)
-        how = retry.after_refusal(step, error, situation, refusals)
-        if how in (retry.PROVE, retry.LOOK):
-            proof = self._proof(how, situation, error)
-            how = retry.after_refusal(step, error, situation, refusals, proof)
-        if how == retry.CUSTOMER_GONE:
-            raise _CustomerGone from error
-        say, key = self.services.log.say, self.alert.key
-        if how == retry.GONE:
-            ticket, _ = situation.ticket
-            say(f"{key}: ticket {ticket} is not there any more")
-            return "gone", ticket
-        if how == retry.NEW_TICKET:
-            ticket, number = situation.ticket
-            name = number or str(ticket)
-            say(f"{key}: ticket {name} cannot be reopened: {error}")
-            return step, {"refused_for": name, "why": str(error)}
-        if how == retry.LEFT_OUT:
-            say(f"{key}: {step} left out: {error}")
-            return step, {"left_out": str(error)}
-        self.turned_down = step if how == retry.A_FEW_TIMES else ""
-        raise error.judged(how != retry.ENDS) from error
-
-    def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
-        """What the server shows of itself, or of the ticket. Raises ApiError."""
-        if wanted == retry.PROVE:
-            self.services.client.prove_itself(error)
-            return retry.ITSELF
-        there = self.services.client.has_ticket(*situation.ticket, situation.carried)
-        return retry.THERE if there else retry.MISSING
-
-    def _look_again(self) -> Situation:
-        """Find the customer, and with it the ticket, anew."""
+    def _look_again(self, refused: Optional[int]) -> Situation:
+        """Find the customer, and with it the ticket, anew; the fallback in the place of REFUSED."""
         from brtel_notify.tickets.customer import OWNERS
 
         self.services.cache.clear(OWNERS)
-        self.event.enter(step="looked_again", result=True)
         self.facts = {"looked_again": True}
+        if refused is not None:
+            self.facts["to_fallback"] = refused
+        for name, fact in self.facts.items():
+            self.event.enter(step=name, result=fact)
         return self._assigning(self._situation())
 
     def _record(self, done: Situation, planned: Plan) -> None:
@@ -367,14 +309,3 @@ class Delivery:
         if any(isinstance(fact, dict) and "withheld" in fact for fact in done.facts.values()):
             text += "; its note is withheld"
         return text
-
-
-#: The steps that only look at the server.
-_SEEN = (step_names.FIND, step_names.CHECK)
-
-
-def _changed_something(name: str, fact: Any) -> bool:
-    """Whether the step NAME has changed anything on the server."""
-    if name == step_names.REOPEN:
-        return "refused_for" not in fact
-    return name not in (*_SEEN, "gone", "looked_again")

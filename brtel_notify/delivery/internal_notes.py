@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import Callable, Iterable, Iterator, Optional
 
-from brtel_notify.alert import last_reference
+from brtel_notify.alert import own_reference
 from brtel_notify.api.client import Client
 from brtel_notify.api.exceptions import ApiError, NotFound
 from brtel_notify.api.instance import KEPT, UNSAID, Unseen
@@ -115,7 +115,7 @@ def _the(note: Unseen, replies: Iterable[Reply]) -> Optional[Reply]:
     """NOTE among the REPLIES of its ticket, by its id or else by its reference."""
     for reply in replies:
         if note.reply_id == reply.id or (
-            note.reference and note.reference == last_reference(reply.body)
+            note.reference and note.reference == own_reference(reply.body)
         ):
             return reply
     return None

@@ -27,6 +27,7 @@ def entry_of(s: Situation, ticket: Mapping[str, Any]) -> Entry:
         ours=ticket["ours"],
         priority_id=ticket["priority_id"],
         opened_at=times.iso(s.now),
+        perhaps_two=bool(ticket.get("perhaps_two")),
         severity=s.alert.severity,
         host=s.alert.host,
         service=s.alert.what,

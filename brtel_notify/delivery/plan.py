@@ -223,10 +223,11 @@ def _is_check_due(s: Situation, entry: Entry) -> bool:
 def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
     """The problem goes on, but a person closed (or deleted) the ticket, or it closed by itself.
 
-    What closed by itself nobody decided: it is as if we had closed it.
+    What closed by itself nobody decided: it is as if we had closed it. So has another server of
+    ours, which was told of a recovery.
     """
     wanted = s.policy.lifecycle.on_closed_by_hand
-    if s.closed_by_itself:
+    if s.closed_by_itself or s.closed_by_us:
         wanted = "reopen" if s.closed_lately else "new"
     another = s.member is not None and occurrences.is_another(s.member, s.alert)
     if wanted == "ignore" and another:  # that word was about the ones that were open then
@@ -238,7 +239,7 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
         return _opens_anew(s, (*before, FIND))
     if s.follows:
         return _opens_anew(s, (*before, REOPEN, FIND))
-    # A person's closing ended all that was open then; what closed by itself nobody decided.
+    # A person's closing, or a recovery, ended all that was open then; BlueRockTEL's own did not.
     still = entry if s.closed_by_itself else entry._replace(members={})
     again = with_members(still, s)
     return Plan(
@@ -261,6 +262,8 @@ def _opens_anew(s: Situation, before: Tuple[str, ...]) -> Plan:
 
 
 def _who_closed(s: Situation) -> str:
+    if s.closed_by_us:
+        return "its ticket was closed with the alert's recovery"
     return "its ticket closed by itself" if s.closed_by_itself else "a person closed its ticket"
 
 

@@ -210,5 +210,5 @@ def rehearse(
     book = _Unwritable(state, _Unchanged(services.state_dir))
     rehearsal = Rehearsal(event, alert, services, book)
     outcome = rehearsal.run()
-    steps = [record["step"] for record in event.journal if "step" in record]
+    steps = list(dict.fromkeys(record["step"] for record in event.journal if "step" in record))
     return Shown(outcome, rehearsal, list(services.transport.sent), steps)

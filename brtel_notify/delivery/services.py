@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional
 
 from brtel_notify.alert import PROBLEM, Alert
 from brtel_notify.api.cache import Cache
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from brtel_notify.text.templates import Renderer
     from brtel_notify.tickets.customer import CustomerRecord, Owner, Owners
     from brtel_notify.tickets.ids_of_names import Names
+    from brtel_notify.tickets.ours import Signs
 
 TOKEN_CACHE = "token.json"  # noqa: S105 - a file's name
 #: Seconds for which what was told once is not told again.
@@ -207,6 +208,14 @@ class Services:
                 return ""
 
         return self.owners.find(alert.host, alert.address, evaluate)
+
+    def signs(self, tags: Iterable[str]) -> Signs:
+        """By what our tickets are known; TAGS are those of the alert at hand."""
+        from brtel_notify.tickets.ours import Signs, tags_of
+
+        configured = self._once("tags", lambda: tags_of(self.config))
+        users = (self.instance.author, self.client.own_id())
+        return Signs(configured | set(tags), frozenset(user for user in users if user is not None))
 
     def context(self, alert: Alert, customer: Any = None) -> Dict[str, Any]:
         """What rules and lookups see of ALERT."""

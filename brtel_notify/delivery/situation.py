@@ -133,9 +133,15 @@ class Situation(NamedTuple):
         return not self.gone and any("by_itself" in fact for fact in self._looks)
 
     @property
+    def closed_by_us(self) -> bool:
+        """Whether a program like this one closed it: another server of ours, or an older map."""
+        return not self.gone and any("by_us" in fact for fact in self._looks)
+
+    @property
     def closed_lately(self) -> bool:
-        """Whether it closed by itself so short a while ago that it can be reopened."""
-        return any(fact.get("by_itself") == "lately" for fact in self._looks)
+        """Whether it was so closed such a short while ago that it can be reopened."""
+        closings = [fact.get(how) for fact in self._looks for how in ("by_itself", "by_us")]
+        return "lately" in closings
 
     @property
     def closing_requested(self) -> bool:

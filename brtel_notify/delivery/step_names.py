@@ -18,10 +18,19 @@ KEEP_OPEN = "keep open"  # take back that somebody asked for its closing: the pr
 NOTE = "note"
 RESOLVE = "resolve"  # note and close in one call
 CLOSE = "close"  # without a note, where the server refuses that
+CLOSE_DOUBLE = "close double"  # … and its id: a younger ticket with the same reference
+TELL_OF_DOUBLES = "tell of doubles"  # on the older one
 
 #: Without these a ticket is still a good ticket: when the server refuses one, it is left out.
 OPTIONAL = frozenset((ASSIGN, DUE, ATTACH, DETAILS))
 #: Of these even a failure that may pass is waited for only a few times.
 NO_TICKETS_WORTH = frozenset((ASSIGN, DUE, KEEP_OPEN))
+#: These tell what the alert says.
+TEXTS = frozenset((CREATE, DETAILS, NOTE, RESOLVE))
 #: What may be left out when the server refuses it, unless it does so because the ticket is gone.
-REFUSABLE = OPTIONAL | {UPDATE, KEEP_OPEN}
+REFUSABLE = OPTIONAL | {CHECK, UPDATE, KEEP_OPEN}
+
+
+def is_about_doubles(step: str) -> bool:
+    """Whether STEP is one of those on a ticket with the same reference as the alert's."""
+    return step.startswith(CLOSE_DOUBLE) or step == TELL_OF_DOUBLES

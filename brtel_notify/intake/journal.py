@@ -98,7 +98,7 @@ _ENTRIES: Dict[str, Dict[str, Check]] = {
         "key": _optional(_is_text),
         "companions": _optional(_list_of(_is_text)),
     },
-    "begin": {"begin": _is_text, "at": _optional(is_time)},
+    "begin": {"begin": _is_text, "at": _optional(is_time), "how": _optional(_is_text)},
     "refused": {"refused": _is_text, "why": _optional(_is_text), "at": _optional(is_time)},
     "step": {"step": _is_text},
     "failed": {
@@ -129,12 +129,24 @@ _TICKET = _has(
         "customer": _CUSTOMER,
     }
 )
+_SHORT = _has({"id": is_id, "number": _is_text})
 #: What the steps give that later ones build on; of the others it counts only that they were taken.
 _RESULTS: Dict[str, Check] = {
     "find": _has(
-        {"customer": _or_null(_CUSTOMER), "ticket": _or_null(_TICKET), "seen": _list_of(is_id)}
+        {
+            "customer": _or_null(_CUSTOMER),
+            "ticket": _or_null(_TICKET),
+            "seen": _list_of(is_id),
+            "doubles": _optional(_list_of(_SHORT)),
+        }
     ),
-    "check": _has({"open": _is_flag}),
+    "check": _has(
+        {
+            "open": _optional(_is_flag),
+            "older": _optional(_SHORT),
+            "doubles": _optional(_list_of(_SHORT)),
+        }
+    ),
     "create": _TICKET,
     "update": _has({"open": _optional(_is_flag), "priority_id": _optional(_or_null(is_id))}),
     "reopen": _has({"refused_for": _optional(_is_text)}),

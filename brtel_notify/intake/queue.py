@@ -69,9 +69,20 @@ class Event:
         counted = sum("attempt" in record for record in self.journal)
         return counted or int(any("unreadable" in record for record in self.journal))
 
-    def turned_down(self, step: str) -> int:
-        """How many attempts ended because STEP was refused in a way that may pass."""
-        return sum(record.get("turned_down") == step for record in self.journal)
+    def turned_down(self, counted: str) -> int:
+        """How many attempts ended with a refusal that is COUNTED so, since an operator put it back.
+
+        See retry.counts_as.
+        """
+        times = 0
+        for record in self.journal:
+            times = 0 if "requeued" in record else times + (record.get("turned_down") == counted)
+        return times
+
+    def ways(self, step: str) -> List[str]:
+        """How the call of STEP was made, each way once, in words."""
+        made = [record for record in self.journal if record.get("begin") == step]
+        return list(dict.fromkeys(record.get("how", "as it is") for record in made))
 
     def in_doubt(self, step: str) -> bool:
         """Whether an earlier attempt may have done STEP, although the journal has no result of it.

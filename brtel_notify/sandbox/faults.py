@@ -42,8 +42,9 @@ class Rule:
     """One way in which calls go wrong.
 
     Which calls: `method` (``POST``, or several: ``POST,PUT``) and `path` (a pattern of fnmatch for
-    the path with or without ``/api``); the first `skip` of them are spared; of the others the
-    `next` N, or the `share` (0 to 1), or, with neither, all.
+    the path with or without ``/api``), and what they say (`holds`: a text that is in the query or
+    the JSON, as for a firewall that dislikes a word); the first `skip` of them are spared; of the
+    others the `next` N, or the `share` (0 to 1), or, with neither, all.
 
     How: `kind` ``fail`` answers `status`, with `retry_after` as the header says it and a `body`
     (``json`` as Laravel would, ``html``, ``truncated`` JSON, a wrong JSON ``type``, ``empty``) or
@@ -57,6 +58,7 @@ class Rule:
     when: str = ""
     method: Optional[str] = None
     path: Optional[str] = None
+    holds: Optional[str] = None
     skip: int = 0
     next: Optional[int] = None
     share: Optional[float] = None
@@ -90,6 +92,7 @@ class Rule:
         _need(self.kind, "seconds", self.seconds, int, float)
         _need(self.kind, "method", self.method, str, type(None))
         _need(self.kind, "path", self.path, str, type(None))
+        _need(self.kind, "holds", self.holds, str, type(None))
         _need(self.kind, "retry_after", self.retry_after, int, str, type(None))
         if self.body not in _BODIES:
             raise ValueError(f"{self.kind}: body is one of {', '.join(_BODIES)}")
@@ -105,9 +108,9 @@ class Rule:
     def _spoils(self) -> bool:
         return self.body != "json" or self.json is not None
 
-    def fires(self, method: str, path: str, chance: Callable[[], float]) -> bool:
+    def fires(self, method: str, path: str, said: str, chance: Callable[[], float]) -> bool:
         """Say whether this call goes wrong, and count it."""
-        if not self._concerns(method, path):
+        if not self._concerns(method, path) or (self.holds or "") not in said:
             return False
         if self._spared < self.skip:
             self._spared += 1
@@ -221,12 +224,16 @@ class Faults:
             others = [each for each in self._rules[kind] if each.show() != rule.show()]
             self._rules[kind] = [*others, rule] if on else others
 
-    def decide(self, method: str, path: str) -> Verdict:
-        """Say what happens to this call, and count it against the limits that concern it."""
-        with self._lock:
-            return Verdict(self.latency / 1000.0, self._rule_for(method, path), self._released)
+    def decide(self, method: str, path: str, said: str = "") -> Verdict:
+        """Say what happens to this call, and count it against the limits that concern it.
 
-    def _rule_for(self, method: str, path: str) -> Optional[Rule]:
+        `said` is all text of its query and its JSON.
+        """
+        with self._lock:
+            rule = self._rule_for(method, path, said)
+            return Verdict(self.latency / 1000.0, rule, self._released)
+
+    def _rule_for(self, method: str, path: str, said: str) -> Optional[Rule]:
         wait = self._over_limit()
         if wait is not None:
             return Rule("fail", "before", status=429, retry_after=wait)
@@ -235,7 +242,7 @@ class Faults:
             return Rule("fail", "before", status=401)
         for rules in self._rules.values():
             for rule in rules:
-                if rule.fires(method, path, self._chance):
+                if rule.fires(method, path, said, self._chance):
                     return rule
         return None
 

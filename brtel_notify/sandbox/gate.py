@@ -73,7 +73,8 @@ class Gate:
     def _answer(
         self, environ: WSGIEnvironment, start_response: StartResponse, entry: Entry, path: str
     ) -> Iterable[bytes]:
-        verdict = self._faults.decide(entry.method, path)
+        said = f"{entry.query} {entry.json}"
+        verdict = self._faults.decide(entry.method, path, said)
         verdict.hold(verdict.latency)
         rule = verdict.rule
         if rule is None:

@@ -60,6 +60,12 @@ _FOOTERS = {
         "rules": "A rule or name of this site's configuration failed; the ticket was opened without"
         " it.",
         "broken": "This site's own template “{name}” failed; the built-in one was used.",
+        "double": "This ticket is a double of {number}, which was opened for the same alert and"
+        " stays open: what becomes of the alert is added there. This one is closed.",
+        "had_double": "Ticket {number} was opened for the same alert, too. It is closed; this one"
+        " stays open.",
+        "plain": "The alert's own text is left out: it was refused on its way to BlueRockTEL. The"
+        " monitoring system has it.",
     },
     "fr": {
         "reference": "Référence\xa0: {reference}",
@@ -70,6 +76,12 @@ _FOOTERS = {
         " ouvert sans en tenir compte.",
         "broken": "Le modèle «\xa0{name}\xa0» du site a échoué\xa0; le modèle intégré a été"
         " utilisé.",
+        "double": "Ce ticket fait double emploi avec {number}, ouvert pour la même alerte et qui"
+        " reste ouvert\xa0: la suite de l'alerte y est ajoutée. Celui-ci est fermé.",
+        "had_double": "Le ticket {number} a été ouvert pour la même alerte. Il est fermé\xa0;"
+        " celui-ci reste ouvert.",
+        "plain": "Le texte de l'alerte est omis\xa0: il a été refusé sur son chemin vers"
+        " BlueRockTEL. La supervision l'a.",
     },
 }
 
@@ -145,12 +157,12 @@ class Renderer:
             upfirst=_upfirst,
         )
 
-    def subject(self, context: Mapping[str, Any]) -> Text:
-        """The ticket's subject: one line of plain text.
+    def subject(self, context: Mapping[str, Any], plain: bool = False) -> Text:
+        """The ticket's subject: one line of plain text. PLAIN: by the built-in template.
 
         BlueRockTEL strips what looks like HTML from it, so angle brackets become ones that stay.
         """
-        source, problems = self._render("subject", context)
+        source, problems = (self._built_in_only if plain else self._render)("subject", context)
         # Every template is escaped, so that one may include another; here that is undone.
         text = markup.unescaped(source)
         line = " ".join(line_of(text).split())
@@ -161,21 +173,28 @@ class Renderer:
         return Text(line or str(context["reference"]), problems)
 
     def html(
-        self, name: str, context: Mapping[str, Any], reference: str, failed_rules: int = 0
+        self,
+        name: str,
+        context: Mapping[str, Any],
+        reference: str,
+        failed_rules: int = 0,
+        plain: bool = False,
     ) -> Text:
         """The template NAME as a body or reply, with the REFERENCE at its end as visible text.
 
         FAILED_RULES is how many rules of the configuration could not be used; the text says so.
+        PLAIN: the CONTEXT is without the alert's own text, which is said, too.
         """
-        source, problems = self._render(name, context)
+        source, problems = (self._built_in_only if plain else self._render)(name, context)
         words = _FOOTERS[self.language]
         failed = [f"{name}.j2"] if problems else []
-        if name == "body" and self._render("subject", context)[1]:
+        if name == "body" and not plain and self._render("subject", context)[1]:
             failed.append("subject.j2")  # a subject has no room to say so
         follows = context.get("follows") if name == "body" else ""
         remarks = [words["follows"].format(number=follows)] if follows else []
         remarks += [words["broken"].format(name=file) for file in failed]
         remarks += [words["rules"]] if failed_rules else []
+        remarks += [words["plain"]] if plain else []
         footer = "".join(f"<p><i>{markup.escaped(remark)}</i></p>" for remark in remarks)
         footer += f"<p>{words['reference'].format(reference=markup.escaped(reference))}</p>"
         notice = f"<p><i>{words['cut']}</i></p>"
@@ -187,10 +206,17 @@ class Renderer:
             cut = cut or cut_again
         return Text(body + (notice if cut else "") + footer, problems)
 
+    def remark(self, what: str, reference: str, **values: str) -> str:
+        """A note of our own words only, with the REFERENCE at its end."""
+        words = _FOOTERS[self.language]
+        text = markup.escaped(words[what].format(**values))
+        end = words["reference"].format(reference=markup.escaped(reference))
+        return f"<p>{text}</p><p>{end}</p>"
+
     def _render(self, name: str, context: Mapping[str, Any]) -> Tuple[str, List[str]]:
         file = f"{name}.j2"
         if self.folder is None:
-            return self._built_in.get_template(file).render(context), []
+            return self._built_in_only(name, context)
         try:
             if not os.path.isdir(self.folder):
                 raise NotADirectoryError(f"there is no folder {self.folder}")
@@ -201,6 +227,9 @@ class Renderer:
 
             problem = f"template {file}: {describe(error, file)}; the built-in one is used"
             return self._built_in.get_template(file).render(context), [problem]
+
+    def _built_in_only(self, name: str, context: Mapping[str, Any]) -> Tuple[str, List[str]]:
+        return self._built_in.get_template(f"{name}.j2").render(context), []
 
     def compile_built_in(self) -> None:
         """Compile every built-in template, for whoever renders next."""

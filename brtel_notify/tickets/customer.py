@@ -150,6 +150,13 @@ class Owners:
             self.cache.put("nobody", asked, asked_about.guess)
         return self._fallback(asked_about)
 
+    def fallback(self, host: str) -> Optional[Owner]:
+        """Who gets what BlueRockTEL does not take for the owner of HOST; None: nobody.
+
+        Raises ApiError; ConfigError when the fallback is no customer.
+        """
+        return self._fallback(_Host(host, ""))
+
     def _table(self, wanted: str) -> str:
         for name, account in self.options.hosts.items():
             if name.lower() == wanted.lower():

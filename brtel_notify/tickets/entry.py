@@ -22,8 +22,9 @@ class Entry(NamedTuple):
     found open, so it may stand for alerts that only somebody else knows of. ``closed_for`` are the
     keys of the alerts that it stood for when the last of them recovered. ``results`` counts the
     notes of a volatile service (occurrences.py). ``recorded`` are the ids of events before
-    ``last_event`` that are done as well, and of which a file may be left in the queue. Times are
-    ISO 8601, UTC.
+    ``last_event`` that are done as well, and of which a file may be left in the queue.
+    ``perhaps_two``: another server may have opened one for the same alert in the same instant
+    (doubles.py). Times are ISO 8601, UTC.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Entry(NamedTuple):
     closed_for: List[str] = []  # noqa: RUF012 - never changed
     results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
     recorded: List[str] = []  # noqa: RUF012 - never changed
+    perhaps_two: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -215,5 +217,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "last_event": _text,
     "closed_for": _texts,
     "recorded": _texts,
+    "perhaps_two": _flag,
     "results": _results,
 }

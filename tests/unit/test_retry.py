@@ -27,6 +27,8 @@ from brtel_notify.delivery.retry import (
     AGAIN,
     CUSTOMER_GONE,
     ENDS,
+    FALLBACK,
+    FEW_REFUSALS,
     FORBIDDEN_PAUSE,
     GONE,
     ITSELF,
@@ -40,7 +42,11 @@ from brtel_notify.delivery.retry import (
     PROVE,
     SETTLING,
     THERE,
+    UNSEARCHED,
     after_refusal,
+    counts_as,
+    is_about_the_customer,
+    may_dislike_the_words,
     pause,
     probe_pause,
 )
@@ -91,9 +97,9 @@ INVALID = error(Refused, 422)
     [
         UNREACHABLE,
         error(TlsError, retry=True, api_wide=True),
-        *(error(ServerError, status, retry=True, api_wide=True) for status in (408, 500, 503)),
+        *(error(ServerError, status, retry=True, api_wide=True) for status in (408, 502, 503)),
         error(Throttled, 429, retry=True, api_wide=True),
-        error(BadAnswer, 200, retry=True, maybe_done=True),
+        error(BadAnswer, 200, retry=True, maybe_done=True, api_wide=True),
     ],
 )
 def test_a_servers_trouble_ends_the_attempt_at_any_step(step: str, trouble: ApiError) -> None:
@@ -104,6 +110,71 @@ def test_a_servers_trouble_ends_the_attempt_at_any_step(step: str, trouble: ApiE
 @pytest.mark.parametrize("step", EVERY_STEP)
 def test_a_refused_token_ends_the_attempt_at_any_step(step: str) -> None:
     assert after_refusal(step, error(Unauthorized, 401), situation(), 0) == ENDS
+
+
+#: What may come every time, for this call only.
+STUBBORN = [
+    error(ServerError, 500, retry=True, api_wide=True),
+    FIREWALL,
+    error(BadAnswer, 200, retry=True, maybe_done=True),
+]
+
+
+@pytest.mark.parametrize("step", EVERY_STEP)
+@pytest.mark.parametrize("trouble", STUBBORN)
+def test_what_may_come_every_time_is_waited_for_and_then_gone_without(
+    step: str, trouble: ApiError
+) -> None:
+    assert after_refusal(step, trouble, situation(), 0) in (AGAIN, A_FEW_TIMES)
+    last = after_refusal(step, trouble, situation(), 9)
+    ways = {step_names.REOPEN: NEW_TICKET, step_names.FIND: UNSEARCHED}
+    if step in (step_names.CREATE, step_names.CLOSE):  # in other words, or by another call
+        assert last == AGAIN
+    else:
+        assert last == PROVE  # if others pass
+        proved = after_refusal(step, trouble, situation(), 9, ITSELF)
+        assert proved == ways.get(step, LEFT_OUT)
+
+
+def test_only_a_problem_goes_on_without_having_searched() -> None:
+    for trouble in STUBBORN:
+        assert after_refusal(step_names.FIND, trouble, situation(RECOVERY), 9) == AGAIN
+    assert after_refusal(step_names.FIND, INVALID, situation(RECOVERY), 9, ITSELF) == ENDS
+    forbidden = error(Forbidden, 403)
+    assert after_refusal(step_names.FIND, forbidden, situation(), 9) == ENDS
+
+
+def test_refusals_are_counted_by_who_refuses() -> None:
+    assert counts_as("note", STUBBORN[0]) == "note: 500"
+    assert counts_as("note", FIREWALL) == "note: not the API"
+    assert counts_as("note", INVALID) == "note"
+    assert counts_as("note", UNREACHABLE) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("The selected ticketable id is invalid.", True),
+        ("x (ticketable_id: Id inconnu.)", True),
+        ("This Customer is archived", True),
+        ("The selected priority id is invalid.", False),
+    ],
+)
+def test_a_refusal_that_is_about_the_customer(said: str, expected: bool) -> None:
+    refusal = Refused("POST", "/v1/tickets", 422, said)
+    assert is_about_the_customer(refusal) is expected
+    first = after_refusal(step_names.CREATE, refusal, situation(), 0, ITSELF)
+    assert first == (CUSTOMER_GONE if expected else ENDS)
+
+
+def test_words_are_disliked_after_a_few_refusals_by_what_is_on_the_way() -> None:
+    last = FEW_REFUSALS - 1
+    for step in (step_names.CREATE, step_names.NOTE):
+        assert may_dislike_the_words(step, FIREWALL, last)
+        assert not may_dislike_the_words(step, FIREWALL, last - 1)
+        assert not may_dislike_the_words(step, INVALID, last)
+    assert may_dislike_the_words(step_names.CREATE, error(Forbidden, 403), last)
+    assert not may_dislike_the_words(step_names.NOTE, error(Forbidden, 403), last)
 
 
 class Case(NamedTuple):
@@ -120,13 +191,17 @@ class Case(NamedTuple):
 
 CASES = {
     # A 404.
-    "the search is not there": Case(step_names.FIND, NOT_THERE, AGAIN, AGAIN),
+    "the search is not there": Case(step_names.FIND, NOT_THERE, A_FEW_TIMES, UNSEARCHED, ITSELF),
     "a customer may be gone": Case(step_names.CREATE, NOT_THERE, PROVE, PROVE),
     "the customer is gone": Case(
         step_names.CREATE, NOT_THERE, CUSTOMER_GONE, CUSTOMER_GONE, ITSELF
     ),
     "it is gone again": Case(
-        *(step_names.CREATE, NOT_THERE, A_FEW_TIMES, ENDS, ITSELF), facts=("looked_again",)
+        *(step_names.CREATE, NOT_THERE, A_FEW_TIMES, FALLBACK, ITSELF), facts=("looked_again",)
+    ),
+    "it is gone again, and there is no other": Case(
+        *(step_names.CREATE, NOT_THERE, A_FEW_TIMES, ENDS, ITSELF),
+        facts=("looked_again", "to_fallback"),
     ),
     "a contact is gone": Case(step_names.ATTACH, NOT_THERE, LEFT_OUT, LEFT_OUT, THERE),
     **{
@@ -134,7 +209,7 @@ CASES = {
             step, NOT_THERE, A_FEW_TIMES, after_few, THERE
         )
         for step, after_few in (
-            (step_names.CHECK, ENDS),
+            (step_names.CHECK, LEFT_OUT),
             (step_names.DETAILS, LEFT_OUT),
             (step_names.UPDATE, LEFT_OUT),
             (step_names.REOPEN, NEW_TICKET),
@@ -144,7 +219,7 @@ CASES = {
         )
     },
     # What is wrong with a call, and stays so.
-    "find is refused": Case(step_names.FIND, INVALID, ENDS, ENDS, ITSELF),
+    "find is refused": Case(step_names.FIND, INVALID, A_FEW_TIMES, UNSEARCHED, ITSELF),
     "create is refused": Case(step_names.CREATE, INVALID, ENDS, ENDS, ITSELF),
     "attach is refused": Case(step_names.ATTACH, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
     "details are refused": Case(step_names.DETAILS, INVALID, LEFT_OUT, LEFT_OUT, ITSELF),
@@ -168,10 +243,12 @@ CASES = {
     "create is forbidden": Case(step_names.CREATE, error(Forbidden, 403), ENDS, ENDS),
     "reopen is forbidden": Case(step_names.REOPEN, error(Forbidden, 403), NEW_TICKET, NEW_TICKET),
     "update is forbidden": Case(step_names.UPDATE, error(Forbidden, 403), LEFT_OUT, LEFT_OUT),
-    "resolve is forbidden": Case(step_names.RESOLVE, error(Forbidden, 403), ENDS, ENDS),
+    "resolve is forbidden": Case(step_names.RESOLVE, error(Forbidden, 403), A_FEW_TIMES, LEFT_OUT),
     # What comes from beside the API.
-    "a firewall lets no reopening pass": Case(step_names.REOPEN, FIREWALL, A_FEW_TIMES, NEW_TICKET),
-    "a firewall lets no note pass": Case(step_names.NOTE, FIREWALL, AGAIN, AGAIN),
+    "a firewall lets no reopening pass": Case(
+        step_names.REOPEN, FIREWALL, A_FEW_TIMES, NEW_TICKET, ITSELF
+    ),
+    "a firewall lets no note pass": Case(step_names.NOTE, FIREWALL, A_FEW_TIMES, LEFT_OUT, ITSELF),
     "what refuses is not the API": Case(
         step_names.REOPEN, error(BadAnswer, 404, retry=True, api_wide=True), AGAIN, AGAIN
     ),
@@ -191,7 +268,7 @@ def test_how_a_delivery_goes_on_after_a_refusal(name: str) -> None:
 
 @pytest.mark.parametrize("step", EVERY_STEP)
 def test_a_refusal_is_believed_only_of_the_api_itself(step: str) -> None:
-    assert after_refusal(step, INVALID, situation(), 0) == PROVE
+    assert after_refusal(step, INVALID, situation(), 9) == PROVE
 
 
 @pytest.mark.parametrize("step", ON_A_TICKET)

@@ -1398,6 +1398,16 @@ def test_a_call_decided_before_the_faults_are_cleared_never_waits_afterwards() -
     assert not waiting.is_alive(), "it waits for a release that has been"
 
 
+def test_a_fault_may_concern_only_what_says_a_word() -> None:
+    faults = Faults()
+    faults.set({"fail": {"status": 403, "holds": "a word", "next": 1}})
+    assert faults.decide("POST", "/api/v1/tickets", "{'body': 'another'}").rule is None
+    assert faults.decide("POST", "/api/v1/tickets", "{'body': 'a word'}").rule is not None
+    assert faults.decide("POST", "/api/v1/tickets", "{'body': 'a word'}").rule is None
+    with pytest.raises(ValueError, match="holds"):
+        faults.set({"fail": {"holds": 1}})
+
+
 def test_many_clients_at_once_lose_and_double_nothing(process: SandboxProcess) -> None:
     clients, each = 6, 15
     together = threading.Barrier(clients)

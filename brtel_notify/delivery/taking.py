@@ -1,0 +1,125 @@
+"""One step taken, and how the delivery goes on when it was refused: acts on what retry.py says."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from brtel_notify.api.exceptions import ApiError
+from brtel_notify.delivery import retry, step_names
+from brtel_notify.delivery.situation import Plan, Situation
+from brtel_notify.delivery.steps import Steps
+from brtel_notify.intake.queue import Event
+
+
+class CustomerGone(Exception):
+    """The customer is not there any more: what the cache knows of customers is out of date.
+
+    With the fact ``to_fallback``, the customer's id, where looking again did not help.
+    """
+
+
+class Taking:
+    """Takes the STEPS of one event. ``turned_down``: what the refusal is counted as with which this
+    attempt ended, if with one."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.event = steps.event
+        self.turned_down = ""
+
+    def take(self, step: str, situation: Situation, plan: Plan) -> Mapping[str, Any]:
+        """Take one step and journal what it found."""
+        try:
+            result: Any = self.steps.take(step, situation, plan)
+        except ApiError as error:
+            step, result = self._went_wrong(step, situation, error)
+        if self.event.results.get(step) != result:  # else the step has entered it itself
+            self.event.enter(step=step, result=result)
+        return {step: result}
+
+    def _went_wrong(self, step: str, situation: Situation, error: ApiError) -> Tuple[str, Any]:
+        """On after a refused STEP: what the journal gets in place of its result, by which name.
+
+        Raises ApiError where that is the end of this attempt; CustomerGone.
+        """
+        counted = retry.counts_as(step, error)
+        refusals = self.event.turned_down(counted)
+        how = retry.after_refusal(step, error, situation, refusals)
+        if how in (retry.PROVE, retry.LOOK):
+            proof = self._proof(how, situation, error)
+            how = retry.after_refusal(step, error, situation, refusals, proof)
+        if how in (retry.CUSTOMER_GONE, retry.FALLBACK):
+            gone = situation.facts[step_names.FIND]["customer"]["id"]
+            raise CustomerGone(gone if how == retry.FALLBACK else None) from error
+        went_on = self._on_without(how, step, situation, error)
+        if went_on is not None:
+            return went_on
+        self.turned_down = counted
+        raise error.judged(how != retry.ENDS, self._tried(step, situation, refusals + 1)) from error
+
+    def _tried(self, step: str, situation: Situation, times: int) -> str:
+        """What was tried for STEP, which was refused so many TIMES, in words."""
+        ways = self.event.ways(step)
+        ways += ["the customer looked up again"] * ("looked_again" in situation.facts)
+        ways += ["the fallback customer"] * ("to_fallback" in situation.facts)
+        often = f"refused {times} times" if times > 1 else ""
+        tried = f"tried: {', '.join(ways)}" if len(ways) > 1 else ""
+        said = "; ".join(filter(None, (tried, often)))
+        return f" ({said})" if said else ""
+
+    def _on_without(
+        self, how: str, step: str, situation: Situation, error: ApiError
+    ) -> Optional[Tuple[str, Any]]:
+        """What the journal gets where the delivery goes on without STEP; None where it does not."""
+        say, key = self.steps.services.log.say, self.steps.alert.key
+        if how == retry.GONE:
+            ticket, _ = situation.ticket
+            say(f"{key}: ticket {ticket} is not there any more")
+            return "gone", ticket
+        if how == retry.NEW_TICKET:
+            ticket, number = situation.ticket
+            name = number or str(ticket)
+            say(f"{key}: ticket {name} cannot be reopened: {error}")
+            return step, {"refused_for": name, "why": str(error)}
+        if how == retry.UNSEARCHED and self.steps.owner is not None:
+            say(f"{key}: whether it has a ticket already cannot be seen: {error}")
+            return step, {"customer": self.steps.owner, "ticket": None, "seen": []}
+        if how == retry.LEFT_OUT:
+            say(f"{key}: {step} left out: {error}")
+            return step, {"left_out": str(error)}
+        return None
+
+    def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
+        """What the server shows of itself, or of the ticket. Raises ApiError."""
+        if wanted == retry.PROVE:
+            self.steps.services.client.prove_itself(error)
+            return retry.ITSELF
+        there = self.steps.services.client.has_ticket(*situation.ticket, situation.carried)
+        return retry.THERE if there else retry.MISSING
+
+
+def standing_facts(event: Event) -> Dict[str, Any]:
+    """What earlier attempts found out and did.
+
+    Before anything was changed, what they saw on the server may have changed since, so it is
+    looked at again; unless a creation is in doubt, which is settled against what was seen, or
+    what was seen may be closed by now.
+    """
+    facts = event.results
+    changed = [name for name, fact in facts.items() if _changed_something(name, fact)]
+    begun = (str(record.get("begin", "")) for record in event.journal)
+    merging = any(step_names.is_about_doubles(step) for step in begun)
+    if changed or merging or event.in_doubt(step_names.CREATE):
+        return facts
+    return {name: fact for name, fact in facts.items() if name not in _SEEN}
+
+
+#: The steps that only look at the server.
+_SEEN = (step_names.FIND, step_names.CHECK)
+
+
+def _changed_something(name: str, fact: Any) -> bool:
+    """Whether the step NAME has changed anything on the server."""
+    if name == step_names.REOPEN:
+        return "refused_for" not in fact
+    return name not in (*_SEEN, "gone", "looked_again", "to_fallback")
