@@ -215,7 +215,8 @@ class Finding(Notes):
             return {}
         if marked == doubles.reference_of(ticket.id):
             return {"by_us": doubles.AS_A_DOUBLE}
-        known = s.entry is not None and marked == reference(s.entry.last_event)
+        wrote = (s.entry.last_note or s.entry.last_event) if s.entry is not None else ""
+        known = bool(wrote) and marked == reference(wrote)
         return {"by_us": when} if not known and self._is_same_moment(last, ticket) else {}
 
     def _is_same_moment(self, reply: Reply, ticket: Ticket) -> bool:

@@ -8,7 +8,16 @@ from typing import Any, Dict, Mapping
 from brtel_notify.alert import SEVERITIES, Alert
 from brtel_notify.delivery import occurrences
 from brtel_notify.delivery.situation import Situation
-from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, REOPEN, UPDATE
+from brtel_notify.delivery.step_names import (
+    CHECK,
+    CREATE,
+    DETAILS,
+    FIND,
+    NOTE,
+    REOPEN,
+    RESOLVE,
+    UPDATE,
+)
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
 
@@ -54,8 +63,10 @@ def seen(s: Situation, entry: Entry) -> Entry:
     looked = any(step in s.facts for step in (FIND, CHECK, CREATE, UPDATE, REOPEN))
     checked_at = times.iso(s.now) if looked else entry.checked_at
     sent = s.facts[UPDATE].get("priority_id") if UPDATE in s.facts else None
+    wrote = any("reply" in s.facts.get(step, {}) for step in (DETAILS, NOTE, RESOLVE))
     return entry._replace(
         last_event=s.event_id,
+        last_note=s.event_id if wrote else entry.last_note,
         checked_at=checked_at,
         priority_id=sent if sent is not None else entry.priority_id,
     )

@@ -46,6 +46,7 @@ class Entry(NamedTuple):
     noted: Dict[str, str] = {}  # noqa: RUF012 - never changed
     others_unknown: bool = False
     last_event: str = ""
+    last_note: str = ""  # the last event of which we wrote on the ticket
     closed_for: List[str] = []  # noqa: RUF012 - never changed
     results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
     recorded: List[str] = []  # noqa: RUF012 - never changed
@@ -215,6 +216,7 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "noted": _noted,
     "others_unknown": _flag,
     "last_event": _text,
+    "last_note": _text,
     "closed_for": _texts,
     "recorded": _texts,
     "perhaps_two": _flag,
