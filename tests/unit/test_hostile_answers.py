@@ -82,7 +82,7 @@ def refused(server: Server) -> str:
 def bomb(layers: int, size: int = 64 * 1024 * 1024) -> bytes:
     data = b" " * size
     for _ in range(layers):
-        data = gzip.compress(data)
+        data = gzip.compress(data, mtime=0)
     return data
 
 
@@ -103,7 +103,7 @@ def test_f9_a_bomb_takes_no_memory() -> None:
         "packer = zlib.compressobj(9, zlib.DEFLATED, 31)\n"
         "once = b''.join(packer.compress(bytes(2**20)) for _ in range(4096)) + packer.flush()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (512 * 2**20,) * 2)\n"
-        "try: decoded(gzip.compress(once), 'gzip, gzip', 16 * 2**20)\n"
+        "try: decoded(gzip.compress(once, mtime=0), 'gzip, gzip', 16 * 2**20)\n"
         "except TooLong: print('too long')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
