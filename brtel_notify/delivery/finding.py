@@ -8,7 +8,7 @@ from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, own_reference, refere
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Forbidden, NotFound, Refused
 from brtel_notify.api.instance import QUARTER
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import doubles, retry, step_names
+from brtel_notify.delivery import doubles, next_way, step_names
 from brtel_notify.delivery.notes import Facts, Notes, target
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
@@ -69,8 +69,8 @@ class Finding(Notes):
 
     def _is_stuck(self, error: ApiError) -> bool:
         """Whether FIND is to go another way than the one that met ERROR."""
-        counted = retry.counts_as(step_names.FIND, error)
-        return retry.may_be_the_only_one(error, self.event.turned_down(counted))
+        counted = next_way.counts_as(step_names.FIND, error)
+        return next_way.may_be_the_only_one(error, self.event.turned_down(counted))
 
     def _find(self, s: Situation, plan: Plan) -> Facts:
         customer = self.customer(s.facts)

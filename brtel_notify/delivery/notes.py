@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple
 
 from brtel_notify.alert import Alert, own_reference, reference
 from brtel_notify.api.exceptions import ApiError, Forbidden, NotFound, Refused
-from brtel_notify.delivery import retry, step_names, wording
+from brtel_notify.delivery import next_way, step_names, wording
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.intake.queue import Event
@@ -156,8 +156,8 @@ class Notes:
         try:
             return send()
         except ApiError as error:
-            counted = self.event.turned_down(retry.counts_as(step, error))
-            if not retry.may_dislike_the_words(step, error, counted):
+            counted = self.event.turned_down(next_way.counts_as(step, error))
+            if not next_way.may_dislike_the_words(step, error, counted):
                 raise
             refusal = error
         self._prove_others_pass(refusal)
@@ -167,7 +167,7 @@ class Notes:
                 try:
                     answer = send()
                 except ApiError as error:
-                    if not retry.may_dislike_the_words(step, error, counted):
+                    if not next_way.may_dislike_the_words(step, error, counted):
                         raise
                     refusal = error
                     continue

@@ -8,7 +8,7 @@ from brtel_notify.alert import Alert
 from brtel_notify.api.exceptions import ApiError, NotFound, Refused
 from brtel_notify.config.schema import SETTABLE
 from brtel_notify.config.yaml_nodes import ConfigError
-from brtel_notify.delivery import retry, step_names, wording
+from brtel_notify.delivery import next_way, step_names, wording
 from brtel_notify.delivery.finding import Finding, Ids, newest
 from brtel_notify.delivery.notes import Facts, target
 from brtel_notify.delivery.services import Services
@@ -78,7 +78,7 @@ class Opening(Finding):
             except (NotFound, Refused) as error:
                 if not error.maybe_done:
                     self._refused(step_names.CREATE, error)
-                if isinstance(error, Refused) and retry.is_about_the_customer(error):
+                if isinstance(error, Refused) and next_way.is_about_the_customer(error):
                     raise
                 if refusal is None:
                     self.services.client.prove_itself(error)

@@ -1,11 +1,11 @@
-"""One step taken, and how the delivery goes on when it was refused: acts on what retry.py says."""
+"""One step taken, and how the delivery goes on when it was refused: acts on next_way.py."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from brtel_notify.api.exceptions import ApiError
-from brtel_notify.delivery import retry, step_names
+from brtel_notify.delivery import next_way, step_names
 from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.delivery.steps import Steps
 from brtel_notify.intake.queue import Event
@@ -42,20 +42,22 @@ class Taking:
 
         Raises ApiError where that is the end of this attempt; CustomerGone.
         """
-        counted = retry.counts_as(step, error)
+        counted = next_way.counts_as(step, error)
         refusals = self.event.turned_down(counted)
-        how = retry.after_refusal(step, error, situation, refusals)
-        if how in (retry.PROVE, retry.LOOK):
+        how = next_way.after_refusal(step, error, situation, refusals)
+        if how in (next_way.PROVE, next_way.LOOK):
             proof = self._proof(how, situation, error)
-            how = retry.after_refusal(step, error, situation, refusals, proof)
-        if how in (retry.CUSTOMER_GONE, retry.FALLBACK):
+            how = next_way.after_refusal(step, error, situation, refusals, proof)
+        if how in (next_way.CUSTOMER_GONE, next_way.FALLBACK):
             gone = situation.facts[step_names.FIND]["customer"]["id"]
-            raise CustomerGone(gone if how == retry.FALLBACK else None) from error
+            raise CustomerGone(gone if how == next_way.FALLBACK else None) from error
         went_on = self._on_without(how, step, situation, error)
         if went_on is not None:
             return went_on
         self.turned_down = counted
-        raise error.judged(how != retry.ENDS, self._tried(step, situation, refusals + 1)) from error
+        raise error.judged(
+            how != next_way.ENDS, self._tried(step, situation, refusals + 1)
+        ) from error
 
     def _tried(self, step: str, situation: Situation, times: int) -> str:
         """What was tried for STEP, which was refused so many TIMES, in words."""
@@ -72,30 +74,30 @@ class Taking:
     ) -> Optional[Tuple[str, Any]]:
         """What the journal gets where the delivery goes on without STEP; None where it does not."""
         say, key = self.steps.services.log.say, self.steps.alert.key
-        if how == retry.GONE:
+        if how == next_way.GONE:
             ticket, _ = situation.ticket
             say(f"{key}: ticket {ticket} is not there any more")
             return "gone", ticket
-        if how == retry.NEW_TICKET:
+        if how == next_way.NEW_TICKET:
             ticket, number = situation.ticket
             name = number or str(ticket)
             say(f"{key}: ticket {name} cannot be reopened: {error}")
             return step, {"refused_for": name, "why": str(error)}
-        if how == retry.UNSEARCHED and self.steps.owner is not None:
+        if how == next_way.UNSEARCHED and self.steps.owner is not None:
             say(f"{key}: whether it has a ticket already cannot be seen: {error}")
             return step, {"customer": self.steps.owner, "ticket": None, "seen": []}
-        if how == retry.LEFT_OUT:
+        if how == next_way.LEFT_OUT:
             say(f"{key}: {step} left out: {error}")
             return step, {"left_out": str(error)}
         return None
 
     def _proof(self, wanted: str, situation: Situation, error: ApiError) -> str:
         """What the server shows of itself, or of the ticket. Raises ApiError."""
-        if wanted == retry.PROVE:
+        if wanted == next_way.PROVE:
             self.steps.services.client.prove_itself(error)
-            return retry.ITSELF
+            return next_way.ITSELF
         there = self.steps.services.client.has_ticket(*situation.ticket, situation.carried)
-        return retry.THERE if there else retry.MISSING
+        return next_way.THERE if there else next_way.MISSING
 
 
 def standing_facts(event: Event) -> Dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from brtel_notify.alert import Alert, Vars
-from brtel_notify.delivery.retry import FEW_REFUSALS
+from brtel_notify.delivery.next_way import FEW_REFUSALS
 
 #: How a text is sent, each of them saying less than the one before.
 WHOLE = ""

@@ -131,6 +131,7 @@ def test_b3_what_is_refused_for_its_own_customer_goes_to_the_fallback(
     assert not site.the_ticket()["open"]
 
 
+@pytest.mark.short
 def test_b3_without_a_fallback_the_reason_tells_all_that_was_tried(site: Site) -> None:
     site.put_configuration(site.config_file.read_text().replace("CL000001", "null"))
     refuse(site, **CREATE, status=422, json=INVALID)
@@ -160,6 +161,7 @@ def test_b4_a_recovery_whose_note_is_refused_every_time_closes_the_ticket(
     delivered(site)
 
 
+@pytest.mark.short
 def test_b4_a_closing_that_is_refused_is_asked_for_in_another_way(site: Site) -> None:
     play(site, DOWN)
     close = {"method": "PUT", "path": "*/tickets/close/*"}
@@ -182,6 +184,7 @@ FIRE = "\N{FIRE}"
 STRING_VALUE = {"message": "SQLSTATE[HY000]: General error: 1366 Incorrect string value"}
 
 
+@pytest.mark.short
 def test_b5_a_character_of_four_bytes_that_is_a_500_is_sent_without(site: Site) -> None:
     refuse(site, status=500, json=STRING_VALUE, holds=FIRE)
     play(site, (*DOWN, "--output", f"{FIRE} the rack is warm"), 3)

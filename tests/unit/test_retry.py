@@ -21,32 +21,34 @@ from brtel_notify.api.exceptions import (
 )
 from brtel_notify.config.schema import Lifecycle
 from brtel_notify.delivery import retry, step_names
-from brtel_notify.delivery.outcome import API, FAILED, QUEUED, REFUSED, Failure, Tried
-from brtel_notify.delivery.retry import (
+from brtel_notify.delivery.next_way import (
     A_FEW_TIMES,
     AGAIN,
     CUSTOMER_GONE,
     ENDS,
     FALLBACK,
     FEW_REFUSALS,
-    FORBIDDEN_PAUSE,
     GONE,
     ITSELF,
     LEFT_OUT,
-    LONGEST_PROBE,
-    LONGEST_RETRY_AFTER,
-    LONGEST_RETRY_AFTER_OUTAGE,
     LOOK,
     MISSING,
     NEW_TICKET,
     PROVE,
-    SETTLING,
     THERE,
     UNSEARCHED,
     after_refusal,
     counts_as,
     is_about_the_customer,
     may_dislike_the_words,
+)
+from brtel_notify.delivery.outcome import API, FAILED, QUEUED, REFUSED, Failure, Tried
+from brtel_notify.delivery.retry import (
+    FORBIDDEN_PAUSE,
+    LONGEST_PROBE,
+    LONGEST_RETRY_AFTER,
+    LONGEST_RETRY_AFTER_OUTAGE,
+    SETTLING,
     pause,
     probe_pause,
 )
