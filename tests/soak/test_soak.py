@@ -17,22 +17,12 @@ from brtel_notify.options import Options
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.sources import registry
 from soak import inprocess
-from soak.faults import Trouble
 from soak.judge import Desk, Judge
 from soak.model import Numbers, Said, Thing
 from soak.player import Season
 from soak.sources import KINDS, Nagios, Zabbix
 
 pytestmark = pytest.mark.short
-
-#: What the program does not do yet; each line that goes is a promise kept.
-NOT_YET = ("recovery_first", "late_problem", "people", "grouped", "twice")
-
-
-@pytest.fixture(autouse=True)
-def _as_far_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Thing, "without", NOT_YET)
-    monkeypatch.setattr(Trouble, "without", NOT_YET)
 
 
 def test_a_short_season_of_real_processes(tmp_path: Path, sandbox: SandboxProcess) -> None:
