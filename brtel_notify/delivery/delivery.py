@@ -179,7 +179,7 @@ class Delivery:
 
     def _gathered(self, situation: Situation) -> Situation:
         """The situation with those behind this event that one note can tell together."""
-        if not situation.policy.grouped or situation.entry is None:
+        if not situation.policy.grouped or situation.entry is None or situation.ended is not None:
             return situation
         if not situation.entry.is_open or self.alert.kind not in (PROBLEM, RECOVERY):
             return situation
@@ -215,6 +215,8 @@ class Delivery:
         if not together.is_plain(alert, entry, self.event.capture.time):
             return False
         if not all(together.says_the_same(alert, known) for known in gathered):
+            return False
+        if alert.kind == PROBLEM and self.not_yet.recovery_of(event, alert) is not None:
             return False
         return not self.services.settings(alert).ignored_by
 

@@ -45,9 +45,13 @@ class NotYet:
             return None
         if entry is not None and self.alert.key in entry.members:
             return None  # it holds a ticket, or did when a person closed that
-        captured, was_dead = self.event.capture.time, self.event.was_dead
-        for record in self.book.ended.of(self.alert):
-            if occurrences.has_ended(self.alert, record, captured, was_dead):
+        return self.recovery_of(self.event, self.alert)
+
+    def recovery_of(self, event: Event, alert: Alert) -> Optional[Dict[str, Any]]:
+        """The recovery by which the problem ALERT is over, if that came first."""
+        captured, was_dead = event.capture.time, event.was_dead
+        for record in self.book.ended.of(alert):
+            if occurrences.has_ended(alert, record, captured, was_dead):
                 return record
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Tuple
+from typing import Any, Iterable, List, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert
 from brtel_notify.delivery import occurrences
@@ -48,8 +48,9 @@ def says_the_same(alert: Alert, other: Alert) -> bool:
     return _said(alert) == _said(other)
 
 
-def _said(alert: Alert) -> Tuple[str, ...]:
-    return alert.state, alert.severity, alert.action, alert.occurrence, alert.notification
+def _said(alert: Alert) -> Tuple[Any, ...]:
+    named = (alert.occurrence, alert.order, alert.notification, alert.since)
+    return (alert.state, alert.severity, alert.action, *named)
 
 
 def ends(member: occurrences.Member, alert: Alert, now: float) -> bool:

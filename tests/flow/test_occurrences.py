@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from support import CONFIG, Site, load_capture
@@ -408,6 +408,32 @@ def test_a4_in_a_ticket_that_others_hold_open(site: Site) -> None:
     assert len(notes(site)) == 1
     site.notify(HOST_UP)
     assert is_open(site) == [False]
+
+
+def test_what_has_ended_takes_no_other_along(site: Site) -> None:
+    """Three wait for one ticket: the first is over already, the second not."""
+    site.configure("  group_by: host\n")
+    site.notify(HOST)
+    site.notify(SERVICE_OK)
+    site.notify(HOST, code=None)
+    for _ in hold(site):
+        site.notify(SERVICE)
+        zabbix(site, 1001)
+        site.notify(SERVICE_OK)
+        site.notify(SERVICE, "SERVICEDESC=CPU")
+    site.run("flush")
+    texts = " ".join(notes(site))
+    assert "SIP trunk down" in texts
+    assert "CPU" in texts
+
+
+def hold(site: Site) -> Iterator[None]:
+    """Another process delivers meanwhile, so that what comes is only stored."""
+    from brtel_notify.delivery.lock import DrainLock
+
+    with DrainLock(str(site.state_dir)) as ours:
+        assert ours
+        yield
 
 
 def test_a4_zabbix_retries_an_event_that_has_ended(site: Site) -> None:
