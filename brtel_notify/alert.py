@@ -70,6 +70,7 @@ class Alert(NamedTuple):
     occurrence: str = ""
     occurrence_by: str = ""
     order: Optional[int] = None
+    began: Optional[float] = None  # of a recovery: when the problem began, where it says so
     one_by_one: bool = False
     notification: str = ""  # which notification it is, where each is news (a volatile service)
     lasting: str = ""  # what stays when the host, the service or the rule is renamed, if anything

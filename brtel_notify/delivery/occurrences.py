@@ -123,7 +123,9 @@ def has_ended(alert: Alert, ended: Mapping[str, Any], captured: float, was_dead:
         if alert.occurrence != ended["occurrence"]:
             return False
         if alert.one_by_one:  # elsewhere a name may be used again
-            return not_later
+            began = ended.get("began")
+            told = began is not None and alert.since is not None
+            return bool(began == alert.since) if told else not_later
     if alert.order is not None and ended.get("order") is not None:
         return bool(alert.order <= ended["order"]) and not_later
     if alert.since is None or since is None or alert.since >= since:

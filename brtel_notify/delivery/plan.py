@@ -136,7 +136,7 @@ def _opens(s: Situation, before: Tuple[str, ...]) -> Plan:
         steps.append(DUE)
     if s.policy.attach:
         steps.append(ATTACH)
-    if s.policy.details:
+    if s.policy.details or s.companions:  # no other text speaks of those
         steps.append(DETAILS)
     entry = with_members(entry_of(s, created), s) if created else None
     decision = f"opened, since {s.follows} could not be reopened" if s.follows else "opened"

@@ -102,6 +102,7 @@ def parse(capture: Capture) -> Alert:
         output=note or about.output,
         long_output=own.get("SERVICE.ROOTCAUSE", ""),
         since=_since(kind, own),
+        began=_since(PROBLEM, own) if kind == RECOVERY else None,
         author=own.get("USER.FULLNAME", ""),
         comment=note or _comment(kind, own),
         urls=(own.get("TRIGGER.URL", ""), own.get("EVENT.URL", "")),

@@ -10,7 +10,16 @@ from brtel_notify.sources import registry
 
 #: What only the program itself needs of an alert.
 OURS = frozenset(
-    ("occurrence_by", "order", "one_by_one", "notification", "lasting", "named", "formerly")
+    (
+        "occurrence_by",
+        "order",
+        "began",
+        "one_by_one",
+        "notification",
+        "lasting",
+        "named",
+        "formerly",
+    )
 )
 
 

@@ -23,9 +23,9 @@ KEPT, MOST = 86400.0, 10_000
 class Ended:
     """The recoveries of the last day.
 
-    Each is ``key``, ``occurrence`` and ``lasting`` of the alert, ``order`` and ``since`` as its
-    source gave them (None where it did not), ``at``, when it was captured. Times are seconds since
-    the epoch.
+    Each is ``key``, ``occurrence`` and ``lasting`` of the alert, ``order``, ``since`` and ``began``
+    as its source gave them (None where it did not), ``at``, when it was captured. Times are seconds
+    since the epoch.
     """
 
     def __init__(self, state_dir: str) -> None:
@@ -47,6 +47,7 @@ class Ended:
             "occurrence": alert.occurrence,
             "order": alert.order,
             "since": alert.since,
+            "began": alert.began,
             "lasting": alert.lasting,
         }
         line = json.dumps(record).encode("ascii")
@@ -98,8 +99,9 @@ def _record(line: bytes) -> Dict[str, Any]:
     try:
         record = json.loads(line)
         sound = is_time(record["at"]) and isinstance(record["key"], str)
-        since, order = record.get("since"), record.get("order")
-        sound = sound and (since is None or is_time(since)) and (order is None or is_id(order))
+        times, order = (record.get("since"), record.get("began")), record.get("order")
+        sound = sound and all(each is None or is_time(each) for each in times)
+        sound = sound and (order is None or is_id(order))
         return record if sound and isinstance(record.get("occurrence", ""), str) else {}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}

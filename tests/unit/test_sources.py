@@ -271,7 +271,7 @@ OCCURRENCES: Dict[str, Dict[str, Any]] = {
         "occurrence_by": "LASTSTATECHANGE CRITICAL",
     },
     "zabbix6-problem": {"occurrence": "27", "one_by_one": True},
-    "zabbix6-recovery": {"occurrence": "27", "one_by_one": True},
+    "zabbix6-recovery": {"occurrence": "27", "one_by_one": True, "began": 1795286249.0},
     "zabbix6-update": {"occurrence": "27", "one_by_one": True},
     "librenms-problem": {"order": 904},
     "librenms-worse": {"order": 905},
