@@ -15,9 +15,6 @@ from brtel_notify.delivery.situation import Plan, Situation
 from brtel_notify.delivery.step_names import CHECK, CLOSE_DOUBLE, FIND, RESOLVE, TELL_OF_DOUBLES
 from brtel_notify.text import times
 
-#: The fact ``by_us`` of a ticket that was closed so.
-AS_A_DOUBLE = "as a double"
-
 
 def reference_of(ticket_id: int) -> str:
     """The reference of the pointer on that double: the same, whichever server closes it."""

@@ -12,7 +12,7 @@ from brtel_notify.delivery import doubles, next_way, step_names
 from brtel_notify.delivery.notes import Facts, Notes, target
 from brtel_notify.delivery.outcome import NoOwner
 from brtel_notify.delivery.services import Services
-from brtel_notify.delivery.situation import Plan, Situation
+from brtel_notify.delivery.situation import AS_A_DOUBLE, Plan, Situation
 from brtel_notify.intake.queue import Event
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Finding(Notes):
         entry = s.entry
         if entry is None or not entry.ours or s.found is not None:
             return facts
-        is_double = facts.get("by_us") == doubles.AS_A_DOUBLE
+        is_double = facts.get("by_us") == AS_A_DOUBLE
         if not (is_double or (entry.perhaps_two and facts["open"])):
             return facts
         mine = self._tickets_of(entry.customer["id"], entry.reference, s)
@@ -214,7 +214,7 @@ class Finding(Notes):
         if last is None or marked is None:
             return {}
         if marked == doubles.reference_of(ticket.id):
-            return {"by_us": doubles.AS_A_DOUBLE}
+            return {"by_us": AS_A_DOUBLE}
         wrote = (s.entry.last_note or s.entry.last_event) if s.entry is not None else ""
         known = bool(wrote) and marked == reference(wrote)
         return {"by_us": when} if not known and self._is_same_moment(last, ticket) else {}

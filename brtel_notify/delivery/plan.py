@@ -228,7 +228,10 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
     """
     wanted = s.policy.lifecycle.on_closed_by_hand
     if s.closed_by_itself or s.closed_by_us:
-        wanted = "reopen" if s.closed_lately else "new"
+        # What was closed as a double has an older one that is open; what we closed long ago may be
+        # reopened like a person's.
+        late = s.closed_by_us and not s.closed_as_double and wanted == "reopen"
+        wanted = "reopen" if s.closed_lately or late else "new"
     another = s.member is not None and occurrences.is_another(s.member, s.alert)
     if wanted == "ignore" and another:  # that word was about the ones that were open then
         wanted = "new"

@@ -11,6 +11,9 @@ from brtel_notify.delivery import occurrences
 from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, KEEP_OPEN, REOPEN, UPDATE
 from brtel_notify.tickets.open_tickets import Entry
 
+#: The fact ``by_us`` of a ticket that was closed with a pointer to an older one (doubles.py).
+AS_A_DOUBLE = "as a double"
+
 
 class Policy(NamedTuple):
     """The parts of the configuration that decide what is done."""
@@ -136,6 +139,11 @@ class Situation(NamedTuple):
     def closed_by_us(self) -> bool:
         """Whether a program like this one closed it: another server of ours, or an older map."""
         return not self.gone and any("by_us" in fact for fact in self._looks)
+
+    @property
+    def closed_as_double(self) -> bool:
+        """Whether it did so because an older ticket stands for the same alert."""
+        return any(fact.get("by_us") == AS_A_DOUBLE for fact in self._looks)
 
     @property
     def closed_lately(self) -> bool:

@@ -118,7 +118,11 @@ def test_the_pointer_in_the_sites_language(site: Site, language: str) -> None:
 
 
 @pytest.mark.parametrize("words", [WORSE, WARNING])
-def test_who_worked_with_the_younger_goes_on_with_the_older(site: Site, words: Any) -> None:
+@pytest.mark.parametrize("wanted", ["new", "reopen", "ignore"])
+def test_who_worked_with_the_younger_goes_on_with_the_older(
+    site: Site, words: Any, wanted: str
+) -> None:
+    site.configure(f"lifecycle: {{on_closed_by_hand: {wanted}}}\n")
     doubled(site)
     on(site, "new", DOWN)
     an_hour_passes(site, "b")
