@@ -38,6 +38,8 @@ PROVE = "prove"
 #: First see whether the ticket is there, and ask again with THERE or MISSING.
 LOOK = "look"
 
+_OF_ANOTHER = ": not the API"
+
 # What was seen when somebody looked.
 ITSELF = "itself"
 THERE = "there"
@@ -98,7 +100,12 @@ def counts_as(step: str, error: ApiError) -> str:
         return f"{step}: 500"
     if error.api_wide:
         return ""
-    return f"{step}: not the API" if isinstance(error, BadAnswer) else step
+    return f"{step}{_OF_ANOTHER}" if isinstance(error, BadAnswer) else step
+
+
+def is_of_another(counted: str) -> bool:
+    """Whether what is COUNTED so did not come from BlueRockTEL."""
+    return counted.endswith(_OF_ANOTHER)
 
 
 def may_dislike_the_words(step: str, error: ApiError, refusals: int) -> bool:

@@ -54,10 +54,20 @@ class Taking:
         went_on = self._on_without(how, step, situation, error)
         if went_on is not None:
             return went_on
-        self.turned_down = counted
+        self.turned_down = counted if self._others_pass(how, counted, error) else ""
         raise error.judged(
             how != next_way.ENDS, self._tried(step, situation, refusals + 1)
         ) from error
+
+    def _others_pass(self, how: str, counted: str, error: ApiError) -> bool:
+        """Whether it is only this call that is refused, and not everything for a while."""
+        if how != next_way.A_FEW_TIMES or not next_way.is_of_another(counted):
+            return True
+        try:
+            self.steps.services.client.prove_itself(error)
+        except ApiError:
+            return False
+        return True
 
     def _tried(self, step: str, situation: Situation, times: int) -> str:
         """What was tried for STEP, which was refused so many TIMES, in words."""
