@@ -123,7 +123,9 @@ def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]
     kept = (KEEP_OPEN,) if s.closing_requested else ()
     steps = (*before, *kept, *((UPDATE,) if found["milder"] else ()), NOTE)
     # Another monitoring server, or a map that was lost, may know of more alerts in a group ticket.
-    entry = with_members(entry_of(s, found)._replace(others_unknown=s.policy.grouped), s)
+    # Not where its closing was requested: then all that it stood for was over.
+    others_unknown = s.policy.grouped and not s.closing_requested
+    entry = with_members(entry_of(s, found)._replace(others_unknown=others_unknown), s)
     return Plan("joined the open ticket", steps, seen(s, entry), note="problem")
 
 
@@ -299,6 +301,8 @@ def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
     stood_for = list(entry.members)[:CLOSED_FOR]
     gone = entry._replace(members={}, closed_for=stood_for, results={})
+    if s.alert.kind in _NOTED:  # the end of a downtime: a second contact's is no other note
+        gone = gone._replace(noted=noted_now(s, entry, s.alert))
     left = seen(s, gone._replace(recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
@@ -321,6 +325,8 @@ def _recovery_of_unknown(s: Situation) -> Plan:
     found = s.found
     if found is None or not found["open"] or not found["mine"]:
         return Plan("recovered: no ticket of ours is open", (FIND,))
+    if s.closing_requested:
+        return Plan("recovered: the closing of its ticket is requested already", (FIND,))
     ended = seen(s, entry_of(s, found))
     if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
         # Who else is in a found group ticket is not known: it is not ours to close on a guess.

@@ -583,3 +583,13 @@ def member(site: Site) -> Dict[str, Any]:
 def test_the_map_shows_which_occurrence_it_is(site: Site) -> None:
     site.notify(SERVICE)
     assert (member(site)["occurrence"], member(site)["by"]) == (str(FAILED), "LASTSERVICEOK")
+
+
+def test_the_end_of_flapping_is_told_once(site: Site) -> None:
+    site.notify(SERVICE)
+    ends = ("NOTIFICATIONTYPE=FLAPPINGSTOP", f"LASTSERVICESTATECHANGE={WELL}")
+    site.notify(SERVICE_OK, *ends)
+    assert is_open(site) == [False]
+    site.calls()
+    site.notify(SERVICE_OK, *ends)  # another contact
+    assert site.calls() == []

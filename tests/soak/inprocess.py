@@ -165,7 +165,8 @@ class Season:
 
     def _look(self) -> None:
         withheld = self._instance.get("visibility") == "ignored"
-        desk = self.people.desk()._replace(withheld=withheld)
+        away = frozenset(self.pretended.turned_away)
+        desk = self.people.desk()._replace(withheld=withheld, turned_away=away)
         judge = Judge(self.things, desk)
         self.problems += player.told(judge)
         self.counts.update(fault.what for fault in judge.faults)

@@ -7,7 +7,7 @@ two tickets belong together is what is to be proved.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Sequence, Set
 
 from soak.model import MARK, TAG, Event, Thing
 
@@ -43,6 +43,8 @@ class Desk(NamedTuple):
     strangers: Mapping[int, int] = {}  # tickets that people opened: how many replies they have
     #: Whether notes may be missing, since the instance showed them to customers; tickets may not.
     withheld: bool = False
+    #: The texts that something on the way has refused, which the desk knows nothing of.
+    turned_away: FrozenSet[str] = frozenset()
 
 
 class Fault(NamedTuple):
@@ -67,7 +69,7 @@ class Judge:
         self._told: Dict[str, int] = defaultdict(int)
         for ticket in self._ours:
             self._read(ticket)
-        self._refused = _refused_marks(desk.calls)
+        self._refused = _refused_marks(desk.calls) | desk.turned_away
         for thing in self._things:
             self._judge(thing)
         self._judge_strangers()
@@ -101,8 +103,8 @@ class Judge:
         for event in thing.events:
             self._judge_text(thing, event)
         for ticket in tickets:
-            owner = self.desk.accounts.get(int(ticket["ticketable_id"]), "?")
-            if owner != (thing.account or _OWNERS[""]):
+            owner = self._owner(ticket)
+            if owner != _owner(thing):
                 self._found("stranger", thing, f"ticket {ticket['id']} is of customer {owner}")
 
     def _open_tickets(self, thing: Thing) -> List[Ticket]:
@@ -110,7 +112,15 @@ class Judge:
         found = {one["id"]: one for said in thing.life for one in self._where[said.mark]}
         if not found and self._may_lack(thing.life):
             found = {one["id"]: one for one in self._ours if thing.tag in str(one)}
+        if not found and self.desk.withheld:  # it may share one, which says nothing of it
+            shared = [
+                one for one in self._ours if one["open"] and self._owner(one) == _owner(thing)
+            ]
+            found = {one["id"]: one for one in shared[:1]}
         return [ticket for ticket in found.values() if ticket["open"]]
+
+    def _owner(self, ticket: Ticket) -> str:
+        return self.desk.accounts.get(int(ticket["ticketable_id"]), "?")
 
     def _may_lack(self, events: Sequence[Event]) -> bool:
         return self.desk.withheld or any(event.mark in self._refused for event in events)
@@ -136,8 +146,8 @@ class Judge:
             if not ticket["open"]:
                 continue
             about = [by_tag[tag] for tag in sorted(set(TAG.findall(str(ticket))))]
-            if any(thing.is_live for thing in about):
-                continue
+            if any(thing.is_live for thing in about) or self.desk.withheld:
+                continue  # what else holds it, no note says then
             why = f"ticket {ticket['id']} is open, and all is well"
             doubtful = [thing for thing in about if thing.may_be_open]
             if doubtful:
@@ -185,6 +195,10 @@ class Judge:
 def _texts(ticket: Ticket, marks: Set[str]) -> str:
     texts = [ticket["body"], *(reply["body"] for reply in ticket["replies"])]
     return " ".join("+".join(sorted(marks & set(MARK.findall(text)))) or "-" for text in texts)
+
+
+def _owner(thing: Thing) -> str:
+    return thing.account or _OWNERS[""]
 
 
 def _refused_marks(calls: Sequence[Call]) -> Set[str]:

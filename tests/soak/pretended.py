@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.parse
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from brtel_notify.api import transport
 from brtel_notify.api.exceptions import Call, Unreachable
@@ -22,6 +22,7 @@ from brtel_notify.sandbox.faults import Faults
 from brtel_notify.sandbox.instance import Instance
 from brtel_notify.sandbox.journal import Journal
 from brtel_notify.sandbox.store import Store
+from soak.model import MARK
 
 #: What changes the disk; tests/flow/test_crash.py says so, too.
 DISK = ("write", "rename", "replace", "unlink", "ftruncate", "link")
@@ -47,6 +48,8 @@ class Pretended:
         self._chance = chance
         self._outage: Tuple[int, str] = (0, "")
         self._journal = Journal()
+        #: The texts that something on the way has refused: it may be thought to dislike them.
+        self.turned_away: Set[str] = set()
         self.store = Store(now=self._moment, instance=Instance(instance))
         self._app = create_app(self.store, Faults(), self._journal)
         self._true = {name: getattr(os, name) for name in DISK}
@@ -111,6 +114,8 @@ class Pretended:
         fault = "" if self.calm else self._fault()
         if fault == "away":
             raise _broken(call, maybe_done=False)
+        if fault.isdecimal() or fault.startswith("page "):
+            self.turned_away |= set(MARK.findall((call.body or b"").decode("utf-8", "replace")))
         if fault.isdecimal():
             return _refusal(int(fault))
         if fault.startswith("page "):
