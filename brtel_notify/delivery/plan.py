@@ -123,8 +123,9 @@ def _joins_found(s: Situation, found: Mapping[str, Any], before: Tuple[str, ...]
     kept = (KEEP_OPEN,) if s.closing_requested else ()
     steps = (*before, *kept, *((UPDATE,) if found["milder"] else ()), NOTE)
     # Another monitoring server, or a map that was lost, may know of more alerts in a group ticket.
-    # Not where its closing was requested: then all that it stood for was over.
-    others_unknown = s.policy.grouped and not s.closing_requested
+    # Not where its closing was requested, or it was closed: then all that it stood for was over.
+    was_over = s.closing_requested or found["id"] == s.facts.get("seen_closed")
+    others_unknown = s.policy.grouped and not was_over
     entry = with_members(entry_of(s, found)._replace(others_unknown=others_unknown), s)
     return Plan("joined the open ticket", steps, seen(s, entry), note="problem")
 

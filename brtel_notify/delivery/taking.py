@@ -123,7 +123,11 @@ def standing_facts(event: Event) -> Dict[str, Any]:
     merging = any(step_names.is_about_doubles(step) for step in begun)
     if changed or merging or event.in_doubt(step_names.CREATE):
         return facts
-    return {name: fact for name, fact in facts.items() if name not in _SEEN}
+    left = {name: fact for name, fact in facts.items() if name not in _SEEN}
+    met = facts.get(step_names.FIND, {}).get("ticket")
+    if met is not None and not met["open"]:  # if it is open now, it was us who reopened it
+        left["seen_closed"] = met["id"]
+    return left
 
 
 #: The steps that only look at the server.
@@ -134,4 +138,4 @@ def _changed_something(name: str, fact: Any) -> bool:
     """Whether the step NAME has changed anything on the server."""
     if name == step_names.REOPEN:
         return "refused_for" not in fact
-    return name not in (*_SEEN, "gone", "looked_again", "to_fallback")
+    return name not in (*_SEEN, "gone", "looked_again", "to_fallback", "seen_closed")
