@@ -15,8 +15,9 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 MARK = re.compile(r"zq\d{7}x")
 #: So does a thing's name.
 TAG = re.compile(r"tg\d{5}t")
-#: A ticket tells at most 12 results of volatile services in an hour; a thing stays below that.
-FEW_RESULTS = 9
+#: A ticket, which several things may share, tells at most 12 results of volatile services in an
+#: hour: all of them together stay below that.
+FEW_RESULTS = 2
 
 
 class Said(NamedTuple):
