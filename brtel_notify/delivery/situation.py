@@ -79,8 +79,12 @@ class Situation(NamedTuple):
             return False
         if entry is None or entry.closed_at is not None or entry.recovered_at is not None:
             return True
-        another = self.member is not None and occurrences.is_another(self.member, self.alert)
-        return entry.muted and another
+        return entry.muted and self.is_new
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this problem is none that its ticket stands for already."""
+        return self.member is None or occurrences.is_another(self.member, self.alert)
 
     @property
     def left(self) -> Dict[str, Dict[str, Any]]:
