@@ -40,10 +40,11 @@ class NotYet:
         self.done_with: List[str] = []
 
     def recovery_before(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
-        """The recovery by which this problem is over, if that came first and nothing is open."""
+        """The recovery by which this problem is over, if that came first and it is not open."""
         if self.alert.kind != PROBLEM:
             return None
-        if entry is not None and self.alert.key in entry.members:
+        member = entry.members.get(self.alert.key) if entry is not None else None
+        if member is not None and not occurrences.is_another(member, self.alert):
             return None  # it holds a ticket, or did when a person closed that
         captured, was_dead = self.event.capture.time, self.event.was_dead
         for record in self.book.ended.of(self.alert):
