@@ -270,7 +270,10 @@ class Delivery:
         return {**attached, **noted}
 
     def _look_again(self, refused: Optional[int]) -> Situation:
-        """Find the customer, and with it the ticket, anew; the fallback in the place of REFUSED."""
+        """Find the customer, and with it the ticket, anew; the fallback in the place of REFUSED.
+
+        Those that went along have customers, and perhaps tickets, of their own: each in its turn.
+        """
         from brtel_notify.tickets.customer import OWNERS
 
         self.services.cache.clear(OWNERS)
@@ -279,6 +282,9 @@ class Delivery:
             self.facts["to_fallback"] = refused
         for name, fact in self.facts.items():
             self.event.enter(step=name, result=fact)
+        if self.companions:
+            self.companions, self.begun = [], False  # the journal is to say that it goes alone
+            self.steps.settings = self._settings(self.alert)
         return self._assigning(self._situation())
 
     def _record(self, done: Situation, planned: Plan) -> None:
