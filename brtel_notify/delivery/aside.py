@@ -13,8 +13,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tu
 
 class _Wait(NamedTuple):
     until: float
-    lane: str
-    ids: Tuple[str, ...]
+    events: Tuple[Tuple[str, str], ...]  # each id, and its lane
     names: Tuple[str, ...]
 
 
@@ -30,11 +29,18 @@ class Aside:
         return event_id in self._known
 
     def put(self, names: Sequence[str], lane: str, ids: Sequence[str], until: float) -> None:
-        """The events IDS, of the alert of these NAMES, wait UNTIL then; seconds since the epoch."""
-        wait = _Wait(until, lane, tuple(ids), tuple(names))
-        self._waits.update(dict.fromkeys(names, wait))
+        """The events IDS, of the alert of these NAMES, wait UNTIL then; seconds since the epoch.
+
+        What waits by one of these names already waits with them, until the first of them is due.
+        """
+        before = list(dict.fromkeys(filter(None, map(self._waits.get, names))))
+        events = [event for one in before for event in one.events]
+        events += [(event_id, lane) for event_id in ids]
+        every = dict.fromkeys((*names, *(name for one in before for name in one.names)))
+        until = min((until, *(one.until for one in before)))
+        self._waits.update(dict.fromkeys(every, _Wait(until, tuple(events), tuple(every))))
         self._known.update(ids)
-        heapq.heappush(self._alarms, (until, wait.names[0]))
+        heapq.heappush(self._alarms, (until, next(iter(every))))
 
     def take(self, names: Iterable[str]) -> Iterator[Tuple[str, str]]:
         """What waits of an alert of these NAMES waits no longer: each id, and its lane."""
@@ -52,9 +58,8 @@ class Aside:
                 yield from self._taken(found)
 
     def _taken(self, wait: _Wait) -> Iterator[Tuple[str, str]]:
-        self._known.difference_update(wait.ids)
+        self._known.difference_update(event_id for event_id, _ in wait.events)
         for name in wait.names:
             if self._waits.get(name) is wait:
                 del self._waits[name]
-        for event_id in wait.ids:
-            yield event_id, wait.lane
+        yield from wait.events

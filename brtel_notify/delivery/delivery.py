@@ -15,7 +15,7 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.taking import CustomerGone, Taking, standing_facts
-from brtel_notify.delivery.together import Follower
+from brtel_notify.delivery.together import Follower, Followers
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.plausible import CLOCK_SLIP
 from brtel_notify.text import times
@@ -48,12 +48,12 @@ class Delivery:
         self.state = book.state
         self.state_lock = book.lock
         self.queue = book.queue
-        self.followers = followers
+        self.followers = Followers(followers)
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
         self.taking = Taking(self.steps)
-        self.not_yet = NotYet(event, alert, services, book, followers)
+        self.not_yet = NotYet(event, alert, services, book, self.followers)
         self.facts = standing_facts(event)
         self.begun = False
 

@@ -85,10 +85,14 @@ class NotYet:
             self.event,
             self.alert,
             self.followers,
-            lambda alert: self.services.settings(alert).values["open_after"],
+            self._open_after,
             self.services.config.timezone,
             self.services.clock(),
         )
+
+    def _open_after(self, alert: Alert) -> Any:
+        settings = self.services.settings(alert)
+        return None if settings.ignored_by else settings.values["open_after"]
 
     def _held(self, wait: open_after.Wait) -> Outcome:
         self.wait = wait
