@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.delivery import doubles, entry_of, step_names, together
 from brtel_notify.delivery.book import Book
-from brtel_notify.delivery.not_yet import NotYet
+from brtel_notify.delivery.not_yet import NotYet, recovery_before
 from brtel_notify.delivery.open_after import Wait
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
@@ -137,7 +137,7 @@ class Delivery:
             entry=entry and entry.as_of(now),
             shared=self._others(entry),
             facts=self.facts,
-            ended=self.not_yet.recovery_before(entry),
+            ended=recovery_before(self.event, self.alert, entry, self.book.ended),
         )
 
     def _assigning(self, situation: Situation) -> Situation:
@@ -216,7 +216,9 @@ class Delivery:
             return False
         if not all(together.says_the_same(alert, known) for known in gathered):
             return False
-        return not self.services.settings(alert).ignored_by
+        if self.services.settings(alert).ignored_by:
+            return False
+        return recovery_before(event, alert, entry, self.book.ended) is None
 
     # --- the way through a plan -------------------------------------------------------------------
 

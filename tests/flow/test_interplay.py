@@ -9,7 +9,7 @@ from typing import Any, List
 
 import pytest
 from inprocess import in_child
-from support import Site
+from support import Site, load_capture
 from test_occurrences import close_by_hand, zabbix
 from test_table import closed_by_hand
 
@@ -207,3 +207,18 @@ def test_what_waits_is_looked_at_together_though_skipped_events_are_looked_for(s
     site.run("flush")
     (left,) = site.queued()
     assert b"CRITICAL" in left.read_bytes()
+
+
+def test_what_has_ended_does_not_come_along_with_another(site: Site) -> None:
+    """A4 in a ticket of several, while both wait: nothing would ever end it."""
+    site.configure("  group_by: host\n")
+    site.notify(HOST)
+    site.notify("nagios4-service-recovery")
+    queue = Queue(str(site.state_dir))
+    now = int(time.time())
+    queue.add(nagios(now - 60))
+    data = load_capture(SERVICE)
+    queue.add(Capture("nagios", data["env"], [], "", time.time()))
+    site.run("flush")
+    (entry,) = site.state.values()
+    assert set(entry["members"]) == {"nagios:acme.3cx.fr", "nagios:acme.3cx.fr:line"}
