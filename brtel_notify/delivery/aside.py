@@ -10,6 +10,8 @@ from __future__ import annotations
 import heapq
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
+from brtel_notify.local.plausible import lies_ahead
+
 
 class _Wait(NamedTuple):
     until: float
@@ -24,6 +26,7 @@ class Aside:
         self._waits: Dict[str, _Wait] = {}  # by each name
         self._alarms: List[Tuple[float, str]] = []
         self._known: Set[str] = set()
+        self._last_asked = 0.0
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._known
@@ -50,7 +53,14 @@ class Aside:
                 yield from self._taken(found)
 
     def due(self, now: float) -> Iterator[Tuple[str, str]]:
-        """Those whose time has come, as :meth:`take` gives them."""
+        """Those whose time has come, as :meth:`take` gives them.
+
+        All of them when the clock was set back: what they wait for may have come before.
+        """
+        if lies_ahead(self._last_asked, now):
+            for wait in dict.fromkeys(self._waits.values()):
+                yield from self._taken(wait)
+        self._last_asked = now
         while self._alarms and self._alarms[0][0] <= now:
             until, name = heapq.heappop(self._alarms)
             found = self._waits.get(name)

@@ -146,6 +146,16 @@ def test_what_waits_is_not_forgotten_when_more_of_the_alert_waits() -> None:
     assert list(aside.due(900.0)) == []
 
 
+def test_nobody_waits_for_a_time_that_a_clock_set_back_has_put_off() -> None:
+    """F3: a worker would wait until tomorrow for what was captured before NTP came."""
+    aside = Aside()
+    aside.put(["a", "also a"], "lane 1", ["1"], 86_700.0)
+    assert list(aside.due(86_500.0)) == []
+    assert list(aside.due(86_499.0)) == []
+    assert list(aside.due(100.0)) == [("1", "lane 1")]
+    assert "1" not in aside
+
+
 def test_a_clock_that_was_ahead_makes_nothing_wait() -> None:
     assert looked([], -3600).due == FIRST - 3600
 
