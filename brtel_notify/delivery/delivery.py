@@ -179,7 +179,7 @@ class Delivery:
 
     def _gathered(self, situation: Situation) -> Situation:
         """The situation with those behind this event that one note can tell together."""
-        if not situation.policy.grouped or situation.entry is None:
+        if not situation.policy.grouped or situation.entry is None or situation.had_ended:
             return situation
         if not situation.entry.is_open or self.alert.kind not in (PROBLEM, RECOVERY):
             return situation

@@ -72,7 +72,7 @@ def plan(situation: Situation) -> Plan:
 
 def _problem(s: Situation) -> Plan:
     entry = s.entry
-    if s.ended is not None and not any(step in s.facts for step in (CREATE, REOPEN, NOTE)):
+    if s.ended is not None and s.had_ended:
         return Plan(f"had ended before it came, by {_the_recovery(s.ended)}: nothing is opened")
     if entry is None or entry.recovered_at is not None or _is_over(s, entry):
         return _first(s)

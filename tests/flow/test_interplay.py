@@ -209,16 +209,17 @@ def test_what_waits_is_looked_at_together_though_skipped_events_are_looked_for(s
     assert b"CRITICAL" in left.read_bytes()
 
 
-def test_what_has_ended_does_not_come_along_with_another(site: Site) -> None:
-    """A4 in a ticket of several, while both wait: nothing would ever end it."""
+@pytest.mark.parametrize("comes", ["first", "last"])
+def test_what_has_ended_does_not_go_together_with_another(site: Site, comes: str) -> None:
+    """A4 in a ticket of several, while both wait: one that nothing ends, or one that is lost."""
     site.configure("  group_by: host\n")
     site.notify(HOST)
     site.notify("nagios4-service-recovery")
     queue = Queue(str(site.state_dir))
-    now = int(time.time())
-    queue.add(nagios(now - 60))
-    data = load_capture(SERVICE)
-    queue.add(Capture("nagios", data["env"], [], "", time.time()))
+    ended = Capture("nagios", load_capture(SERVICE)["env"], [], "", time.time())
+    true = nagios(int(time.time()) - 60)
+    for each in (ended, true) if comes == "first" else (true, ended):
+        queue.add(each)
     site.run("flush")
     (entry,) = site.state.values()
     assert set(entry["members"]) == {"nagios:acme.3cx.fr", "nagios:acme.3cx.fr:line"}
