@@ -66,7 +66,8 @@ def says_the_same(alert: Alert, other: Alert) -> bool:
 
 
 def _said(alert: Alert) -> Tuple[str, ...]:
-    return alert.state, alert.severity, alert.action, alert.occurrence, alert.notification
+    which = (alert.occurrence, str(alert.order), alert.notification)
+    return alert.state, alert.severity, alert.action, *which
 
 
 def ends(member: occurrences.Member, alert: Alert, now: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, List
 import pytest
 from inprocess import in_child
 from support import Site, load_capture
-from test_occurrences import close_by_hand, zabbix
+from test_occurrences import close_by_hand, librenms, zabbix
 from test_table import closed_by_hand
 
 from brtel_notify.delivery.drain import Drain, Place
@@ -145,6 +145,20 @@ def test_of_several_that_go_together_none_is_lost_with_their_customer(site: Site
     texts = json.dumps(site.tickets[-1])
     assert "power" in texts
     assert "disk" in texts
+
+
+def test_another_problem_of_librenms_is_not_the_same_one_sent_twice(site: Site) -> None:
+    site.configure("  group_by: host\n")
+    librenms(site, 1, alert_id=30, rule_id=4, name="other rule")
+    queue = Queue(str(site.state_dir))
+    for uid in (904, 950):
+        data = {**load_capture("librenms-problem")["stdin"], "uid": uid, "id": uid}
+        document = json.dumps({**data, "msg": f"it is {uid}"})
+        queue.add(Capture("librenms", {}, [], document, time.time()))
+    site.run("flush")
+    texts = json.dumps(site.the_ticket())
+    assert "it is 904" in texts
+    assert "it is 950" in texts
 
 
 # --- ticket.open_after and … ----------------------------------------------------------------------
