@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
+from brtel_notify.local.plausible import lies_ahead
+
 
 class _Wait(NamedTuple):
     until: float
-    lane: str
-    ids: Tuple[str, ...]
+    events: Tuple[Tuple[str, str], ...]  # each id, and its lane
     names: Tuple[str, ...]
 
 
@@ -25,16 +26,24 @@ class Aside:
         self._waits: Dict[str, _Wait] = {}  # by each name
         self._alarms: List[Tuple[float, str]] = []
         self._known: Set[str] = set()
+        self._last_asked = 0.0
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._known
 
     def put(self, names: Sequence[str], lane: str, ids: Sequence[str], until: float) -> None:
-        """The events IDS, of the alert of these NAMES, wait UNTIL then; seconds since the epoch."""
-        wait = _Wait(until, lane, tuple(ids), tuple(names))
-        self._waits.update(dict.fromkeys(names, wait))
+        """The events IDS, of the alert of these NAMES, wait UNTIL then; seconds since the epoch.
+
+        What waits by one of these names already waits with them, until the first of them is due.
+        """
+        before = list(dict.fromkeys(filter(None, map(self._waits.get, names))))
+        events = [event for one in before for event in one.events]
+        events += [(event_id, lane) for event_id in ids]
+        every = dict.fromkeys((*names, *(name for one in before for name in one.names)))
+        until = min((until, *(one.until for one in before)))
+        self._waits.update(dict.fromkeys(every, _Wait(until, tuple(events), tuple(every))))
         self._known.update(ids)
-        heapq.heappush(self._alarms, (until, wait.names[0]))
+        heapq.heappush(self._alarms, (until, next(iter(every))))
 
     def take(self, names: Iterable[str]) -> Iterator[Tuple[str, str]]:
         """What waits of an alert of these NAMES waits no longer: each id, and its lane."""
@@ -44,7 +53,14 @@ class Aside:
                 yield from self._taken(found)
 
     def due(self, now: float) -> Iterator[Tuple[str, str]]:
-        """Those whose time has come, as :meth:`take` gives them."""
+        """Those whose time has come, as :meth:`take` gives them.
+
+        All of them when the clock was set back: what they wait for may have come before.
+        """
+        if lies_ahead(self._last_asked, now):
+            for wait in dict.fromkeys(self._waits.values()):
+                yield from self._taken(wait)
+        self._last_asked = now
         while self._alarms and self._alarms[0][0] <= now:
             until, name = heapq.heappop(self._alarms)
             found = self._waits.get(name)
@@ -52,9 +68,8 @@ class Aside:
                 yield from self._taken(found)
 
     def _taken(self, wait: _Wait) -> Iterator[Tuple[str, str]]:
-        self._known.difference_update(wait.ids)
+        self._known.difference_update(event_id for event_id, _ in wait.events)
         for name in wait.names:
             if self._waits.get(name) is wait:
                 del self._waits[name]
-        for event_id in wait.ids:
-            yield event_id, wait.lane
+        yield from wait.events

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.delivery import doubles, entry_of, step_names, together
 from brtel_notify.delivery.book import Book
-from brtel_notify.delivery.not_yet import NotYet
+from brtel_notify.delivery.not_yet import NotYet, recovery_before
 from brtel_notify.delivery.open_after import Wait
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
 from brtel_notify.delivery.plan import plan
@@ -15,7 +15,7 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
 from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.taking import CustomerGone, Taking, standing_facts
-from brtel_notify.delivery.together import Follower
+from brtel_notify.delivery.together import Follower, Followers
 from brtel_notify.intake.queue import Event
 from brtel_notify.local.plausible import CLOCK_SLIP
 from brtel_notify.text import times
@@ -48,12 +48,12 @@ class Delivery:
         self.state = book.state
         self.state_lock = book.lock
         self.queue = book.queue
-        self.followers = followers
+        self.followers = Followers(followers)
         self.companions: List[Follower] = []
         self.done_with: List[str] = []
         self.steps = Steps(services, alert, event)
         self.taking = Taking(self.steps)
-        self.not_yet = NotYet(event, alert, services, book, followers)
+        self.not_yet = NotYet(event, alert, services, book, self.followers)
         self.facts = standing_facts(event)
         self.begun = False
 
@@ -137,7 +137,7 @@ class Delivery:
             entry=entry and entry.as_of(now),
             shared=self._others(entry),
             facts=self.facts,
-            ended=self.not_yet.recovery_before(entry),
+            ended=recovery_before(self.event, self.alert, entry, self.book.ended),
         )
 
     def _assigning(self, situation: Situation) -> Situation:
@@ -179,7 +179,7 @@ class Delivery:
 
     def _gathered(self, situation: Situation) -> Situation:
         """The situation with those behind this event that one note can tell together."""
-        if not situation.policy.grouped or situation.entry is None or situation.ended is not None:
+        if not situation.policy.grouped or situation.entry is None or situation.had_ended:
             return situation
         if not situation.entry.is_open or self.alert.kind not in (PROBLEM, RECOVERY):
             return situation
@@ -216,9 +216,9 @@ class Delivery:
             return False
         if not all(together.says_the_same(alert, known) for known in gathered):
             return False
-        if alert.kind == PROBLEM and self.not_yet.recovery_of(event, alert) is not None:
+        if self.services.settings(alert).ignored_by:
             return False
-        return not self.services.settings(alert).ignored_by
+        return recovery_before(event, alert, entry, self.book.ended) is None
 
     # --- the way through a plan -------------------------------------------------------------------
 
@@ -272,7 +272,10 @@ class Delivery:
         return {**attached, **noted}
 
     def _look_again(self, refused: Optional[int]) -> Situation:
-        """Find the customer, and with it the ticket, anew; the fallback in the place of REFUSED."""
+        """Find the customer, and with it the ticket, anew; the fallback in the place of REFUSED.
+
+        Those that went along have customers, and perhaps tickets, of their own: each in its turn.
+        """
         from brtel_notify.tickets.customer import OWNERS
 
         self.services.cache.clear(OWNERS)
@@ -281,6 +284,9 @@ class Delivery:
             self.facts["to_fallback"] = refused
         for name, fact in self.facts.items():
             self.event.enter(step=name, result=fact)
+        if self.companions:
+            self.companions, self.begun = [], False  # the journal is to say that it goes alone
+            self.steps.settings = self._settings(self.alert)
         return self._assigning(self._situation())
 
     def _record(self, done: Situation, planned: Plan) -> None:

@@ -14,6 +14,7 @@ from typing import Dict, NamedTuple, Optional, Set
 
 from brtel_notify.alert import RECOVERY, Alert, reference
 from brtel_notify.config.schema import Config
+from brtel_notify.delivery import occurrences
 from brtel_notify.intake.queue import Event
 from brtel_notify.tickets.open_tickets import Entry, State
 
@@ -58,11 +59,11 @@ def standing_for(alert: Alert, state: State, config: Config) -> Optional[Met]:
             ended = ended or entry
             entry = state.with_member(key)
         if entry is not None and _is_its_form(key, alert, entry, config):
-            return _renamed(entry, key, alert, state)
-    if alert.lasting:
-        found = state.with_lasting(alert.lasting, _systems(alert))
-        if found is not None:
-            return _renamed(*found, alert, state)
+            elsewhere = _by_what_lasts(alert, state) if _is_of_others(entry, key, alert) else None
+            return elsewhere or _renamed(entry, key, alert, state)
+    found = _by_what_lasts(alert, state)
+    if found is not None:
+        return found
     if ended is not None and config.ticket.group_by == "alert":
         return _renamed(ended, ended.key, alert, state)
     return None
@@ -100,6 +101,17 @@ def changes(alert: Alert, entry: Entry, state: State, config: Config) -> bool:
 def of_customer(customer_id: int) -> str:
     """The key of the ticket that all alerts of a customer share."""
     return f"customer:{customer_id}"
+
+
+def _is_of_others(entry: Entry, key: str, alert: Alert) -> bool:
+    """Whether ENTRY stands for other events than ALERT's by its KEY: a host was renamed, say."""
+    member = entry.members.get(key)
+    return member is not None and occurrences.names_another(member, alert)
+
+
+def _by_what_lasts(alert: Alert, state: State) -> Optional[Met]:
+    found = state.with_lasting(alert.lasting, _systems(alert)) if alert.lasting else None
+    return None if found is None else _renamed(*found, alert, state)
 
 
 # --- older names ----------------------------------------------------------------------------------

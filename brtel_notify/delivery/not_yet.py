@@ -12,8 +12,24 @@ from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Situation
 from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event
+from brtel_notify.tickets.ended import Ended
 from brtel_notify.tickets.entry import Entry
 from brtel_notify.tickets.settings import Settings
+
+
+def recovery_before(
+    event: Event, alert: Alert, entry: Optional[Entry], ended: Ended
+) -> Optional[Dict[str, Any]]:
+    """The recovery by which the problem ALERT is over, if that came first and it is not open."""
+    if alert.kind != PROBLEM:
+        return None
+    member = entry.members.get(alert.key) if entry is not None else None
+    if member is not None and not occurrences.is_another(member, alert):
+        return None  # it holds a ticket, or did when a person closed that
+    for record in ended.of(alert):
+        if occurrences.has_ended(alert, record, event.capture.time, event.was_dead):
+            return record
+    return None
 
 
 class NotYet:
@@ -38,22 +54,6 @@ class NotYet:
         self.followers = followers
         self.wait: Optional[open_after.Wait] = None
         self.done_with: List[str] = []
-
-    def recovery_before(self, entry: Optional[Entry]) -> Optional[Dict[str, Any]]:
-        """The recovery by which this problem is over, if that came first and nothing is open."""
-        if self.alert.kind != PROBLEM:
-            return None
-        if entry is not None and self.alert.key in entry.members:
-            return None  # it holds a ticket, or did when a person closed that
-        return self.recovery_of(self.event, self.alert)
-
-    def recovery_of(self, event: Event, alert: Alert) -> Optional[Dict[str, Any]]:
-        """The recovery by which the problem ALERT is over, if that came first."""
-        captured, was_dead = event.capture.time, event.was_dead
-        for record in self.book.ended.of(alert):
-            if occurrences.has_ended(alert, record, captured, was_dead):
-                return record
-        return None
 
     def came_and_went(self, situation: Situation) -> Optional[Outcome]:
         """Problem and recovery of an alert that came and went unseen, if such are skipped."""
@@ -88,10 +88,14 @@ class NotYet:
             self.event,
             self.alert,
             self.followers,
-            lambda alert: self.services.settings(alert).values["open_after"],
+            self._open_after,
             self.services.config.timezone,
             self.services.clock(),
         )
+
+    def _open_after(self, alert: Alert) -> Any:
+        settings = self.services.settings(alert)
+        return None if settings.ignored_by else settings.values["open_after"]
 
     def _held(self, wait: open_after.Wait) -> Outcome:
         self.wait = wait

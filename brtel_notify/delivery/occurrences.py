@@ -28,7 +28,7 @@ def joined(member: Optional[Member], alert: Alert) -> Dict[str, Any]:
     """MEMBER (None: there was none), standing for the problem ALERT as well."""
     one, lasting = _one(alert), {"lasting": _lasting(member or {}, alert)}
     if not alert.one_by_one or not alert.occurrence:
-        return {**_named(one, alert), **lasting}
+        return {**one, **_names(known(member, alert) or {}, alert), **lasting}
     held = {**open_ones(member), alert.occurrence: one}
     return {**_worst(held), "open": held, **lasting}
 
@@ -167,15 +167,20 @@ def _lasting(member: Member, alert: Alert) -> str:
     return " ".join([*known, alert.lasting][-MOST_LASTING:]).strip()
 
 
-def _named(one: Dict[str, Any], alert: Alert) -> Dict[str, Any]:
-    """ONE with what tells its occurrence from the next; what is empty is left out."""
-    names = {
-        "occurrence": alert.occurrence,
-        "by": alert.occurrence_by,
-        "order": alert.order,
-        "notification": alert.notification,
+def _names(same: Member, alert: Alert) -> Dict[str, Any]:
+    """What tells the occurrence of ALERT from the next; what is empty is left out.
+
+    What ALERT does not say is as it was known of the SAME one.
+    """
+    names: Dict[str, Any] = {
+        "order": alert.order or same.get("order"),
+        "notification": alert.notification or same.get("notification"),
     }
-    return {**one, **{name: value for name, value in names.items() if value}}
+    if alert.occurrence:
+        names.update(occurrence=alert.occurrence, by=alert.occurrence_by)
+    else:
+        names.update({name: same.get(name) for name in ("occurrence", "by", "open")})
+    return {name: value for name, value in names.items() if value}
 
 
 def _worst(held: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:

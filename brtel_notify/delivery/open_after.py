@@ -16,7 +16,8 @@ from brtel_notify.delivery.together import Follower, ends
 from brtel_notify.intake.queue import Event
 from brtel_notify.text import times
 
-#: ``ticket.open_after`` for an alert: seconds, or a time of day such as 08:00.
+#: ``ticket.open_after`` for an alert: seconds, or a time of day such as 08:00; None where a rule
+#: ignores the alert.
 OpenAfter = Callable[[Alert], Any]
 
 
@@ -25,8 +26,8 @@ class Wait(NamedTuple):
 
     ``since`` is when it was captured first, ``due`` when its ticket is opened; seconds since the
     epoch. ``over`` is all that is done with if it is over before that, the recovery last. ``heir``
-    is the same problem, as it was reported next: it waits in this one's place. ``company`` are the
-    events of this alert, this one first.
+    waits in this one's place: the same problem, as it was reported next, or another occurrence of
+    it, which is to wait from ``since``. ``company`` are the events of this alert, this one first.
     """
 
     since: float
@@ -47,23 +48,25 @@ def wait(
     """How it stands with the problem ALERT, behind which FOLLOWERS wait."""
     latest, heir = alert, None
     over: List[Follower] = [(event, alert)]
-    company = [event]
+    behind = [follower for follower in followers if follower[1].is_about_the_same(alert)]
+    company = [event, *(later for later, _ in behind)]
     problem = occurrences.joined(None, alert)
     since = event.waits_since
-    for later, said in followers:
-        if not said.is_about_the_same(alert):
-            continue
-        alone = len(company) == 1
-        company.append(later)
-        if said.kind == PROBLEM and occurrences.is_another(problem, said):
-            if said.one_by_one:
-                continue
-            break  # it takes this one's place, and its time begins anew
-        if said.kind != PROBLEM and not is_recovery(said):
-            continue
+    for later, said in behind:
         if said.kind == PROBLEM:
+            if open_after(said) is None:
+                continue  # as if it had not come
+            if occurrences.is_another(problem, said):
+                if said.one_by_one:
+                    continue
+                due = due_at(open_after(latest), since, zone)
+                if later.capture.time < due:  # it takes this one's place, and waits for itself
+                    return Wait(later.waits_since, due, [], (later, said), company)
+                break
             over.append((later, said))
-            latest, heir = said, (later, said) if alone else heir
+            latest, heir = said, (later, said) if later is company[1] else heir
+        elif not is_recovery(said):
+            continue
         elif ends(problem, said, later.capture.time):
             due = due_at(open_after(latest), since, zone)
             gone = [*over, (later, said)] if later.capture.time < due else []
@@ -113,7 +116,7 @@ def due_at(open_after: Any, since: float, zone: tzinfo) -> float:
     OPEN_AFTER is a length of time in seconds, or a time of day: then the next one.
     """
     if not isinstance(open_after, str):
-        return since + float(open_after)
+        return since + float(open_after or 0)
     hour, minute = map(int, open_after.split(":"))
     began = datetime.fromtimestamp(since, zone)
     day = began.replace(hour=hour, minute=minute, second=0, microsecond=0)

@@ -72,20 +72,19 @@ def plan(situation: Situation) -> Plan:
 
 def _problem(s: Situation) -> Plan:
     entry = s.entry
-    if s.ended is not None and not any(step in s.facts for step in (CREATE, REOPEN, NOTE)):
+    if s.ended is not None and s.had_ended:
         return Plan(f"had ended before it came, by {_the_recovery(s.ended)}: nothing is opened")
     if entry is None or entry.recovered_at is not None or _is_over(s, entry):
         return _first(s)
     if entry.closed_at is not None:
         return _returned(s, entry)
-    another = s.member is not None and occurrences.is_another(s.member, s.alert)
     if entry.muted:
-        if another:  # the person's word was about the ones that were open then
+        if s.is_new:  # the person's word was about the ones that were open then
             return _opens_anew(s, (FIND,))
         return Plan("still a problem, but a person closed its ticket: left alone")
     if s.member is None:
         return _joins(s, entry)
-    if another:
+    if s.is_new:
         return _joins(s, entry, "another problem of it: noted on its ticket")
     if s.change or (s.alert.action and not occurrences.is_sent_again(s.member, s.alert)):
         return _changed(s, entry)
@@ -235,8 +234,7 @@ def _after_closing(s: Situation, entry: Entry, before: Tuple[str, ...]) -> Plan:
         # reopened like a person's.
         late = s.closed_by_us and not s.closed_as_double and wanted == "reopen"
         wanted = "reopen" if s.closed_lately or late else "new"
-    another = s.member is not None and occurrences.is_another(s.member, s.alert)
-    if wanted == "ignore" and another:  # that word was about the ones that were open then
+    if wanted == "ignore" and s.is_new:  # that word was about the ones that were open then
         wanted = "new"
     if wanted == "ignore":
         muted = entry._replace(muted=True)
@@ -280,8 +278,6 @@ def _recovery(s: Situation) -> Plan:
     entry = s.entry
     if entry is None:
         return _recovery_of_unknown(s)
-    if entry.muted:
-        return Plan("recovered; a person had closed its ticket", forget=True)
     if entry.closed_at is not None:
         return Plan("recovered: its ticket is closed already")
     if s.gone:
@@ -292,8 +288,10 @@ def _recovery(s: Situation) -> Plan:
         return Plan("recovered, but another one than is open: its ticket is left as it is")
     if occurrences.is_older(s.member, s.alert, s.now):
         return Plan("recovered, but before the open problem began: its ticket is left as it is")
-    if s.left:
-        after = seen(s, entry._replace(members=s.left, severity=worst(s.left)))
+    after = seen(s, entry._replace(members=s.left, severity=worst(s.left))) if s.left else None
+    if entry.muted:  # for what is left, the person's word still holds
+        return Plan("recovered; a person had closed its ticket", (), after, forget=not s.left)
+    if after is not None:
         return Plan(f"recovered, {s.still} still not", (NOTE,), after, note="recovery")
     return _last_recovery(s, entry)
 

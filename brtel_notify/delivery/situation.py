@@ -8,7 +8,7 @@ from brtel_notify import alert as kinds
 from brtel_notify.alert import Alert
 from brtel_notify.config.schema import Lifecycle
 from brtel_notify.delivery import occurrences
-from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, KEEP_OPEN, REOPEN, UPDATE
+from brtel_notify.delivery.step_names import CHECK, CREATE, FIND, KEEP_OPEN, NOTE, REOPEN, UPDATE
 from brtel_notify.tickets.open_tickets import Entry
 
 #: The fact ``by_us`` of a ticket that was closed with a pointer to an older one (doubles.py).
@@ -82,8 +82,19 @@ class Situation(NamedTuple):
             return False
         if entry is None or entry.closed_at is not None or entry.recovered_at is not None:
             return True
-        another = self.member is not None and occurrences.is_another(self.member, self.alert)
-        return entry.muted and another
+        return entry.muted and self.is_new
+
+    @property
+    def had_ended(self) -> bool:
+        """Whether this problem was over before it came, and nothing was said of it yet."""
+        return self.ended is not None and not any(
+            step in self.facts for step in (CREATE, REOPEN, NOTE)
+        )
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this problem is none that its ticket stands for already."""
+        return self.member is None or occurrences.is_another(self.member, self.alert)
 
     @property
     def left(self) -> Dict[str, Dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Tuple
+from typing import Any, Iterable, Iterator, List, Tuple
 
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert
 from brtel_notify.delivery import occurrences
@@ -11,6 +11,23 @@ from brtel_notify.tickets.open_tickets import Entry
 
 #: An event that waits behind another one for the same ticket, and what it says.
 Follower = Tuple[Event, Alert]
+
+
+class Followers:
+    """Those that wait behind an event, in order.
+
+    Several look through them; each is read once, when somebody comes to it.
+    """
+
+    def __init__(self, unread: Iterable[Follower] = ()) -> None:
+        self._unread = iter(unread)
+        self._read: List[Follower] = []
+
+    def __iter__(self) -> Iterator[Follower]:
+        yield from self._read
+        for follower in self._unread:
+            self._read.append(follower)
+            yield follower
 
 
 def came_and_went(event: Event, alert: Alert, followers: Iterable[Follower]) -> List[Follower]:

@@ -72,7 +72,7 @@ class Event:
     def turned_down(self, counted: str) -> int:
         """How many attempts ended with a refusal that is COUNTED so, since an operator put it back.
 
-        See retry.counts_as.
+        See next_way.counts_as.
         """
         times = 0
         for record in self.journal:

@@ -18,6 +18,8 @@ from brtel_notify.local.plausible import is_id, is_time
 ENDED_FILE = "ended.jsonl"
 #: So long, in seconds, a line is kept at least, and so many lines at most.
 KEPT, MOST = 86400.0, 10_000
+#: Bytes of a line, about: whether they are too many is seen without reading them.
+A_LINE = 200
 
 
 class Ended:
@@ -64,11 +66,12 @@ class Ended:
             files.write_whole(self.path, b"".join(line + b"\n" for line in kept))
 
     def is_old(self, now: float) -> bool:
-        """Whether there is something to forget, by the first line. Raises OSError."""
+        """Whether there is something to forget, by the first line and the size. Raises OSError."""
         try:
             with open(self.path, "rb") as file:
                 first = file.readline(10_000)
-                return _at(first) < now - KEPT if first else False
+                many = os.fstat(file.fileno()).st_size > MOST * A_LINE
+                return bool(first) and (many or _at(first) < now - KEPT)
         except FileNotFoundError:
             return False
 

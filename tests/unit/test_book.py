@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from brtel_notify.delivery.book import Book
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local import files
+from brtel_notify.tickets.ended import MOST
 from brtel_notify.tickets.open_tickets import Entry, State
 
 
@@ -180,3 +182,14 @@ def test_old_ends_are_not_swept_at_each_recovery(
     for _ in range(2 * book.ENDS_SWEPT):
         ours.has_ended([], 0.0, time.time())
     assert len(swept) == 2
+
+
+def test_a_storm_of_recoveries_leaves_so_many_ends_at_most(queue: Queue, ours: Book) -> None:
+    """Those of one day, or of a clock that was ahead, are none the less not kept for ever."""
+    now = time.time()
+    line = {"at": now + 1e6, "key": "event:" + "x" * 200, "occurrence": ""}
+    data = json.dumps(line).encode() + b"\n"
+    queue.make_folders()
+    Path(ours.ended.path).write_bytes(data * (MOST + 50))
+    ours.has_ended([], now, now)
+    assert Path(ours.ended.path).read_bytes() == data * MOST

@@ -127,6 +127,35 @@ def test_another_one_begins_to_wait_anew() -> None:
     assert looked([(1000, again)], 1001, first).due == FIRST + 1800
 
 
+def test_another_one_takes_its_place_whatever_was_said_in_between() -> None:
+    first = alert(occurrence="1", occurrence_by="LASTSERVICEOK")
+    again = alert(occurrence="2", occurrence_by="LASTSERVICEOK")
+    followers = [(10, alert("comment")), (1000, again), (1100, again), (1200, alert("comment"))]
+    found = looked(followers, 1201, first)
+    assert found.heir is not None
+    assert (found.heir[1], found.since, len(found.company)) == (again, FIRST + 1000, 5)
+    assert looked([(1900, again)], 1901, first).heir is None  # this one's time had come
+
+
+def test_what_waits_is_not_forgotten_when_more_of_the_alert_waits() -> None:
+    aside = Aside()
+    aside.put(["a"], "lane 1", ["1"], 100.0)
+    aside.put(["b", "a"], "lane 2", ["2"], 200.0)
+    assert list(aside.due(100.0)) == [("1", "lane 1"), ("2", "lane 2")]
+    assert ("1" in aside, "2" in aside) == (False, False)
+    assert list(aside.due(900.0)) == []
+
+
+def test_nobody_waits_for_a_time_that_a_clock_set_back_has_put_off() -> None:
+    """F3: a worker would wait until tomorrow for what was captured before NTP came."""
+    aside = Aside()
+    aside.put(["a", "also a"], "lane 1", ["1"], 86_700.0)
+    assert list(aside.due(86_500.0)) == []
+    assert list(aside.due(86_499.0)) == []
+    assert list(aside.due(100.0)) == [("1", "lane 1")]
+    assert "1" not in aside
+
+
 def test_a_clock_that_was_ahead_makes_nothing_wait() -> None:
     assert looked([], -3600).due == FIRST - 3600
 
