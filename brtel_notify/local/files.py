@@ -11,7 +11,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Union
+    from typing import BinaryIO, List, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
 
@@ -286,8 +286,13 @@ def append_line(path: PathLike, line: bytes, *, durable: bool = True) -> None:
 
 def read_whole(path: PathLike) -> bytes:
     """The bytes of the file PATH. Raises OSError; NotAFile for a link, a folder, a FIFO."""
-    with open(_open_file(path, os.O_RDONLY), "rb") as file:
+    with open_to_read(path) as file:
         return file.read()
+
+
+def open_to_read(path: PathLike) -> BinaryIO:
+    """The file PATH. Raises OSError; NotAFile for a link, a folder, a FIFO."""
+    return open(_open_file(path, os.O_RDONLY), "rb")
 
 
 def is_private(folder: PathLike) -> bool:

@@ -2,7 +2,8 @@
 
 A recovery may overtake its problem (two commands at once), and a monitoring server may send a
 problem once more that is over. So a problem that meets no open ticket looks here first. Only the
-holder of the drain lock writes it. A line that is lost costs a ticket too many, no more.
+holder of the drain lock writes it. A line that is lost costs a ticket too many, no more; so that
+the file cannot be read, or that something else stands in its place, keeps no alert waiting.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Dict, List
 
 from brtel_notify.alert import Alert
 from brtel_notify.local import files
+from brtel_notify.local.log import warn
 from brtel_notify.local.plausible import is_id, is_time
 
 ENDED_FILE = "ended.jsonl"
@@ -34,7 +36,7 @@ class Ended:
         self.path = os.path.join(state_dir, ENDED_FILE)
 
     def of(self, alert: Alert) -> List[Dict[str, Any]]:
-        """The recoveries of ALERT, whatever it was called, the last one first. Raises OSError."""
+        """The recoveries of ALERT, whatever it was called, the last one first."""
         found = self._lines(json.dumps(alert.key).encode("ascii"))
         if alert.lasting:
             found += self._lines(json.dumps(alert.lasting).encode("ascii"))
@@ -42,7 +44,10 @@ class Ended:
         return [one for one in records if _is_of(one, alert)]
 
     def add(self, alert: Alert, at: float) -> None:
-        """The recovery ALERT, captured AT, has ended what it names. Raises OSError."""
+        """The recovery ALERT, captured AT, has ended what it names.
+
+        Raises OSError when the disk as a whole cannot be written.
+        """
         record = {
             "at": at,  # first: whoever looks for old lines reads no further
             "key": alert.key,
@@ -55,8 +60,15 @@ class Ended:
         line = json.dumps(record).encode("ascii")
         try:
             files.append_line(self.path, line)
-        except FileNotFoundError:
-            files.write_whole(self.path, line + b"\n")
+        except (FileNotFoundError, files.NotAFile, PermissionError):
+            self._begin_anew(line + b"\n")
+
+    def _begin_anew(self, data: bytes) -> None:
+        """Put a file of DATA where there is none, or what is none of ours."""
+        try:
+            files.write_whole(self.path, data)
+        except (IsADirectoryError, PermissionError) as error:
+            warn(f"{self.path}: {error.strerror}: what has ended is not remembered")
 
     def sweep(self, before: float) -> None:
         """Forget what came before that time, and more than MOST of them. Raises OSError."""
@@ -66,19 +78,19 @@ class Ended:
             files.write_whole(self.path, b"".join(line + b"\n" for line in kept))
 
     def is_old(self, now: float) -> bool:
-        """Whether there is something to forget, by the first line and the size. Raises OSError."""
+        """Whether there is something to forget, by the first line and the size."""
         try:
-            with open(self.path, "rb") as file:
+            with files.open_to_read(self.path) as file:
                 first = file.readline(10_000)
                 many = os.fstat(file.fileno()).st_size > MOST * A_LINE
                 return bool(first) and (many or _at(first) < now - KEPT)
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def _lines(self, wanted: bytes = b"") -> List[bytes]:
         try:
             data = files.read_whole(self.path)
-        except FileNotFoundError:
+        except OSError:  # in doubt, nothing has ended
             return []
         if wanted not in data:
             return []

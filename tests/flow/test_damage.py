@@ -365,3 +365,28 @@ def test_one_that_cannot_be_read_is_counted_by_its_name(
     code, said = run(site, "flush")
     assert code == 0
     assert "cannot be used: Permission denied; it stays queued" in said
+
+
+def in_the_place_of(path: Path, what: str) -> None:
+    path.unlink(missing_ok=True)
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a FIFO":
+        os.mkfifo(path)
+    elif what == "a link":
+        path.symlink_to("/dev/null")
+    else:
+        path.write_bytes(b"\xff\0{[\n" + b"[" * 100_000 + b'\n{"at": 1e400, "key": 5}\nnull')
+
+
+@pytest.mark.parametrize("what", ["a folder", "a FIFO", "a link", "rubbish"])
+def test_what_stands_in_the_place_of_what_has_ended_keeps_nothing_waiting(
+    site: Site, what: str
+) -> None:
+    down, up = (["event", "--host", HOST, "--state", state] for state in ("DOWN", "UP"))
+    site.run(*down)
+    in_the_place_of(site.state_dir / "ended.jsonl", what)
+    for words in (up, [*down, "--service", "x"], [*up, "--service", "x"]):
+        site.run(*words)
+    assert site.queued() == []
+    assert [ticket["open"] for ticket in site.tickets] == [False, False]
