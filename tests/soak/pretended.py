@@ -17,6 +17,7 @@ from brtel_notify.api import transport
 from brtel_notify.api.exceptions import Call, Unreachable
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.drain import Drain
+from brtel_notify.intake import order
 from brtel_notify.sandbox.app import create_app
 from brtel_notify.sandbox.faults import Faults
 from brtel_notify.sandbox.instance import Instance
@@ -64,6 +65,7 @@ class Pretended:
             (time, "time", lambda: self.now),
             (time, "time_ns", lambda: int(self.now * 1e9)),
             (time, "monotonic", lambda: self.ran),
+            (order, "_latest", 0),  # the last name given, of a time to come
             (retry, "jitter", lambda: self._chance.uniform(0.8, 1.2)),
             # One thread, so that the seed decides all.
             (Drain, "inline", property(lambda _: True, lambda _, wanted: None)),
