@@ -10,13 +10,15 @@ import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from icinga import BASKET, SHIPPED, Director, Icinga, complaints, validate
 from servers import CHECKOUT, missing, wait_for
 from support import Site
 
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
 from brtel_notify.sandbox.testing import SandboxProcess
 
 OK, WARNING, CRITICAL = 0, 1, 2
@@ -32,7 +34,7 @@ object Host "acme.3cx.fr" {
   groups = [ "pbx" ]
   vars.brtel_notify = true
 }
-for (name in [ "SIP trunk", "loud", "queue", "window", "nightly", "barrier" ]) {
+for (name in [ "SIP trunk", "tunnel", "loud", "queue", "window", "nightly", "barrier" ]) {
   object Service name use (name) {
     import "scripted"
     host_name = "acme.3cx.fr"
@@ -40,6 +42,11 @@ for (name in [ "SIP trunk", "loud", "queue", "window", "nightly", "barrier" ]) {
       notes_url = "https://wiki.example.net/$host.name$/trunk"
     }
   }
+}
+
+object Host "tall" {
+  import "scripted"
+  vars.brtel_notify = true
 }
 
 /* Nothing set but the switch: every other macro is one that does not resolve. */
@@ -324,6 +331,43 @@ def test_a_life(stage: Stage) -> None:
     ticket = stage.ticket(host, service, lambda ticket: ticket["open"])
     ticket = stage.ticket(host, service, noted(6))
     assert "41 callers wait" in last_note(ticket)
+
+
+def test_another_problem_of_a_service_is_no_repetition(stage: Stage) -> None:
+    """A1: the recovery was never sent, and a person closed the ticket."""
+    icinga, host, service = stage.icinga, "acme.3cx.fr", "tunnel"
+    icinga.check(OK, "up", host, service)
+    icinga.check(WARNING, "slow", host, service)
+    number = stage.ticket(host, service, noted(1))["id"]
+    first = occurrence(stage, "tunnel")
+    assert first[0] == "LASTSERVICEOK"
+    icinga.check(CRITICAL, "down", host, service)
+    stage.ticket(host, service, noted(2))
+    assert occurrence(stage, "tunnel") == first
+    with Client(stage.site.sandbox.url, Credentials(token=stage.site.sandbox.token)) as client:
+        client.close_ticket(number)
+    icinga.command("DISABLE_SVC_NOTIFICATIONS", host, service)
+    icinga.check(OK, "up again", host, service)
+    icinga.command("ENABLE_SVC_NOTIFICATIONS", host, service)
+    icinga.check(CRITICAL, "down again", host, service)
+    wait_for("a second ticket", lambda: len(stage.tickets(host, service)) == 2)
+    assert [ticket["open"] for ticket in stage.tickets(host, service)] == [False, True]
+    assert occurrence(stage, "tunnel") != first
+
+
+def test_a_hosts_problem_has_a_name_too(stage: Stage) -> None:
+    stage.icinga.check(OK, "up", "tall")
+    stage.icinga.check(DOWN, "no answer", "tall")
+    stage.ticket("tall", "", noted(1))
+    assert occurrence(stage, "icinga:tall")[0] == "LASTHOSTUP"
+
+
+def occurrence(stage: Stage, name: str) -> Tuple[str, str]:
+    """What the map calls the one problem of NAME, and by which macro."""
+    wait_for("the map to be written", lambda: not stage.site.queued())
+    (entry,) = [entry for key, entry in stage.site.state.items() if key.endswith(name)]
+    (member,) = entry["members"].values()
+    return member["by"], member["occurrence"]
 
 
 def test_downtime(stage: Stage) -> None:

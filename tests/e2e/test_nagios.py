@@ -17,6 +17,8 @@ import pytest
 from servers import CHECKOUT, need, put_command, wait_for
 from support import Site
 
+from brtel_notify.api.client import Client
+from brtel_notify.api.credentials import Credentials
 from brtel_notify.sandbox.testing import SandboxProcess
 from brtel_notify.text import times
 from brtel_notify.text.plaintext import as_text
@@ -79,6 +81,8 @@ SERVICES: Tuple[Tuple[str, Dict[str, str]], ...] = (
     ("quiet.example.net", {}),
     ("mended.example.net", {}),
     ("returns.example.net", {}),
+    ("another.example.net", {}),
+    ("news.example.net", {"is_volatile": "1"}),
     (
         "flaps.example.net",
         {
@@ -184,6 +188,57 @@ def test_warning_to_critical_raises_the_priority(world: World) -> None:
     note = text_of(ticket["replies"][1])
     assert "warning → critical" in note
     assert ("jitter 400 ms" in note) == world.texts
+
+
+def occurrence(world: World, name: str) -> Tuple[str, str]:
+    """What the map calls the one problem of the host NAME, and by which macro."""
+    wait_for("the map to be written", lambda: not world.site.queued())
+    (entry,) = [entry for key, entry in world.site.state.items() if name in key]
+    (member,) = entry["members"].values()
+    return member["by"], member["occurrence"]
+
+
+def test_another_problem_of_a_service_is_no_repetition(world: World) -> None:
+    """A1: the recovery was never sent, and a person closed the ticket."""
+    name, trunk = "another.example.net", "SIP trunk"
+    world.nagios.service_is(name, trunk, OK, "4 channels")
+    wait_for("the OK", lambda: "4 channels" in world.nagios.status(name, trunk)["plugin_output"])
+    time.sleep(1)  # that it was well has a time of its own, in whole seconds
+    world.nagios.service_is(name, trunk, WARNING, "2 channels")
+    number = world.ticket(name, replies=1)["id"]
+    first = occurrence(world, name)
+    assert first[0] == "LASTSERVICEOK"
+    world.nagios.service_is(name, trunk, CRITICAL, "0 channels")
+    world.ticket(name, replies=2)
+    assert occurrence(world, name) == first
+    close_by_hand(world.site, number)
+    world.nagios.command("DISABLE_SVC_NOTIFICATIONS", name, trunk)
+    world.nagios.service_is(name, trunk, OK, "well again")
+    wait_for("the OK", lambda: "well again" in world.nagios.status(name, trunk)["plugin_output"])
+    world.nagios.command("ENABLE_SVC_NOTIFICATIONS", name, trunk)
+    time.sleep(1)
+    world.nagios.service_is(name, trunk, CRITICAL, "0 channels again")
+    wait_for("a second ticket", lambda: len(world.tickets(name)) == 2)
+    assert [ticket["open"] for ticket in world.tickets(name)] == [False, True]
+    assert occurrence(world, name) != first
+
+
+def test_each_result_of_a_volatile_service_is_a_note(world: World) -> None:
+    name = "news.example.net"
+    world.nagios.service_is(name, "SIP trunk", CRITICAL, "UPS on battery")
+    world.ticket(name, replies=1)
+    world.nagios.service_is(name, "SIP trunk", CRITICAL, "RAID: disk 3 failed")
+    if world.texts:  # else all of them look alike, and the same within 5 minutes is told once
+        ticket = world.ticket(name, replies=2)
+        assert "RAID: disk 3 failed" in text_of(ticket["replies"][-1])
+    world.nagios.service_is(name, "SIP trunk", OK, "all well")
+    world.ticket(name, replies=3 if world.texts else 2, is_open=False)
+
+
+def close_by_hand(site: Site, number: int) -> None:
+    """A person closes the ticket."""
+    with Client(site.sandbox.url, Credentials(token=site.sandbox.token)) as client:
+        client.close_ticket(number)
 
 
 def test_what_people_say_becomes_notes(world: World) -> None:

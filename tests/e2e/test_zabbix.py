@@ -238,6 +238,22 @@ def test_a_problem_that_a_person_closes(zabbix: Zabbix) -> None:
     trunk.ticket("closed", open=False)
 
 
+def test_a_trigger_with_several_problems_at_once(zabbix: Zabbix) -> None:
+    """A2: *PROBLEM event generation mode: Multiple*; the ticket closes with the last of them."""
+    trunk = Trunk(zabbix, "several.3cx.fr", type=1, opdata="value {ITEM.LASTVALUE1}")
+    trunk.is_worth(0)
+    trunk.ticket("opened", open=True)
+    trunk.is_worth(0)
+    wait_for("the second problem", lambda: len(trunk.tickets[0]["replies"]) == 2)
+    wait_for("the map to be written", lambda: not zabbix.site.queued())
+    (entry,) = [one for key, one in zabbix.site.state.items() if "several.3cx.fr" in key]
+    (member,) = entry["members"].values()
+    assert len(member["open"]) == 2
+    trunk.is_worth(3)  # ends both
+    ticket = trunk.ticket("closed", open=False)
+    assert len(ticket["replies"]) == 4  # one problem is over, then the other
+
+
 def test_no_text_is_more_than_text(zabbix: Zabbix) -> None:
     """A log line in the name and the operational data of an event, and a person's comment."""
     trunk = Trunk(
