@@ -103,6 +103,7 @@ def test_e3_json_with_a_c_programs_nul_or_a_mark_too_many(form: str) -> None:
         *("RÉSOLU", "re\u0301tabli", "terminée", "retour à la normale", "gelöst", "in Ordnung"),
         *("wiederhergestellt", "resuelto", "risolto", "concluído", "opgelost", "rozwiązany"),
         *("решено", "восстановлено", "正常", "已恢复", "復旧", "정상", "løst", "çözüldü"),
+        *("up again", "alerte levée", "normalisé", "wieder OK", "helyreállt", "rezolvat"),
     ],
 )
 def test_e4_all_is_well_in_many_words(word: str) -> None:
@@ -122,6 +123,7 @@ def test_e4_all_is_well_in_many_words(word: str) -> None:
             ("lost", "unknown"),
             ("expired", "unknown"),
             ("not ok", "unknown"),
+            ("BACKUP", "unknown"),  # keepalived's, beside MASTER and FAULT
             ("active", "unknown"),
         ],
     ],
