@@ -152,4 +152,5 @@ _RESULTS: Dict[str, Check] = {
     "reopen": _has({"refused_for": _optional(_is_text)}),
     **dict.fromkeys(("details", "keep open", "note", "resolve"), _has({})),
     "gone": is_id,
+    "to_fallback": is_id,
 }
