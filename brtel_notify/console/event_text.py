@@ -100,6 +100,10 @@ def _entry(record: Dict[str, Any]) -> str:
         return f"{_at(record)} given up: {record['dead']}"
     if "requeued" in record:
         return f"{_at(record, 'requeued')} put back by hand"
+    if "held_until" in record:
+        return f"waits: its ticket is opened at {times.iso(record['held_until'])}"
+    if "waits_since" in record:
+        return f"{_at(record, 'waits_since')} reported first: it has waited since then"
     said = record["unreadable"]
     return f"a damaged line; to be safe, BlueRockTEL is searched before anything is made: {said}"
 

@@ -150,5 +150,7 @@ _RESULTS: Dict[str, Check] = {
     "create": _TICKET,
     "update": _has({"open": _optional(_is_flag), "priority_id": _optional(_or_null(is_id))}),
     "reopen": _has({"refused_for": _optional(_is_text)}),
+    **dict.fromkeys(("details", "keep open", "note", "resolve"), _has({})),
     "gone": is_id,
+    "to_fallback": is_id,
 }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: What stands in JSON that cannot be read, in the place of a value that was left out. It is none of
 #: JSON's own: what was malformed stays so, whatever was left out of it.
 LEFT_OUT = "(left out)"
+#: What may stand around JSON, beside its own blanks.
+_AROUND = "\0\ufeff \t\r\n"
 #: …and where all that follows was.
 REST_LEFT_OUT = "(the rest is left out)"
 
@@ -29,10 +31,11 @@ def parsed(text: str, pairs: Optional[Callable[[List[Tuple[str, Any]]], Any]] = 
     """The value of the JSON in TEXT, as all of us read it; PAIRS makes a value of each object.
 
     Numbers that are no short integer stay text, as they were written, and a raw newline in a
-    string, which is bad JSON, is no reason to lose an alert. Raises ValueError, RecursionError.
+    string, which is bad JSON, is no reason to lose an alert; nor are the NUL behind a C program's
+    string, or a byte order mark too many. Raises ValueError, RecursionError.
     """
     return json.loads(
-        text,
+        text.strip(_AROUND),
         strict=False,
         parse_int=_integer,
         parse_float=str,
@@ -111,9 +114,9 @@ _NAME = (
 _WHOLE = r"\b{}\b"
 #: The rest of a name, and its value, up to the end of all where the value's cannot be told.
 _REST_AND_VALUE = (
-    r"([^\"':=\n]{0,99}[\"']?\s{0,99}(?:=>|:|=)\s{0,99})"
+    r"([^\"':=>\n]{0,99}[\"']?\s{0,99}(?:=>|:|=|>)\s{0,99})"
     r"(?:\(left out\)|(\\{0,9}[\"']).*?(?:\2(?=\s{0,99}(?:,\s{0,99}\\{0,9}[\"']|[}\]]|\Z))|\Z)"
-    r"|[\[{].*"
+    r"|[\[{|].*"
     r"|[^\n]*?(?=,\s{0,99}[\"']|\n|\Z))"
 )
 
@@ -122,8 +125,10 @@ def _from_damaged(text: str, rows: Sequence[str]) -> str:
     """TEXT, which is no JSON, without secrets as well as can be told; it is only kept for a person.
 
     Where it may hold ROWS it is kept up to the first name of a secret or of them: rather too little
-    than too much. Else what stands behind such names is left out.
+    than too much. Else what stands behind such names is left out. Between the letters of what is
+    UTF-16 in a part stand NULs.
     """
+    text = text.replace("\0", "")
     text = re.sub(r"\\u00([46][1-9A-Fa-f]|[57][0-9Aa])", lambda code: chr(int(code[1], 16)), text)
     small = text.lower()
     if len(small) != len(text):  # a letter whose small form is two

@@ -3,7 +3,8 @@
 ``event --state`` is given whatever a script, a backup or a modem has to say, and a word that is not
 taken for well leaves a ticket open. They stand here as severities.py compares them: small letters
 and digits only, without accents or blanks; so ``rétabli`` is ``retabli``, and *back to normal* is
-``backtonormal``. What may as well mean that something began (active, on, expired, stopped) is none.
+``backtonormal``. What may as well mean that something began (active, on, expired, stopped) is none;
+nor is *back up*, since keepalived's BACKUP says that a router has taken over, or has lost its part.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 #: By language. French, Italian, Spanish and Portuguese words have their two genders.
 _BY_LANGUAGE = {
     "en": """
-        ok okay allok isok up isup hostup serviceup linkup backup good allgood fine well healthy
-        green normal nominal stable online backonline onlineagain available availableagain
+        ok okay allok isok up isup hostup serviceup linkup good allgood fine well healthy
+        upagain okagain isback everythingok green normal nominal stable online backonline
+        onlineagain available availableagain
         reachable reachableagain responding responsive alive running operational working connected
         reconnected established ready insync synced synchronized synchronised inservice
         backinservice backtonormal backonline allclear noalarm noalarms noalert noerror
@@ -25,6 +27,7 @@ _BY_LANGUAGE = {
         cease returned returntonormal normalised normalized valid
     """,
     "fr": """
+        normalise normalisee alertelevee alarmelevee alarmeterminee alerteterminee resorbe
         retabli retablie retablis retablies retablissement resolu resolue resolus resolues clos
         close cloture cloturee ferme fermee termine terminee fini finie findalarme
         findalerte reussi reussie reussite succes bon
@@ -38,8 +41,8 @@ _BY_LANGUAGE = {
         behoben gelost geloest erledigt geschlossen beendet beendigt wiederhergestellt
         erfolg erfolgreich gut normal verfugbar verfuegbar erreichbar wiedererreichbar
         wiederverfugbar inaktiv grun gruen inordnung allesok allesinordnung allesgut entwarnung
-        bestanden abgeschlossen gesund repariert aufgehoben funktioniert betriebsbereit verbunden
-        fehlerfrei
+        bestanden abgeschlossen gesund repariert aufgehoben wiederok wiederonline
+        wiederda funktioniert betriebsbereit verbunden fehlerfrei
     """,
     "es": """
         resuelto resuelta solucionado solucionada cerrado cerrada restaurado restaurada recuperado
@@ -69,6 +72,10 @@ _BY_LANGUAGE = {
         sukces wnormie naprawiony naprawione dostepny nieaktywny zakonczony zakonczone dobry
         prawidłowy prawidlowy powodzenie normalny
     """,
+    "hu": "megoldva helyreállt helyreállítva sikeres",
+    "ro": "rezolvat remediat restabilit inchis reusit",
+    "vi": "đãkhắcphục đãgiảiquyết",
+    "ar he": "تمالحل נפתר תוקן",
     "cs": "vyreseno vyresen uzavreno uzavren obnoveno obnoven uspech uspesne vporadku neaktivni",
     "sv da nb": """
         atgardad aterstalld stangd lyckades lyckad klart avslutad normalt tillganglig inaktiv

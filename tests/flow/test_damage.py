@@ -283,6 +283,10 @@ def test_whatever_stands_in_the_files_beside_the_queue_events_are_delivered(
         '{"begin": "create", "at": NaN}',
         '{"attempt": 1, "key": ["event:acme.3cx.fr"], "companions": true}',
         '{"step": "find", "result": 1e400}',
+        '{"step": "details", "result": true}',
+        '{"step": "note", "result": -1}',
+        '{"step": "resolve", "result": null}',
+        '{"step": "to_fallback", "result": true}',
     ],
 )
 def test_a_damaged_journal_in_processes_of_their_own(site: Site, line: str) -> None:

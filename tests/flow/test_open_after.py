@@ -223,3 +223,14 @@ def test_status_shows_it_and_check_takes_it_for_no_backlog(site: Site) -> None:
     assert [one["key"] for one in told["waiting_to_open"]] == ["event:acme.3cx.fr:line"]
     checked = site.run("check", "-w", "0", "-c", "0").stdout
     assert checked.startswith("BRTEL-NOTIFY OK"), checked
+
+
+def test_what_waits_is_shown(site: Site) -> None:
+    """`queue show` of it ended with 70."""
+    site.configure(HOUR)
+    event(site, "DOWN")
+    event(site, "DOWN", "--output", "still")  # in whose place it waits: both say so
+    (path,) = site.queued()
+    shown = site.run("queue", "show", path.stem).stdout
+    assert "its ticket is opened at " in shown
+    assert "it has waited since then" in shown

@@ -320,6 +320,21 @@ def test_megabytes_that_cannot_be_read_are_no_trouble(text: str, librenms: bool)
     assert len(from_json(text, librenms)) <= len(text) + 100
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"\r\n" + '{"host": "a", "password": "hunter2x"}'.encode("utf-16-le"),  # PowerShell's >>
+        b'{"host": "a", "p\0a\0s\0s\0w\0o\0r\0d": "hunter2x", ',
+        b"<host>a</host><password>hunter2x</password>",
+        b"host: a\npassword: |\n  hunter2x\nstate: DOWN\n",
+    ],
+)
+def test_what_is_no_json_is_kept_without_its_secrets(document: bytes) -> None:
+    kept = from_json(text_of(document), False)
+    assert "hunter2x" not in kept.replace("\0", "")
+    assert "host" in kept
+
+
 # --- encodings ------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,13 @@ def test_e3_json_in_any_unicode(encoding: str) -> None:
     assert (alert.host, alert.output) == ("db1", "é")
 
 
+@pytest.mark.parametrize("form", ["%s\0", "\ufeff\ufeff%s", "%s\0\n", "\ufeff%s\ufeff\r\n"])
+def test_e3_json_with_a_c_programs_nul_or_a_mark_too_many(form: str) -> None:
+    document = (form % '{"host": "db1", "state": "DOWN"}').encode()
+    alert = parse("event", "--json", "-", stdin=text_of(document))
+    assert (alert.host, alert.state) == ("db1", "DOWN")
+
+
 # --- E4: words for a state ------------------------------------------------------------------------
 
 
@@ -96,6 +103,7 @@ def test_e3_json_in_any_unicode(encoding: str) -> None:
         *("RÉSOLU", "re\u0301tabli", "terminée", "retour à la normale", "gelöst", "in Ordnung"),
         *("wiederhergestellt", "resuelto", "risolto", "concluído", "opgelost", "rozwiązany"),
         *("решено", "восстановлено", "正常", "已恢复", "復旧", "정상", "løst", "çözüldü"),
+        *("up again", "alerte levée", "normalisé", "wieder OK", "helyreállt", "rezolvat"),
     ],
 )
 def test_e4_all_is_well_in_many_words(word: str) -> None:
@@ -115,6 +123,7 @@ def test_e4_all_is_well_in_many_words(word: str) -> None:
             ("lost", "unknown"),
             ("expired", "unknown"),
             ("not ok", "unknown"),
+            ("BACKUP", "unknown"),  # keepalived's, beside MASTER and FAULT
             ("active", "unknown"),
         ],
     ],
