@@ -13,8 +13,8 @@ from __future__ import annotations
 import threading
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from brtel_notify.alert import Alert
 from brtel_notify.delivery.entry_of import Met
+from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry, State
@@ -77,14 +77,14 @@ class Book:
             self.state.put(entry)
         return entry
 
-    def has_ended(self, alerts: Iterable[Alert], at: float, now: float) -> None:
-        """What has ended, for a problem that comes behind its recovery: ALERTS, captured AT.
+    def has_ended(self, recoveries: Iterable[Follower], now: float) -> None:
+        """What has ended, by these RECOVERIES, for a problem that comes behind its own.
 
         Raises OSError.
         """
         with self.lock:
-            for alert in alerts:
-                self.ended.add(alert, at)
+            for event, alert in recoveries:
+                self.ended.add(alert, event.capture.time)
             self._ends += 1
             if self._ends % ENDS_SWEPT == 1 and self.ended.is_old(now):
                 self.ended.sweep(min(now - KEPT, self.queue.oldest()))

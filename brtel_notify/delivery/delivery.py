@@ -84,8 +84,9 @@ class Delivery:
         self.steps.settings = settings
         done, planned = self._follow(self._assigning(self._gathered(situation)))
         if self.alert.kind == RECOVERY or planned.note == "recovery":
-            now = self.services.clock()
-            self.book.has_ended(done.alerts, self.event.capture.time, now)
+            # Each of them: of two recoveries of one alert, the second may be ahead of its problem.
+            recoveries = [(self.event, self.alert), *self.companions]
+            self.book.has_ended(recoveries, self.services.clock())
         self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
         return Outcome(status, self._summary(situation, done, planned), self.services.calls - calls)

@@ -107,8 +107,7 @@ class NotYet:
 
     def _over(self, gone: List[Follower], why: str) -> Outcome:
         """Nothing comes of this problem and what followed it, the last of which is its recovery."""
-        recovery, alert = gone[-1]
-        self.book.has_ended([alert], recovery.capture.time, self.services.clock())
+        self.book.has_ended(gone[-1:], self.services.clock())
         self.book.remove([event for event, _ in gone])  # the recovery last: alone it does no harm
         self.done_with = [event.id for event, _ in gone[1:]]
         return Outcome(IGNORED, f"{self.alert.key}: {why}")

@@ -24,6 +24,7 @@ from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.outcome import Outcome
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Situation
+from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import WARNING
@@ -171,7 +172,7 @@ class _Unchanged(Queue):
 
 
 class _Unwritable(Book):
-    def has_ended(self, alerts: Iterable[Alert], at: float, now: float) -> None:
+    def has_ended(self, recoveries: Iterable[Follower], now: float) -> None:
         pass
 
 

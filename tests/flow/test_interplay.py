@@ -147,6 +147,20 @@ def test_of_several_that_go_together_none_is_lost_with_their_customer(site: Site
     assert "disk" in texts
 
 
+def test_a_recovery_ahead_of_its_problem_is_none_that_was_sent_twice(site: Site) -> None:
+    """A4: its problem would open a ticket that nothing ends."""
+    site.configure("  group_by: host\n")
+    now = int(time.time())
+    queue = Queue(str(site.state_dir))
+    queue.add(nagios(now - 60))
+    site.run("flush")
+    well = [nagios(since, "OK", "RECOVERY") for since in (now - 50, now - 30)]
+    for each in (*well, nagios(now - 40)):
+        queue.add(each)
+    site.run("flush")
+    assert is_open(site) == [False]
+
+
 def test_another_problem_of_librenms_is_not_the_same_one_sent_twice(site: Site) -> None:
     site.configure("  group_by: host\n")
     librenms(site, 1, alert_id=30, rule_id=4, name="other rule")

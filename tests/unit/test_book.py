@@ -180,7 +180,7 @@ def test_old_ends_are_not_swept_at_each_recovery(
     monkeypatch.setattr(ours.ended, "is_old", lambda now: True)
     monkeypatch.setattr(ours.ended, "sweep", swept.append)
     for _ in range(2 * book.ENDS_SWEPT):
-        ours.has_ended([], 0.0, time.time())
+        ours.has_ended([], time.time())
     assert len(swept) == 2
 
 
@@ -191,5 +191,5 @@ def test_a_storm_of_recoveries_leaves_so_many_ends_at_most(queue: Queue, ours: B
     data = json.dumps(line).encode() + b"\n"
     queue.make_folders()
     Path(ours.ended.path).write_bytes(data * (MOST + 50))
-    ours.has_ended([], now, now)
+    ours.has_ended([], now)
     assert Path(ours.ended.path).read_bytes() == data * MOST
