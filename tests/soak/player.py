@@ -156,7 +156,8 @@ class Season:
             lane.wait()
         self._count_commands(60)
         code = self.computer.end_worker(signal.SIGTERM)
-        if code not in (0, None):
+        # Told to end before it had heard that it may be: it had begun nothing.
+        if code not in (0, None, -signal.SIGTERM):
             self.problems.append(f"the worker's exit code is {code}")
         self.people.wait_for_calls()
         for turn in range(8):
