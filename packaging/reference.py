@@ -515,7 +515,8 @@ TICKET_VARIABLES = {
     "decision": "what is done, in English: `opened`, `reopened`, `warning → critical`",
     "change": "how severity or state changed since the last event: `warning → critical`; empty if"
     " neither did",
-    "joined": "true when the ticket has not stood for this alert before",
+    "joined": "true when the ticket has not stood for this problem before",
+    "another": "true when it stood for another one of the same thing until now",
     "reopened": "true when the ticket is reopened",
     "kept_open": "true when somebody had asked for the ticket's closing, which is taken back",
     "follows": "the number of the ticket that BlueRockTEL would not reopen, and in whose place this"

@@ -229,6 +229,7 @@ class Notes:
             decision=plan.decision,
             change=s.change,
             joined=(s.known is None or bool(s.alert.notification)) and not reopened,
+            another=s.member is not None and s.is_new and not reopened,
             reopened=reopened,
             kept_open=s.kept_open,
             follows=s.follows,

@@ -58,6 +58,7 @@ def with_ticket(
     decision: str = "opened",
     change: str = "",
     joined: bool = False,
+    another: bool = False,
     reopened: bool = False,
     kept_open: bool = False,
     follows: str = "",
@@ -67,7 +68,8 @@ def with_ticket(
 ) -> Dict[str, Any]:
     """What templates see: CONTEXT, and what is done to the alert's ticket.
 
-    JOINED: the ticket, an open one, did not stand for the alert before. KEPT_OPEN: somebody had
+    JOINED: the ticket, an open one, did not stand for the problem before. ANOTHER: it
+    stood for another one of the same thing. KEPT_OPEN: somebody had
     asked for its closing, which is taken back. FOLLOWS is the number of the ticket that could not
     be reopened, COMPANIONS are told by the same note, and so many OTHERS are still a problem.
     UNTOLD results of a volatile service were only counted since its last note. The rest is as Plan
@@ -79,6 +81,7 @@ def with_ticket(
         "decision": decision,
         "change": change,
         "joined": joined,
+        "another": another,
         "reopened": reopened,
         "kept_open": kept_open,
         "follows": follows,

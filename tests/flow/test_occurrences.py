@@ -148,6 +148,7 @@ def test_what_is_still_open_gets_a_note_of_the_next_one(site: Site) -> None:
     site.notify(SERVICE, "LASTSERVICEOK=1795289999", "SERVICEOUTPUT=failed once more")
     assert len(site.tickets) == 2
     assert "failed once more" in notes(site, 1)[-1]
+    assert "Another problem (CRITICAL)" in notes(site, 1)[-1]
     assert site.calls() == ["GET /v1/tickets/1025", "POST /v1/replies"]
 
 
