@@ -43,7 +43,7 @@ def _alert(alert: Alert) -> List[str]:
     said = {name: value for name, value in alert._asdict().items() if name != "vars"}
     texts: Dict[str, str] = {"key": alert.key}
     for name, value in said.items():
-        if value not in ("", None):
+        if value not in ("", None) and value is not False:
             texts[name] = times.iso(value) if name in _TIMES else str(value)
     return list(_pairs(texts, ": "))
 
@@ -86,7 +86,8 @@ def _entry(record: Dict[str, Any]) -> str:
         more = f", with {len(along)} more" if isinstance(along, list) and along else ""
         return f"{record.get('at', '')} attempt {record['attempt']} on {record.get('key')}{more}"
     if "begin" in record:
-        return f"{_at(record)} {record['begin']}: sent, or about to be"
+        how = f", {record['how']}" if record.get("how") else ""
+        return f"{_at(record)} {record['begin']}: sent, or about to be{how}"
     if "refused" in record:
         return f"{_at(record)} {record['refused']}: refused: {record.get('why', '')}"
     if "step" in record:

@@ -75,7 +75,7 @@ class Taking:
         ways += ["the customer looked up again"] * ("looked_again" in situation.facts)
         ways += ["the fallback customer"] * ("to_fallback" in situation.facts)
         often = f"refused {times} times" if times > 1 else ""
-        tried = f"tried: {', '.join(ways)}" if len(ways) > 1 else ""
+        tried = f"tried: {'; '.join(ways)}" if len(ways) > 1 else ""
         said = "; ".join(filter(None, (tried, often)))
         return f" ({said})" if said else ""
 
