@@ -70,11 +70,16 @@ def run(arguments: List[str], options: Options) -> int:
     if any(word in ("-h", "--help") for word in words[:1]):
         print(HELP, end="")
         return 0
-    form = _form(words, options)
+    form = Form()
+    _take(form, words, options)
     if words and words[0] == "--capture":
         if len(words) < 2:
             raise UsageError("--capture needs a file")
-        return _show(_from_file(words[1], words[2:], options), options, form)
+        rest = words[2:]
+        _take(form, rest, options)
+        if rest:
+            raise UsageError(f"render: unknown argument '{rest[0]}'")
+        return _show(_from_file(words[1]), options, form)
     if words and words[0].startswith("-"):
         raise UsageError(f"render: unknown option '{words[0]}'")
     if not words or words[0] not in registry.NAMES:
@@ -89,9 +94,8 @@ def run(arguments: List[str], options: Options) -> int:
     return _show(registry.source(source).capture(words, options), options, form)
 
 
-def _form(words: List[str], options: Options) -> Form:
+def _take(form: Form, words: List[str], options: Options) -> None:
     """Take the options of `render` itself, and the global ones, from the head of WORDS."""
-    form = Form()
     while words:
         name, _, value = words[0].partition("=")
         if words[0] in _FLAGS:
@@ -104,15 +108,9 @@ def _form(words: List[str], options: Options) -> Form:
             form.html = value
         elif not options.take(words):
             break
-    return form
 
 
-def _from_file(path: str, rest: List[str], options: Options) -> Capture:
-    words = list(rest)
-    while words and options.take(words):
-        pass
-    if words:
-        raise UsageError(f"render: unknown argument '{words[0]}'")
+def _from_file(path: str) -> Capture:
     try:
         with open(path, "rb") as file:
             content = file.read()

@@ -114,7 +114,7 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
         "alert": {**alert._asdict(), "key": alert.key},
         "reference": done.reference if done else reference(alert.key),
         "outcome": shown.outcome.status,
-        "decision": shown.outcome.text,
+        "decision": shown.outcome.text + _when(shown),
         "customer": shown.rehearsal.steps.owner,
         "settings": shown.rehearsal.steps.settings.values,
         "ticket": created,
@@ -123,6 +123,14 @@ def _data(alert: Alert, shown: Shown) -> Dict[str, Any]:
         "steps": shown.steps,
         "calls": [vars(call) for call in shown.sent],
     }
+
+
+def _when(shown: Shown) -> str:
+    """When the ticket is opened, if that is later."""
+    wait = shown.rehearsal.waits
+    if wait is None:
+        return ""
+    return f", at {times.iso(wait.due)}, if it still is a problem then"
 
 
 def _due(ticket: Dict[str, Any], offset: float) -> Optional[str]:

@@ -78,7 +78,7 @@ class Delivery:
             self.queue.remove(self.event)
             where = self.services.config.where(settings.ignored_by)
             return Outcome(IGNORED, f"{self.alert.key}: by {settings.ignored_by} ({where})")
-        waits = self.not_yet.waits(situation, settings)
+        waits = self._waits(situation, settings)
         if waits is not None:
             return self._nothing_yet(waits)
         self.steps.settings = settings
@@ -90,6 +90,9 @@ class Delivery:
         self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
         return Outcome(status, self._summary(situation, done, planned), self.services.calls - calls)
+
+    def _waits(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
+        return self.not_yet.waits(situation, settings)
 
     def _nothing_yet(self, outcome: Outcome) -> Outcome:
         self.done_with = self.not_yet.done_with

@@ -30,7 +30,7 @@ from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import WARNING
 from brtel_notify.tickets.ids_of_names import LISTS
 from brtel_notify.tickets.open_tickets import State
-from brtel_notify.tickets.settings import settings_for
+from brtel_notify.tickets.settings import Settings, settings_for
 
 #: What stands where only BlueRockTEL knows the number.
 NEW = "(new)"
@@ -177,9 +177,13 @@ class _Unwritable(Book):
 
 
 class Rehearsal(Delivery):
-    """A delivery that changes nothing; ``done`` is the situation at its end."""
+    """A delivery that changes and awaits nothing; ``done`` is the situation at its end."""
 
     done: Optional[Situation] = None
+
+    def _waits(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
+        super()._waits(situation, settings)  # whoever looks wants to see the ticket
+        return None
 
     def _record(self, done: Situation, plan: Plan) -> None:
         self.done = done
