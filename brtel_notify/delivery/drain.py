@@ -628,6 +628,8 @@ class Drain:
         told = self._told.pop(event_id, {"event": event_id, "outcome": status})
         if verdict.halts is None:
             self._halts_told.clear()
+            if not verdict.is_news:
+                return
         elif text in self._halts_told:
             return
         else:

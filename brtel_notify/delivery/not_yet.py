@@ -35,8 +35,8 @@ def recovery_before(
 class NotYet:
     """What becomes of the problem ALERT, behind which FOLLOWERS wait, if it opens no ticket now.
 
-    ``wait`` says afterwards how long it waits, ``done_with`` which followers are done, by their
-    ids.
+    ``wait`` says afterwards how long it waits, ``is_news`` whether that was not known before,
+    ``done_with`` which followers are done, by their ids.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class NotYet:
         self.book = book
         self.followers = followers
         self.wait: Optional[open_after.Wait] = None
+        self.is_news = False
         self.done_with: List[str] = []
 
     def came_and_went(self, situation: Situation) -> Optional[Outcome]:
@@ -103,6 +104,7 @@ class NotYet:
         for event in wait.company:
             if event.held != held:
                 event.enter(**held)
+                self.is_news = True
         return Outcome(QUEUED, f"{self.alert.key}: {open_after.opens_at(wait.due)}")
 
     def _over(self, gone: List[Follower], why: str) -> Outcome:

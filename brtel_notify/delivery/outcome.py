@@ -74,6 +74,7 @@ class Verdict(NamedTuple):
     journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
     ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
     of the alert of these names (lane_of.py), ``aside_of``; nothing else waits for them.
+    ``is_news``: the log is to tell it.
     """
 
     outcome: Outcome
@@ -87,6 +88,7 @@ class Verdict(NamedTuple):
     reason: str = ""
     aside: Tuple[str, ...] = ()
     aside_of: Tuple[str, ...] = ()
+    is_news: bool = True
 
 
 def waiting(text: str, halts: Optional[str] = None, status: str = QUEUED, **more: Any) -> Verdict:
