@@ -6,6 +6,7 @@ import os
 from typing import List
 
 from brtel_notify.console.failures import fail
+from brtel_notify.console.queue_retry import WHEN
 from brtel_notify.delivery.drain import Drain, Place
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
 from brtel_notify.local import command_line
@@ -49,18 +50,27 @@ def run(arguments: List[str], options: Options) -> int:
 def _report(drain: Drain) -> int:
     """Say what was done and what still waits, whether or not this drain looked at it."""
     outcomes = list(drain.outcomes.values())
-    waiting = len(drain.queue.pending())
+    waiting = drain.queue.pending()
     left = sum(outcome.status in (QUEUED, MISCONFIGURED, FAILED) for outcome in outcomes)
     dead = sum(outcome.status == REFUSED for outcome in outcomes)
     done = len(outcomes) - left - dead
-    print(f"{done} done, {dead} refused for good (kept in dead/), {waiting} still queued")
-    if waiting and drain.halt is not None:
-        print(f"waiting because {drain.halt.outcome.text} (--force tries now)")
-    elif waiting:
-        print("what is queued waits for its next try (--force tries now)")
+    print(f"{done} done, {dead} refused for good (kept in dead/), {len(waiting)} still queued")
+    _say_why(drain, waiting)
     codes = [EXIT_CODES.get(outcome.status, 0) for outcome in outcomes]
     for code, outcome in zip(codes, outcomes):
         if code in (os.EX_SOFTWARE, os.EX_CONFIG):
             drain.log.error(outcome.text)
             return code
     return 0
+
+
+def _say_why(drain: Drain, waiting: List[str]) -> None:
+    """Say what the events WAITING wait for; --force is no advice to whoever gave it."""
+    advice = "" if drain.force else " (--force tries now)"
+    not_yet = sum(event_id in drain.aside for event_id in waiting)
+    if waiting and drain.halt is not None:
+        print(f"waiting because {drain.halt.outcome.text}{advice}")
+    elif len(waiting) > not_yet:
+        print(f"{len(waiting) - not_yet} of them until the next try{advice}")
+    if not_yet:
+        print(f"{not_yet} of them until it is time to open the ticket ({WHEN})")

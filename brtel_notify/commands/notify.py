@@ -137,6 +137,9 @@ def _drain(event_id: str, state_dir: str, options: Options, lock: DrainLock) -> 
     except OSError as error:
         _cannot_drain(error, state_dir)
     outcome = drain.outcomes.get(event_id)
+    if outcome is None and event_id in drain.aside:
+        tell("queued: behind its problem, whose ticket is not to be opened yet")
+        return 0
     if outcome is None and drain.halt is not None:
         outcome = drain.halt.outcome
     if outcome is None:

@@ -88,9 +88,9 @@ def _list(queue: Queue, read: Reader, as_json: bool) -> int:
     columns = tables.screen()
     ids = [event["id"] for event in events]
     short = _short_ids(ids) if columns else dict(zip(ids, ids))
-    head = ("EVENT", "WHERE", "AGE", "KIND", "TRIES", "ALERT", "ERROR")
+    head = ("EVENT", "WHERE", "AGE", "KIND", "TRIES", "ALERT", "WHY")
     rows = [_row(event, short[event["id"]]) for event in events]
-    for line in tables.table(head, rows, ("ALERT", "ERROR"), columns):
+    for line in tables.table(head, rows, ("ALERT", "WHY"), columns):
         print(line)
     return 0
 
@@ -103,8 +103,15 @@ def _row(event: Dict[str, Any], name: str) -> List[Any]:
         event["kind"],
         event["attempts"],
         event["key"],
-        event["error"][:300],
+        _why(event),
     ]
+
+
+def _why(event: Dict[str, Any]) -> str:
+    """Why it is there: what went wrong, or until when its ticket is not to be opened."""
+    if event["opens_at"]:
+        return f"opens at {event['opens_at']}"
+    return tables.clip(str(event["error"]), 300)
 
 
 def _short_ids(ids: List[str]) -> Dict[str, str]:
@@ -116,7 +123,7 @@ def _short_ids(ids: List[str]) -> Dict[str, str]:
 
 def _summary(queue: Queue, read: Reader, event_id: str, dead: bool) -> Dict[str, Any]:
     row: Dict[str, Any] = {"id": event_id, "dead": dead, "time": 0.0, "source": "", "key": ""}
-    row |= {"kind": "", "attempts": 0, "retry_at": None, "error": ""}
+    row |= {"kind": "", "attempts": 0, "retry_at": None, "opens_at": None, "error": ""}
     try:
         event = queue.load(event_id, dead=dead)
     except (Damaged, OSError) as error:
@@ -127,6 +134,7 @@ def _summary(queue: Queue, read: Reader, event_id: str, dead: bool) -> Dict[str,
         "source": event.capture.source,
         "attempts": event.attempts,
         "retry_at": times.iso(due_at) if due_at else None,
+        "opens_at": times.iso(event.held["held_until"]) if event.held else None,
         "error": event.error,
     }
     if alert is not None:

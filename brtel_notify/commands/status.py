@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -143,13 +143,16 @@ class _Waiting(NamedTuple):
     until: str
 
 
-def _waiting_to_open(given: argparse.Namespace) -> Iterator[_Waiting]:
-    """Those that wait, by when they were captured; what waits behind one of them is not shown."""
+def _waiting_to_open(given: argparse.Namespace) -> Tuple[List[_Waiting], int]:
+    """Those that wait, by when they were captured; and how many there are with what is behind."""
+    found, number = [], 0
     for event in snapshot.waiting_to_open(given.state_dir):
+        number += 1
         alert = given.read(event)
         if alert is not None and alert.kind == PROBLEM and event.held:
             since, until = times.iso(event.waits_since), times.iso(event.held["held_until"])
-            yield _Waiting(alert.key, event.id, since, until)
+            found.append(_Waiting(alert.key, event.id, since, until))
+    return found, number
 
 
 # --- one look -------------------------------------------------------------------------------------
@@ -174,7 +177,7 @@ def _as_data(sight: Sight, given: argparse.Namespace) -> Dict[str, Any]:
     visible = None if given.may_be_seen else sight.visible
     return {
         "tickets": tickets,
-        "waiting_to_open": [one._asdict() for one in _waiting_to_open(given)],
+        "waiting_to_open": [one._asdict() for one in _waiting_to_open(given)[0]],
         "queue": sight.waiting,
         "dead": sight.dead,
         "oldest": round(sight.oldest, 3),
@@ -209,15 +212,16 @@ def _lines(sight: Sight, given: argparse.Namespace, most: Optional[int] = None) 
             for entry, row in zip(entries, rows):
                 row.append(ticket_page(given.page, entry.ticket_id, entry.number))
         lines += tables.table(head, rows, ("CUSTOMER", "ALERT"), tables.screen())
-    waiting = [
-        [one.key, times.span(now - times.from_iso(one.since)), one.until]
-        for one in _waiting_to_open(given)
-    ]
-    if waiting:
+    not_yet, number = _waiting_to_open(given)
+    if not_yet:
+        waiting = [
+            [one.key, times.span(now - times.from_iso(one.since)), one.until] for one in not_yet
+        ]
         head = ["WAITS TO OPEN", "SINCE", "OPENS AT"]
         lines += tables.table(head, waiting, ("WAITS TO OPEN",), tables.screen())
-    counts = f"{sum(sight.open.values())} open, {sight.waiting} queued, {sight.dead} dead"
-    if sight.waiting:
+    queued = f"{sight.waiting} queued" + (f" ({number} waiting to open)" if number else "")
+    counts = f"{sum(sight.open.values())} open, {queued}, {sight.dead} dead"
+    if sight.waiting > number or sight.oldest:
         counts += f"; the oldest waits for {times.span(sight.oldest)}"
     lines += [counts, _who_delivers(sight)]
     if sight.breaker.is_open:

@@ -18,6 +18,8 @@ from brtel_notify.local.stdio import patient
 from brtel_notify.local.telling import tell
 from brtel_notify.text import times
 
+#: Who says when that is.
+WHEN = "`brtel-notify status` shows when"
 #: So many events are named one by one as they are put back.
 MOST_NAMED = 10
 
@@ -77,6 +79,9 @@ def _deliver(queue: Queue, chosen: List[str], drain: Drain) -> int:
     print(f"{done} done, {len(again)} refused again (kept in dead/), {len(left)} still queued")
     if left and drain.halt is not None:
         print(f"waiting because {drain.halt.outcome.text}")
+    not_yet = sum(event_id in drain.aside for event_id in left)
+    if not_yet:
+        print(f"{not_yet} of them until it is time to open the ticket ({WHEN})")
     outcomes = [drain.outcomes.get(event_id) for event_id in chosen]
     if drain.halt is not None:
         outcomes.append(drain.halt.outcome)

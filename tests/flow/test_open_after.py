@@ -234,3 +234,34 @@ def test_what_waits_is_shown(site: Site) -> None:
     shown = site.run("queue", "show", path.stem).stdout
     assert "its ticket is opened at " in shown
     assert "it has waited since then" in shown
+
+
+def test_nobody_is_told_to_force_what_waits(site: Site) -> None:
+    """`flush` advised --force, also to whoever had just given it; `queue list` said nothing."""
+    site.configure(HOUR)
+    event(site, "DOWN")
+    for words in (("flush",), ("flush", "--force")):
+        said = site.run(*words).stdout
+        assert "1 of them until it is time to open the ticket" in said
+        assert "--force" not in said
+    assert "opens at 20" in site.run("queue", "list").stdout
+    (listed,) = json.loads(site.run("queue", "list", "--json").stdout)
+    assert listed["opens_at"].endswith("Z")
+    assert "0 open, 1 queued (1 waiting to open), 0 dead\n" in site.run("status").stdout
+    assert "1 of them until" in site.run("queue", "retry", listed["id"]).stdout
+
+
+def test_what_is_known_to_wait_is_logged_once(site: Site) -> None:
+    """A line a minute, all night, from the timer's flush: behind it stood what a person said."""
+    site.configure(HOUR)
+    event(site, "DOWN")
+    assert "behind its problem" in event(site, "", "--kind", "acknowledgement", "--author", "jd")
+    for _ in range(2):
+        assert "its ticket is opened at" not in site.run("flush").stderr
+
+
+def test_render_shows_the_ticket_that_would_wait(site: Site) -> None:
+    site.configure(HOUR)
+    shown = site.run("render", "event", "--host", "acme.3cx.fr", "--state", "DOWN").stdout
+    assert ", if it still is a problem then" in shown
+    assert "subject: DOWN: acme.3cx.fr" in shown
