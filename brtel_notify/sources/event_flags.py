@@ -177,7 +177,7 @@ def parse(capture: Capture) -> Alert:
             dict(flags["var"]),
         ),
         severity=_severity(kind, given),
-        state=given.get("state", "") or given.get("severity", ""),
+        state=severities.state_in_words(given.get("state", "")) or given.get("severity", ""),
         action=action,
         address=given.get("address", ""),
         service=given.get("service", ""),

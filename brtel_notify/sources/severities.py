@@ -45,6 +45,8 @@ _WORDS: Mapping[str, Iterable[str]] = {
         *("opened", "raised", "offline", "fail", "3"),
     ),
 }
+#: Nagios's words for the exit codes of plugins.
+_EXITS = {"0": "OK", "1": "WARNING", "2": "CRITICAL", "3": "UNKNOWN"}
 #: What any other program says (``event``): words for states and severities, as folded() has them.
 _ANY: Mapping[str, str] = {word: severity for severity, words in _WORDS.items() for word in words}
 
@@ -60,6 +62,14 @@ def any_state(text: str) -> str:
         number = word.lstrip("0")[:4]
         return _ANY.get(number, "unknown") if number else "ok"
     return _ANY.get(word) or ("ok" if _means_well(word) else "")
+
+
+def state_in_words(text: str) -> str:
+    """Any program's word for a state; of an exit code Nagios's: "2" alone says nothing."""
+    if not text.strip().isdecimal():
+        return text
+    number = text.strip().lstrip("0") or "0"
+    return _EXITS.get(number, f"exit code {number}")
 
 
 def any_word(text: str) -> str:

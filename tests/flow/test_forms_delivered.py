@@ -31,6 +31,7 @@ def test_e4_the_exit_code_of_a_check(site: Site) -> None:
     for state, is_open in (("2", True), ("1", True), ("0", False)):
         site.run("event", "--host", "acme.3cx.fr", "--state", state)
         assert site.the_ticket()["open"] is is_open
+    assert site.the_ticket()["subject"] == "CRITICAL: acme.3cx.fr"  # "2: acme.3cx.fr", once
 
 
 def test_e4_a_word_that_nobody_knows_is_told_once(site: Site) -> None:
