@@ -249,6 +249,7 @@ FILES = {
     "~/.config/brtel-notify/config.yml": "the same, of a user alone, where the former is not there",
     "/var/lib/brtel-notify/": "the state folder, of mode 0700, or 2770 for a group that shares it",
     "/var/lib/brtel-notify/state.json": "the open tickets, for people and jq to read",
+    "/var/lib/brtel-notify/ended.jsonl": "what recovered in the last day; may be removed",
     "/var/lib/brtel-notify/queue/": "events that wait to be delivered, one a file",
     "/var/lib/brtel-notify/dead/": "events that were given up, each with its input and the reason",
     "/var/lib/brtel-notify/visible": "the alarm of a note that came out visible to the customer;"
