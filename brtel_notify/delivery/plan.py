@@ -99,8 +99,8 @@ def _the_recovery(ended: Mapping[str, Any]) -> str:
 
 
 def _is_over(s: Situation, entry: Entry) -> bool:
-    if entry.closed_at is None:
-        return False
+    if entry.closed_at is None or (REOPEN in s.facts and FIND not in s.facts):
+        return False  # an earlier attempt has reopened it, whatever the clock says by now
     return s.now - times.from_iso(entry.closed_at) > s.policy.lifecycle.reopen_within
 
 

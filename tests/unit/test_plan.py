@@ -496,6 +496,12 @@ def test_a_ticket_closes_with_its_last_alert() -> None:
     assert last.closed_at == times.iso(NOW)
 
 
+def test_what_was_reopened_goes_on_though_the_clock_was_set_back() -> None:
+    """The note is in doubt; by now the closing lies ahead, and so counts as long ago."""
+    again = situation(alert(), closed(10**9), {"reopen": {"open": True}})
+    assert plan(again).steps == ("reopen", "note")
+
+
 def test_a_reopened_ticket_stands_for_the_alert_again() -> None:
     now = after(alert(), closed(60))
     assert now.is_open
