@@ -17,13 +17,15 @@ from brtel_notify.delivery.steps import Steps
 from brtel_notify.delivery.taking import CustomerGone, Taking, standing_facts
 from brtel_notify.delivery.together import Follower, Followers
 from brtel_notify.intake.queue import Event
-from brtel_notify.local.plausible import CLOCK_SLIP
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import Entry
 from brtel_notify.tickets.settings import Settings
 
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
+#: A ticket that was closed so many seconds ahead of now was closed by a clock that was wrong. (One
+#: that is less far ahead may still have events that were begun with it.)
+AHEAD = 86400.0
 
 
 class Delivery:
@@ -304,7 +306,7 @@ class Delivery:
             forget = None
             if not planned.entry.members:  # as often as one ends
                 keep, now = self.services.config.lifecycle.reopen_within, self.services.clock()
-                forget = times.iso(now - max(keep, 60.0)), times.iso(now + CLOCK_SLIP)
+                forget = times.iso(now - max(keep, 60.0)), times.iso(now + AHEAD)
             self.book.record(planned.entry, events, forget)
         self.done_with = [event.id for event in events[:-1]]
 
