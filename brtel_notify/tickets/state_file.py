@@ -62,6 +62,8 @@ class Texts:
         self._misfits: Dict[str, str] = {}
         self._looks = 0
         self._spread: Optional[Spread] = None
+        #: What is not in the data: a new alert is looked for several times.
+        self._absent: Set[bytes] = set()
 
     @classmethod
     def of(cls, texts: Dict[str, str]) -> Texts:
@@ -193,6 +195,7 @@ class Texts:
             place = end + 1  # the comma
 
     def _replace(self, begin: int, end: int, new: bytes) -> None:
+        self._absent.clear()
         view = memoryview(self._data)
         self._data = b"".join((view[:begin], new, view[end:]))
 
@@ -210,11 +213,20 @@ class Texts:
 
     def _holding(self, text: str) -> List[str]:
         part = text.encode("ascii", "replace")
-        return list(self._keys(re.compile(re.escape(part)))) if part in self._data else []
+        return list(self._keys(re.compile(re.escape(part)))) if self._find(part) >= 0 else []
+
+    def _find(self, part: bytes) -> int:
+        """Where PART begins; below 0 where it is not there."""
+        if part in self._absent:
+            return -1
+        begin = self._data.find(part)
+        if begin < 0:
+            self._absent.add(part)
+        return begin
 
     def _place(self, key: str) -> Optional[Tuple[int, int]]:
         """Where an entry begins and ends."""
-        begin = self._data.find(_begin(key) + b"{\n")
+        begin = self._find(_begin(key) + b"{\n")
         return None if begin < 0 else (begin, _behind(self._data, begin))
 
 
