@@ -18,7 +18,6 @@ from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 
-pytestmark = pytest.mark.short
 
 SERVICE = "nagios4-service-problem"
 HOST, HOST_UP = "nagios4-host-problem", "nagios4-host-recovery"
@@ -37,6 +36,7 @@ def event(site: Site, state: str, *more: str, service: str = "line") -> str:
 # --- a person's word (on_closed_by_hand: ignore) and a ticket of several -------------------------
 
 
+@pytest.mark.short
 def test_the_persons_word_is_not_about_an_alert_that_comes_later(site: Site) -> None:
     site.configure(IGNORE)
     event(site, "DOWN")
@@ -102,6 +102,7 @@ def test_a_host_out_of_reach_does_not_forget_which_problem_it_is(site: Site) -> 
     assert is_open(site) == [False, True]
 
 
+@pytest.mark.short
 def test_a_late_retry_of_an_event_that_ended_beside_another(site: Site) -> None:
     """A4 where several are held: nothing would ever end it."""
     zabbix(site, 1001)
@@ -161,6 +162,7 @@ def test_a_recovery_ahead_of_its_problem_is_none_that_was_sent_twice(site: Site)
     assert is_open(site) == [False]
 
 
+@pytest.mark.short
 def test_another_problem_of_librenms_is_not_the_same_one_sent_twice(site: Site) -> None:
     site.configure("  group_by: host\n")
     librenms(site, 1, alert_id=30, rule_id=4, name="other rule")

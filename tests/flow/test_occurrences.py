@@ -8,8 +8,6 @@ from typing import Any, Dict, Iterator, List, Optional
 import pytest
 from support import CONFIG, Site, load_capture
 
-pytestmark = pytest.mark.short
-
 SERVICE, SERVICE_OK = "nagios4-service-problem", "nagios4-service-recovery"
 HOST, HOST_UP = "nagios4-host-problem", "nagios4-host-recovery"
 #: When the captured service failed and was well again, in seconds since the epoch.
@@ -83,6 +81,7 @@ def event(site: Site, state: str, *more: str) -> str:
 # --- A1: the recovery was never sent, a person closed the ticket, and it fails again --------------
 
 
+@pytest.mark.short
 def test_a1_zabbix_another_event(site: Site) -> None:
     zabbix(site, 1001)
     close_by_hand(site)
@@ -124,6 +123,7 @@ def test_a1_icinga_with_the_new_drop_in(site: Site) -> None:
     assert is_open(site) == [False, True]
 
 
+@pytest.mark.short
 def test_a1_librenms_a_greater_uid(site: Site) -> None:
     librenms(site, 904)
     close_by_hand(site)
@@ -188,6 +188,7 @@ def test_ignore_holds_for_the_ones_that_were_open(site: Site) -> None:
 # --- a true repetition costs no call, and no step within one problem is another -------------------
 
 
+@pytest.mark.short
 def test_a_true_repetition_costs_no_call(site: Site) -> None:
     site.notify(SERVICE)
     zabbix(site, 1001)
@@ -211,6 +212,7 @@ def whole_life(site: Site, play: Any) -> None:
     assert len(ticket["replies"]) == 3
 
 
+@pytest.mark.short
 def test_worse_is_no_other_occurrence_on_nagios(site: Site) -> None:
     changed = {"WARNING": FAILED, "CRITICAL": FAILED + 3, "OK": WELL}
 
@@ -270,6 +272,7 @@ def test_worse_is_no_other_occurrence_of_an_event(site: Site) -> None:
     whole_life(site, lambda state: event(site, state, "--occurrence", "monday"))
 
 
+@pytest.mark.short
 def test_down_unreachable_up_with_the_ids_2_0_0(site: Site) -> None:
     never = "LASTHOSTUP=0"
     site.notify(HOST, never, "HOSTPROBLEMID=2")
@@ -300,6 +303,7 @@ def test_after_a_recovery_id_1_again_is_a_ticket(site: Site) -> None:
 # --- A2: several at once --------------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_a2_zabbix_multiple_events_close_with_the_last(site: Site) -> None:
     zabbix(site, 1001, name="UPS on battery")
     worse = ("EVENT.SEVERITY: Disaster", "EVENT.NSEVERITY: 5")
@@ -357,6 +361,7 @@ def volatile(site: Site, number: int, output: str, *more: str) -> str:
     )
 
 
+@pytest.mark.short
 def test_a3_each_result_of_a_volatile_service_is_a_note(site: Site) -> None:
     volatile(site, 11, "UPS on battery")
     volatile(site, 12, "RAID: disk 3 failed")
@@ -395,12 +400,14 @@ def test_at_most_twelve_notes_an_hour_then_one_that_counts_the_rest(site: Site) 
 # --- A4: what has ended already -------------------------------------------------------------------
 
 
+@pytest.mark.short
 def test_a4_a_recovery_before_its_problem(site: Site) -> None:
     site.notify(SERVICE_OK)
     assert "had ended before it came" in site.notify(SERVICE)
     assert site.tickets == []
 
 
+@pytest.mark.short
 def test_a4_in_a_ticket_that_others_hold_open(site: Site) -> None:
     site.configure("  group_by: host\n")
     site.notify(HOST)
@@ -552,6 +559,7 @@ def test_a_hundred_icinga_services_down_and_an_unknown_one_recovers(site: Site) 
 # --- rule 7: notes, also on the one that was just closed ------------------------------------------
 
 
+@pytest.mark.short
 def test_zabbix_7_sends_the_closing_comment_after_the_recovery(site: Site) -> None:
     zabbix(site, 1001)
     zabbix(site, 1001, 0)

@@ -12,8 +12,6 @@ from support import Site, start, until
 
 from brtel_notify.local import files
 
-pytestmark = pytest.mark.short
-
 HOUR = "  open_after: 1h\n"
 
 
@@ -56,6 +54,7 @@ def worker(site: Site) -> Iterator[Any]:
         process.communicate()
 
 
+@pytest.mark.short
 def test_it_opens_only_when_it_is_due(site: Site) -> None:
     site.configure(HOUR)
     said = event(site, "DOWN")
@@ -73,6 +72,7 @@ def test_it_opens_only_when_it_is_due(site: Site) -> None:
     assert is_open(site) == [False]
 
 
+@pytest.mark.short
 def test_over_before_its_time_opens_nothing(site: Site) -> None:
     site.configure(HOUR)
     event(site, "DOWN")
@@ -100,6 +100,7 @@ def test_over_before_its_time_in_an_outage(site: Site) -> None:
     assert is_open(site) == [False]
 
 
+@pytest.mark.short
 def test_worse_counts_by_its_new_severity(site: Site) -> None:
     site.configure("severities: {warning: {open_after: 1h}, critical: {open_after: 0}}\n")
     event(site, "WARNING")
@@ -131,6 +132,7 @@ def test_what_people_said_while_it_waited_is_noted_when_it_opens(site: Site) -> 
     assert "on it" in site.the_ticket()["replies"][-1]["body"]
 
 
+@pytest.mark.short
 def test_it_holds_up_no_other_alert_of_its_host(site: Site) -> None:
     site.configure(
         "  group_by: host\nseverities: {warning: {open_after: 1h}, critical: {open_after: 0}}\n"
@@ -211,6 +213,7 @@ def test_a_worker_opens_it_in_time_also_when_it_was_killed(site: Site, worker: A
     until(lambda: not site.queued())
 
 
+@pytest.mark.short
 def test_status_shows_it_and_check_takes_it_for_no_backlog(site: Site) -> None:
     site.configure(HOUR)
     event(site, "DOWN")
