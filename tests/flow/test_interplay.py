@@ -18,7 +18,6 @@ from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 
-
 SERVICE = "nagios4-service-problem"
 HOST, HOST_UP = "nagios4-host-problem", "nagios4-host-recovery"
 IGNORE = "  group_by: host\nlifecycle: {on_closed_by_hand: ignore}\n"
