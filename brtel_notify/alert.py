@@ -110,8 +110,17 @@ class Alert(NamedTuple):
         """Whether OTHER is about the same thing, whatever that is called by now."""
         if self.key == other.key:
             return True
+        if self.may_be_first() and other.may_be_first():
+            return False  # two problems by two names are two, whatever their numbers
         lasts = bool(self.lasting) and self.lasting == other.lasting
         return lasts and self.system == other.system
+
+    def may_be_first(self) -> bool:
+        """Whether it may be the first that is heard of it: it is known by its name alone then.
+
+        Not where its source says which occurrence it is.
+        """
+        return self.kind == PROBLEM and not self.action and not self.occurrence
 
     @property
     def what(self) -> str:

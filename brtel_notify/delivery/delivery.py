@@ -25,7 +25,7 @@ from brtel_notify.tickets.settings import Settings
 MOST_COMPANIONS = 100
 #: A ticket that was closed so many seconds ahead of now was closed by a clock that was wrong. (One
 #: that is less far ahead may still have events that were begun with it.)
-AHEAD = 86400.0
+AHEAD = 43200.0
 
 
 class Delivery:

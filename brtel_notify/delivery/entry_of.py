@@ -110,7 +110,9 @@ def _is_of_others(entry: Entry, key: str, alert: Alert) -> bool:
 
 
 def _by_what_lasts(alert: Alert, state: State) -> Optional[Met]:
-    found = state.with_lasting(alert.lasting, _systems(alert)) if alert.lasting else None
+    if not alert.lasting or alert.may_be_first():
+        return None  # a problem by a name of its own has a ticket of its own (DESIGN 5, rule 9)
+    found = state.with_lasting(alert.lasting, _systems(alert))
     return None if found is None else _renamed(*found, alert, state)
 
 

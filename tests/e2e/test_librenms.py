@@ -237,7 +237,7 @@ def test_the_life_of_an_alert(librenms: LibreNMS) -> None:
     assert "on it, calling the carrier" in notes(ticket)
     assert ticket["open"]
 
-    librenms.succeed(alert("recovery"))
+    librenms.succeed(alert("recovery", id=909, uid=910))
     ticket = site.the_ticket()
     assert not ticket["open"]
     assert site.queued() == site.queued("dead") == []

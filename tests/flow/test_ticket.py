@@ -11,6 +11,7 @@ from support import Site
 from brtel_notify.alert import reference
 from brtel_notify.commands.ticket import as_html
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.intake.queue import Queue
 
 HOST = "nagios4-host-problem"
 HOST_UP = "nagios4-host-recovery"
@@ -232,7 +233,10 @@ def test_what_was_captured_while_the_map_was_written_is_delivered(site: Site, nu
     site.sandbox.clear_faults()
     (site.state_dir / "breaker.json").unlink()
     (waiting,) = site.queued()
-    waiting.write_text(waiting.read_text().split("\n")[0] + "\n")  # as if it had just come in
+    queue = Queue(str(site.state_dir))
+    capture = queue.load(waiting.stem).capture
+    waiting.unlink()
+    queue.add(capture)  # as if it had just come in
     site.run("ticket", number, "close")
     assert site.queued() == []
     assert len(site.tickets) == 2

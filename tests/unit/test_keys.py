@@ -40,7 +40,7 @@ def zabbix(host: str, event: int = 1001, trigger: int = 7, instance: str = "") -
     check = str(trigger)
     lasting = f"{trigger}/{event}"
     alert = Alert("zabbix", "problem", host, 0.0, "critical", check=check, lasting=lasting)
-    return alert._replace(instance=instance)
+    return alert._replace(instance=instance, occurrence=str(event), one_by_one=True)
 
 
 def other(host: str, service: str = "", instance: str = "") -> Alert:
