@@ -74,6 +74,11 @@ class Texts:
         return made
 
     @property
+    def has_misfits(self) -> bool:
+        """Whether there is what no entry can be."""
+        return bool(self._misfits)
+
+    @property
     def size(self) -> int:
         """How many bytes the file has, nearly."""
         return len(self._data) if self._spread is None else self._spread.size
@@ -336,7 +341,8 @@ def write(path: str, texts: Texts, checked: Optional[PrivateFolder] = None) -> N
     data = texts.file()
     files.write_whole(path, data)
     if checked is not None:
-        checked.write(_CHECKED, _stamp(path, len(data)))
+        # What no entry can be is not in our shape either: the next reader has to look.
+        checked.write(_CHECKED, b"" if texts.has_misfits else _stamp(path, len(data)))
 
 
 def _stamp(path: str, size: int) -> bytes:

@@ -394,3 +394,12 @@ def test_what_stands_in_the_place_of_what_has_ended_keeps_nothing_waiting(
         site.run(*words)
     assert site.queued() == []
     assert [ticket["open"] for ticket in site.tickets] == [False, False]
+
+
+def test_what_no_entry_can_be_stays_apart_at_the_next_look_too(site: Site) -> None:
+    (site.state_dir).mkdir(exist_ok=True)
+    beside = b'{"version": 1, "tickets": {"event:acme.3cx.fr": [null]}}'
+    (site.state_dir / "state.json").write_bytes(beside)
+    add(site, "pbx1.example.net", CRITICAL)
+    site.run("flush")
+    look(site)
