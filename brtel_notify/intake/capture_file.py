@@ -70,4 +70,6 @@ def _sound(capture: Capture) -> Capture:
     texts = [capture.source, capture.stdin, *capture.argv, *capture.env, *capture.env.values()]
     if not is_time(capture.time) or not all(isinstance(each, str) for each in texts):
         raise ValueError("a field has an impossible type")
+    if not capture.source.isascii():  # no name of ours
+        raise ValueError("no source")
     return capture

@@ -105,6 +105,10 @@ words = st.binary().map(lambda raw: decoded(raw.replace(b"\0", b"")))
 names = words.map(lambda text: text.replace("=", ""))
 
 
+def test_a_source_that_cannot_be_printed_is_none() -> None:
+    assert is_damaged(WRITTEN.replace(b"nagios\n", b"nagios\xf24\n", 1))
+
+
 @given(st.binary().map(decoded), st.lists(words), st.dictionaries(names, words))
 def test_any_bytes_come_back(stdin: str, argv: List[str], env: Dict[str, str]) -> None:
     stored = Capture("event", env, argv, stdin, 1.0)
