@@ -229,7 +229,7 @@ def test_an_event_begun_by_932417d_ends_on_its_ticket(site: Site) -> None:
     assert waiting["journal"][0]["key"] == "zabbix:Zabbix server:13075"
     site.configure("sources: {zabbix: {instance: lyon}}\n")
     zabbix(site, 0)
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.queued() == []
     assert is_open(site) == [False]
 
@@ -385,6 +385,6 @@ def test_a_begun_event_and_those_behind_it_keep_to_its_ticket(site: Site) -> Non
     nagios(site, "PROBLEM", "web1", b"http")
     nagios(site, "RECOVERY", "web1", b"ssh")
     nagios(site, "RECOVERY", "web1", b"http")
-    site.run("flush", "--force")
+    site.run("flush", "--force-now")
     assert site.queued() == []
     assert not any(is_open(site))
