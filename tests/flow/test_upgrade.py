@@ -19,8 +19,6 @@ from support import ENVIRONMENT, PATIENCE, Site, until
 import brtel_notify
 from brtel_notify.intake.queue import Queue
 
-pytestmark = pytest.mark.short
-
 PACKAGE = Path(brtel_notify.__file__).parent
 BEFORE = "nagios4-service-problem"
 AFTER = "nagios4-service-recovery"
@@ -140,6 +138,7 @@ def test_what_an_older_version_gave_up_unread_is_put_back_by_hand(site: Site, wh
     assert site.queued("dead") == []
 
 
+@pytest.mark.short
 def test_the_worker_of_the_new_version_takes_it_back_and_nothing_else(site: Site) -> None:
     given_up(site, BEFORE, UNREAD[0])
     refused = given_up(site, "nagios4-host-problem", "no customer: nobody owns it")
@@ -192,6 +191,7 @@ def told(site: Site) -> Counter[str]:
     return count
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("how", ["flush", "worker"])
 def test_what_an_older_version_left_in_an_outage_is_taken_over(site: Site, how: str) -> None:
     """Open tickets, group tickets, calls in doubt, what is only stored, what is in dead/."""
