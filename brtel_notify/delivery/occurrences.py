@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional
 
-from brtel_notify.alert import SEVERITIES, Alert
+from brtel_notify.alert import DOWNTIME, FLAPPING, RECOVERY, SEVERITIES, Alert
 from brtel_notify.text import times
 
 Member = Mapping[str, Any]
@@ -55,6 +55,14 @@ def open_ones(member: Optional[Member]) -> Dict[str, Dict[str, Any]]:
     return dict(member.get("open", {})) if member else {}
 
 
+def is_recovery(alert: Alert) -> bool:
+    """Whether ALERT says that all is well: what is well at the end of a downtime does, too."""
+    if alert.kind == RECOVERY:
+        return True
+    at_the_end = alert.severity == "ok" and alert.action in ("end", "cancelled")
+    return at_the_end and alert.kind in (DOWNTIME, FLAPPING)
+
+
 def is_another(member: Member, alert: Alert) -> bool:
     """Whether the problem ALERT is another occurrence than the one that is known."""
     held = open_ones(member)
@@ -67,7 +75,7 @@ def is_another(member: Member, alert: Alert) -> bool:
     if alert.order is None or member.get("order") is None or alert.action:
         return False
     # The numbers may have begun again: then the time says that it is a new one.
-    return bool(alert.order > member["order"]) or _is_before(member, alert.since)
+    return bool(alert.order > member["order"]) or _began_before(member, alert.since)
 
 
 def is_sent_again(member: Member, alert: Alert) -> bool:
@@ -92,7 +100,7 @@ def is_older(member: Member, alert: Alert, now: float) -> bool:
     if alert.occurrence:
         return False
     began = _began(member)
-    later = _is_before(member, alert.since)
+    later = _began_before(member, alert.since)
     if alert.order is not None and member.get("order") is not None:
         return bool(alert.order < member["order"]) and not later
     if began is None or alert.since is None or began > now:
@@ -106,7 +114,7 @@ def began_anew(member: Member, alert: Alert) -> bool:
     Within one problem that may be (critical, warning, critical); after a restart that lost its
     memory, an old id stands for a new problem.
     """
-    return "PROBLEMID" in alert.occurrence_by and _is_before(member, alert.since)
+    return "PROBLEMID" in alert.occurrence_by and _began_before(member, alert.since)
 
 
 def has_ended(alert: Alert, ended: Mapping[str, Any], captured: float, was_dead: bool) -> bool:
@@ -195,6 +203,6 @@ def _began(member: Member) -> Optional[float]:
     return times.from_iso(member["since"])
 
 
-def _is_before(member: Member, since: Optional[float]) -> bool:
+def _began_before(member: Member, since: Optional[float]) -> bool:
     began = _began(member)
     return began is not None and since is not None and int(since) > began

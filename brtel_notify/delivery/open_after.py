@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Callable, Iterable, List, NamedTuple, Optional
 
-from brtel_notify.alert import DOWNTIME, FLAPPING, PROBLEM, RECOVERY, Alert
+from brtel_notify.alert import PROBLEM, Alert
 from brtel_notify.config.schema import Config
 from brtel_notify.delivery import occurrences
 from brtel_notify.delivery.together import Follower, ends
@@ -65,7 +65,7 @@ def wait(
                 break
             over.append((later, said))
             latest, heir = said, (later, said) if later is company[1] else heir
-        elif not is_recovery(said):
+        elif not occurrences.is_recovery(said):
             continue
         elif ends(problem, said, later.capture.time):
             due = due_at(open_after(latest), since, zone)
@@ -100,14 +100,6 @@ def lasted(seconds: float) -> str:
     if 60 <= seconds < 7200:
         return f"{int(seconds // 60)} min"
     return times.span(seconds)
-
-
-def is_recovery(alert: Alert) -> bool:
-    """Whether ALERT says that all is well: what is well at the end of a downtime does, too."""
-    if alert.kind == RECOVERY:
-        return True
-    at_the_end = alert.severity == "ok" and alert.action in ("end", "cancelled")
-    return at_the_end and alert.kind in (DOWNTIME, FLAPPING)
 
 
 def due_at(open_after: Any, since: float, zone: tzinfo) -> float:

@@ -344,7 +344,7 @@ def _noted(s: Situation, wanted: str) -> Plan:
         return _noted_if_new(s, entry, wanted)
     if entry is None or not entry.is_open or s.member is None:
         return Plan(f"{s.alert.kind}: no ticket of ours is open")
-    if s.alert.severity == "ok" and s.alert.action in ("end", "cancelled"):
+    if occurrences.is_recovery(s.alert):
         # What recovers in a downtime, or while it flaps, has no other word for it.
         return _recovery(s)
     if s.gone:
