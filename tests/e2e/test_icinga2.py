@@ -346,8 +346,11 @@ def test_another_problem_of_a_service_is_no_repetition(stage: Stage) -> None:
     assert occurrence(stage, "tunnel") == first
     with Client(stage.site.sandbox.url, Credentials(token=stage.site.sandbox.token)) as client:
         client.close_ticket(number)
+    # Icinga tells it in whole seconds: without a wait, all of this may be in the same one.
+    wait_for("the next second", lambda: time.time() >= float(first[1]) + 1)
     icinga.command("DISABLE_SVC_NOTIFICATIONS", host, service)
     icinga.check(OK, "up again", host, service)
+    wait_for("Icinga knows it", lambda: "up again" in icinga.result(host, service))
     icinga.command("ENABLE_SVC_NOTIFICATIONS", host, service)
     icinga.check(CRITICAL, "down again", host, service)
     wait_for("a second ticket", lambda: len(stage.tickets(host, service)) == 2)
