@@ -7,8 +7,9 @@ from typing import List
 
 from brtel_notify.console.failures import fail
 from brtel_notify.console.queue_retry import WHEN
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.outcome import EXIT_CODES, FAILED, MISCONFIGURED, QUEUED, REFUSED
+from brtel_notify.delivery.place import Place
 from brtel_notify.local import command_line
 from brtel_notify.local.os_errors import because
 from brtel_notify.options import Options

@@ -127,8 +127,9 @@ def _is_held_up(state_dir: str) -> bool:
 
 def _drain(event_id: str, state_dir: str, options: Options, lock: DrainLock) -> int:
     """Deliver what is queued, with the lock in hand."""
-    from brtel_notify.delivery.drain import Drain, Place
+    from brtel_notify.delivery.drain import Drain
     from brtel_notify.delivery.outcome import EXIT_CODES
+    from brtel_notify.delivery.place import Place
 
     here = Place.of(options)
     drain = Drain(here)

@@ -14,7 +14,7 @@ from brtel_notify.console.output import print_json
 from brtel_notify.console.read_alert import Reader, reader
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery import retry
-from brtel_notify.delivery.drain import Place
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.queue import Damaged, Event, Queue
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of

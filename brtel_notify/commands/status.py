@@ -19,7 +19,7 @@ from brtel_notify.console.output import paint, print_json
 from brtel_notify.console.snapshot import Sight
 from brtel_notify.console.tables import Painted
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import Place
+from brtel_notify.delivery.place import Place
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.os_errors import because

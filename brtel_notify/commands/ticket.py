@@ -19,7 +19,7 @@ from brtel_notify.console import map_after_command
 from brtel_notify.console.configured import services_of
 from brtel_notify.console.find_ticket import Found, find
 from brtel_notify.console.output import paint, print_json
-from brtel_notify.delivery.drain import Place
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.services import Services
 from brtel_notify.local import command_line
 from brtel_notify.local.cleaning import line_of

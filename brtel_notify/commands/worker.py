@@ -6,7 +6,8 @@ import signal
 from typing import Any, List
 
 from brtel_notify.delivery import preload
-from brtel_notify.delivery.drain import THREADS, Place
+from brtel_notify.delivery.drain import THREADS
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.local import command_line
 from brtel_notify.options import Options

@@ -13,8 +13,9 @@ from typing import Callable, List, Optional
 
 from brtel_notify.config.schema import Config
 from brtel_notify.console.snapshot import NEVER, holder, is_open
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.private_folder import PrivateFolder
 from brtel_notify.text import times

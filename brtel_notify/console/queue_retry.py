@@ -8,8 +8,9 @@ import time
 from typing import Any, List, Optional, Set
 
 from brtel_notify.console.failures import fail
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.outcome import EXIT_CODES
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.queue import Damaged, Queue
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.local.log import INFO, Log

@@ -11,9 +11,10 @@ import os
 import time
 from typing import Optional, Tuple
 
-from brtel_notify.delivery.drain import THREADS, Drain, Place
+from brtel_notify.delivery.drain import THREADS, Drain
 from brtel_notify.delivery.lock import WORKER, DrainLock
 from brtel_notify.delivery.outcome import API, CONFIGURATION, Verdict
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.retry import CONFIGURATION_PAUSE, DISK_PAUSE, UNREADABLE_PAUSE
 from brtel_notify.delivery.unread import take_back
 from brtel_notify.intake.queue import Queue
@@ -115,7 +116,7 @@ class Worker:
             self._configuration = stamp
             self.log.say("worker: the configuration changed; reading it again")
             drain.reconfigure()
-            drain.halt = None
+            drain.resume()
 
     def _may_go_on(self, drain: Drain) -> bool:
         """Whether nothing halts the drain, or what did is worth another try."""
@@ -130,7 +131,7 @@ class Worker:
             return False
         if drain.halt.halts != API:
             drain.reconfigure()
-        drain.halt = None
+        drain.resume()
         return True
 
     def _is_in_the_way(self, why: Optional[str], drain: Drain) -> bool:

@@ -15,7 +15,8 @@ import pytest
 from playing import Machine, Section, play, sections
 
 from brtel_notify.console import self_test
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log

@@ -8,7 +8,8 @@ from typing import Any, Callable, Mapping
 
 from support import Site, load_capture
 
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log

@@ -13,7 +13,8 @@ from support import Site, load_capture
 from test_occurrences import close_by_hand, librenms, zabbix
 from test_table import closed_by_hand
 
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log

@@ -17,8 +17,9 @@ from support import CONFIG, Site, load_capture
 
 from brtel_notify.commands import notify
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import THREADS, Drain, Place
+from brtel_notify.delivery.drain import THREADS, Drain
 from brtel_notify.delivery.outcome import API
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.retry import LIGHT_ATTEMPTS
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
@@ -247,7 +248,7 @@ def test_one_event_that_brings_the_server_down_does_not_hold_up_the_others(site:
                 if endless.halt is not None:  # what a worker does
                     assert endless.halt.halts == API
                     now = endless.breaker.retry_at
-                    endless.halt = None
+                    endless.resume()
 
     assert in_child(work) == 0
     assert len(site.tickets) == 1 + rounds

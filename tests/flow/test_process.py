@@ -15,8 +15,9 @@ from support import CONFIG, PATIENCE, Site, start, until
 from test_worker import add, in_flight, running
 
 from brtel_notify.console import snapshot
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.lock import COMMAND, DrainLock
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log

@@ -20,8 +20,9 @@ from support import CONFIG, PATIENCE, Site, until
 
 from brtel_notify.delivery import worker as module
 from brtel_notify.delivery.breaker import Breaker
-from brtel_notify.delivery.drain import THREADS, Place
+from brtel_notify.delivery.drain import THREADS
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log

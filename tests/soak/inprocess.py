@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable, Iterator, List
 
-from brtel_notify.delivery.drain import Place
+from brtel_notify.delivery.place import Place
 from brtel_notify.delivery.worker import Worker
 from brtel_notify.local.log import Log
 from brtel_notify.sandbox.seed import TOKEN

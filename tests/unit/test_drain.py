@@ -12,9 +12,10 @@ import pytest
 from brtel_notify.alert import Alert
 from brtel_notify.delivery import backlog
 from brtel_notify.delivery.backlog import Backlog
-from brtel_notify.delivery.drain import Drain, Place
+from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
+from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log
@@ -50,8 +51,8 @@ def test_what_is_dropped_while_its_lane_is_looked_for_is_not_delivered(
         return DONE
 
     heads: List[object] = []
-    monkeypatch.setattr(drain, "_configuration", lambda: None)
-    monkeypatch.setattr(drain, "_lane", lane)
+    monkeypatch.setattr(drain.equipment, "config", lambda: None)
+    monkeypatch.setattr(drain.admission, "_lane", lane)
     monkeypatch.setattr(drain, "_head", head)
     drain.run()
     assert heads == [None]
@@ -74,8 +75,8 @@ def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
     drain = Drain(Place(str(tmp_path), "config.yml", {}, Log()))
     for number in "12":
         drain.lanes.add(number, number)
-    monkeypatch.setattr(drain.backlog, "look", lambda is_known, at_work: None)
-    monkeypatch.setattr(drain, "_ready", lambda: True)
+    monkeypatch.setattr(drain.admission.backlog, "look", lambda is_known, at_work: None)
+    monkeypatch.setattr(drain.equipment, "ready", lambda: True)
     monkeypatch.setattr(drain, "_head", head)
     monkeypatch.setattr(drain, "_collect", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -104,8 +105,8 @@ class Played:
             return DONE
 
         monkeypatch.setattr(drain.queue, "load", read)
-        monkeypatch.setattr(drain, "_configuration", lambda: None)
-        monkeypatch.setattr(drain, "_lane", lambda event, alert: alert.key)
+        monkeypatch.setattr(drain.equipment, "config", lambda: None)
+        monkeypatch.setattr(drain.admission, "_lane", lambda event, alert: alert.key)
         monkeypatch.setattr(drain, "_head", head)
 
     def of(self, what: str) -> List[str]:
