@@ -6,7 +6,7 @@ What cannot be used is settled here and stops no other. What waits for its time 
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from brtel_notify.alert import TEST, Alert, Unintelligible
 from brtel_notify.config.yaml_nodes import ConfigError
@@ -146,7 +146,7 @@ class Admission:
             return
         self._newest = event, alert
         self.lanes.add(event.id, lane)
-        self._waiting.add(event.id, alert, lane)
+        self._waiting.add(event.id, names_of(alert), lane)
         now = self._equipment.place.clock()
         settled_at = retry.settled_at(event, now)
         due_at = settled_at if self._force else retry.due_at(event, now)
@@ -199,6 +199,34 @@ class Admission:
             self._equipment.mind_the_breaker(verdict)
             return None
         return entry_of.of_customer(owner.id) if owner else alert.key
+
+    # --- while it is worked on --------------------------------------------------------------------
+
+    def lane_by_now(self, event: Event, alert: Alert, lane: str) -> str:
+        """The lane that EVENT, the first of LANE, belongs into by now; called by its thread.
+
+        It was put where its alert had a ticket. That may have ended since, by an event in front of
+        it; and by another grouping than before, the next one is shared with those of another lane.
+        """
+        config, book = self._equipment.config(), self._equipment.book
+        if config is None:
+            return lane
+        with book.lock:
+            found = lane_of(event, alert, book.state, config)
+        if found is not None or lane.startswith(entry_of.OF_CUSTOMER):
+            return found or lane
+        from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
+
+        try:
+            owner = self._equipment.services.owner(alert)
+        except (ApiError, OutOfTime, ConfigError, CredentialsError):
+            return lane  # it will come up again at the delivery, and be judged there
+        return entry_of.of_customer(owner.id) if owner else lane
+
+    def move(self, lane: str, to: str, names: Sequence[str]) -> None:
+        """The first event of LANE goes to the lane TO, with all behind it that bear these NAMES."""
+        self.lanes.move(lane, to, self._waiting.ids(names))
+        self._waiting.moved(names, to)
 
     def alone(self, event_id: str) -> Optional[Tuple[Event, Alert]]:
         """The event, where it is the last that was read and nobody dropped it meanwhile."""

@@ -22,7 +22,7 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
                 stays=True,
                 retry_at=delivery.waits.due,
                 aside=aside,
-                aside_of=tuple(names_of(delivery.alert)),
+                names=tuple(names_of(delivery.alert)),
                 is_news=delivery.not_yet.is_news,
             )
         return Verdict(outcome, also_done=tuple(delivery.done_with))

@@ -18,6 +18,7 @@ from brtel_notify.delivery.aside import Aside
 from brtel_notify.delivery.backlog import LOOK_EVERY
 from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.equipment import Equipment
+from brtel_notify.delivery.lane_of import names_of
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.delivery.outcome import (
@@ -36,8 +37,6 @@ from brtel_notify.local.telling import tell
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
-
-    from brtel_notify.delivery.delivery import Delivery
 
 #: Seconds that a notification command may spend; monitoring servers kill it at about 30.
 BUDGET = 20.0
@@ -181,9 +180,9 @@ class Drain:
         if not ready and not running:
             return bool(self.admission.backlog) or not self._save()
         if len(ready) == 1 and not running and self.inline:
-            event_id, behind = self._taken(ready[0])
+            event_id, behind, lane = self._taken(ready[0])
             read = self.admission.alone(event_id)
-            self._conclude(ready[0], self._head(event_id, behind, read))
+            self._conclude(lane, self._head(event_id, behind, lane, read))
             return True
         self._start(ready)
         self._collect()
@@ -279,22 +278,27 @@ class Drain:
         self._collect(timeout=None)
         return bool(self._running)
 
-    def _taken(self, lane: str) -> Tuple[str, List[str]]:
-        """The first event of a lane, which is begun with, and those behind it."""
+    def _taken(self, lane: str) -> Tuple[str, List[str], str]:
+        """The first event of a lane, which is begun with, and those behind it; and the lane."""
         self.admission.settling.discard(lane)
         event_id = self.lanes.take(lane)
-        return event_id, self.lanes.behind(event_id, lane)
+        return event_id, self.lanes.behind(event_id, lane), lane
 
     def _head(
-        self, event_id: str, behind: List[str], read: Optional[Tuple[Event, Alert]] = None
+        self,
+        event_id: str,
+        behind: List[str],
+        lane: str,
+        read: Optional[Tuple[Event, Alert]] = None,
     ) -> Verdict:
-        """Deliver the first event of a lane, BEHIND which others wait; never raises.
+        """Deliver the first event of LANE, BEHIND which others wait; never raises.
 
         READ is the event, where it was read just now.
         """
         if not self.equipment.ready():
             assert self.halt is not None  # noqa: S101 - ready() said so
             return self.halt
+        from brtel_notify.delivery import log_fields
         from brtel_notify.delivery.attempt import attempt, unusable
         from brtel_notify.delivery.delivery import Delivery
 
@@ -302,6 +306,9 @@ class Drain:
         services.probing = self.breaker.is_open
         try:
             event, alert = read or self.admission.read(event_id)
+            by_now = self.admission.lane_by_now(event, alert, lane)
+            if by_now != lane:
+                return waiting("", lane=by_now, names=tuple(names_of(alert)))
             followers = self.admission.followers(behind)
             delivery = Delivery(event, alert, services, book, followers)
         except FileNotFoundError:
@@ -310,21 +317,14 @@ class Drain:
             return unusable(self.queue, event_id, self.log, self.place.clock(), error)
         began = time.monotonic()
         verdict = attempt(delivery, self.queue, self.log, self.place.clock())
-        self._told[event_id] = self._fields(delivery, verdict, time.monotonic() - began)
+        self._told[event_id] = log_fields.of(delivery, verdict, time.monotonic() - began, self.log)
         return verdict
-
-    def _fields(self, delivery: Delivery, verdict: Verdict, seconds: float) -> Dict[str, Any]:
-        from brtel_notify.delivery import log_fields
-
-        event, alert, entry = delivery.event, delivery.alert, None
-        if self.log.json:  # a line of text shows nothing of it, and the map may be large
-            state = delivery.state
-            with delivery.state_lock:
-                entry = state.get(event.key or alert.key) or state.with_member(alert.key)
-        return log_fields.fields(event, alert, entry, verdict, seconds)
 
     def _conclude(self, lane: str, verdict: Verdict) -> None:
         """Act on a verdict."""
+        if verdict.lane:
+            self.admission.move(lane, verdict.lane, verdict.names)
+            return
         event_id = self.lanes.head(lane)
         book = self.equipment.known_book
         if book is not None and (book.is_due or not self._more_follow(verdict)):
@@ -335,7 +335,7 @@ class Drain:
             self.outcomes[event_id] = verdict.outcome
         if verdict.aside:
             self.lanes.done(lane, verdict.aside)
-            self.aside.put(verdict.aside_of, lane, verdict.aside, verdict.retry_at)
+            self.aside.put(verdict.names, lane, verdict.aside, verdict.retry_at)
         elif verdict.stays:
             self.lanes.stays(lane)
             if verdict.retry_at:

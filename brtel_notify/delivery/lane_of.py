@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, NamedTuple, Optional
+from collections import deque
+from typing import Deque, Dict, Iterable, Iterator, NamedTuple, Optional, Set
 from urllib.parse import unquote
 
 from brtel_notify.alert import Alert
@@ -35,9 +36,9 @@ def lane_of_key(key: str) -> str:
     return unquote(f"{system.partition('@')[0]}{colon}{thing}")
 
 
-class _Last(NamedTuple):
-    event_id: str
+class _Wait(NamedTuple):
     lane: str
+    ids: Deque[str]
 
 
 class Waiting:
@@ -45,24 +46,44 @@ class Waiting:
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self._last: Dict[str, _Last] = {}
+        self._waits: Dict[str, _Wait] = {}
 
     def lane(self, alert: Alert) -> Optional[str]:
-        """The lane in which an event about the same as ALERT waits, if there is one."""
+        """The lane in which the events about the same as ALERT wait, if there are any."""
         for name in names_of(alert):
-            last = self._last.get(name)
-            if last is not None and last.event_id in self._lanes:
-                return last.lane
+            wait = self._wait(name)
+            if wait is not None:
+                return wait.lane
         return None
 
-    def add(self, event_id: str, alert: Alert, lane: str) -> None:
-        """An event was put into LANE."""
-        for name in names_of(alert):
-            last = self._last.get(name)
-            if last is None or last.event_id < event_id or last.event_id not in self._lanes:
-                self._last[name] = _Last(event_id, lane)
-        if len(self._last) > 10 * len(self._lanes) + 1000:  # most are of events that are gone
-            self._last = {name: last for name, last in self._last.items() if last[0] in self._lanes}
+    def ids(self, names: Iterable[str]) -> Set[str]:
+        """The events that wait of the alert of these NAMES; perhaps some that are gone."""
+        found = filter(None, map(self._wait, names))
+        return {event_id for wait in found for event_id in wait.ids}
+
+    def add(self, event_id: str, names: Iterable[str], lane: str) -> None:
+        """An event about the alert of these NAMES was put into LANE."""
+        for name in names:
+            wait = self._wait(name)
+            ids = wait.ids if wait is not None else deque()
+            ids.append(event_id)
+            self._waits[name] = _Wait(lane, ids)
+        if len(self._waits) > 10 * len(self._lanes) + 1000:  # most are of events that are gone
+            self._waits = {name: wait for name in self._waits if (wait := self._wait(name))}
+
+    def moved(self, names: Iterable[str], to: str) -> None:
+        """What waits of the alert of these NAMES was put into the lane TO."""
+        for name in names:
+            wait = self._wait(name)
+            if wait is not None:
+                self._waits[name] = wait._replace(lane=to)
+
+    def _wait(self, name: str) -> Optional[_Wait]:
+        """What waits by that NAME; None when nothing does any more."""
+        wait = self._waits.get(name)
+        while wait is not None and wait.ids and wait.ids[0] not in self._lanes:
+            wait.ids.popleft()
+        return wait if wait is not None and wait.ids else None
 
 
 def names_of(alert: Alert) -> Iterator[str]:

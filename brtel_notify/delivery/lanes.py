@@ -161,6 +161,14 @@ class Lanes:
             self._in_heads.pop(lane, None)
         self._offer(lane)
 
+    def move(self, lane: str, to: str, ids: Container[str]) -> None:
+        """The first event of LANE, and those of IDS behind it, wait in the lane TO from now on."""
+        first, *behind = self._waiting[lane]
+        also = [event_id for event_id in behind if event_id in ids]
+        self.done(lane, also)
+        for event_id in (first, *also):
+            self.add(event_id, to)
+
     def behind(self, event_id: str, lane: str) -> List[str]:
         """The ids of the events that wait behind EVENT_ID, if that is the first of its lane.
 

@@ -9,7 +9,7 @@ line of their own; ``duration`` in seconds.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from brtel_notify.alert import Alert
 from brtel_notify.delivery import step_names
@@ -23,8 +23,11 @@ from brtel_notify.delivery.outcome import (
     Verdict,
 )
 from brtel_notify.intake.queue import Event
-from brtel_notify.local.log import ERROR, INFO, WARNING
+from brtel_notify.local.log import ERROR, INFO, WARNING, Log
 from brtel_notify.tickets.open_tickets import Entry
+
+if TYPE_CHECKING:
+    from brtel_notify.delivery.delivery import Delivery
 
 #: What was done to the ticket, by the step that says it best: the first one that was taken.
 DECISIONS = {
@@ -49,6 +52,16 @@ _LEVELS = {
 def level(verdict: Verdict) -> str:
     """How loud the log says it: an event that is given up needs a person, wherever it is kept."""
     return ERROR if verdict.reason else _LEVELS[verdict.outcome.status]
+
+
+def of(delivery: Delivery, verdict: Verdict, seconds: float, log: Log) -> Dict[str, Any]:
+    """The fields of what was delivered; LOG shows all of them, or only knows of them."""
+    event, alert, entry = delivery.event, delivery.alert, None
+    if log.json:  # a line of text shows nothing of it, and the map may be large
+        state = delivery.state
+        with delivery.state_lock:
+            entry = state.get(event.key or alert.key) or state.with_member(alert.key)
+    return fields(event, alert, entry, verdict, seconds)
 
 
 def fields(

@@ -73,7 +73,8 @@ class Verdict(NamedTuple):
     ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
     journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
     ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
-    of the alert of these names (lane_of.py), ``aside_of``; nothing else waits for them.
+    of the alert of these ``names`` (lane_of.py); nothing else waits for them. ``lane`` is that
+    which the events of these ``names`` belong into by now; nothing was done yet.
     ``is_news``: the log is to tell it.
     """
 
@@ -87,7 +88,8 @@ class Verdict(NamedTuple):
     failure: Optional[Failure] = None
     reason: str = ""
     aside: Tuple[str, ...] = ()
-    aside_of: Tuple[str, ...] = ()
+    names: Tuple[str, ...] = ()
+    lane: str = ""
     is_news: bool = True
 
 

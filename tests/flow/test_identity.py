@@ -359,6 +359,37 @@ def test_recoveries_of_one_ticket_never_overwrite_each_other(
     assert sum(len(entry["members"]) for entry in site.state.values()) == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "other"),
+    [("customer", "host", "web1"), ("alert", "host", "web1"), ("host", "customer", "web2")],
+)
+def test_what_comes_back_on_another_ticket_waits_for_those_who_open_it(
+    site: Site, before: str, after: str, other: str
+) -> None:
+    """D5: group_by was changed; recovery and next problem wait behind the ticket of before."""
+    site.configure(f"  group_by: {before}\n")
+    for service in (b"ssh", b"disk", b"load"):
+        nagios(site, "PROBLEM", "web1", service)
+    site.configure(f"  group_by: {after}\n")
+    with DrainLock(str(site.state_dir)) as ours:
+        assert ours
+        for kind in ("RECOVERY", "PROBLEM", "ACKNOWLEDGEMENT"):
+            nagios(site, kind, "web1", b"ssh")
+        nagios(site, "PROBLEM", other, b"http")
+    site.sandbox.faults(latency=50)  # so that two at once would not see each other's ticket
+    site.run("flush")
+    members = {f"nagios:{other}:http", "nagios:web1:ssh"}
+    assert members in [set(entry["members"]) for entry in site.state.values()]
+    for host, service in (
+        (other, b"http"),
+        *(("web1", name) for name in (b"ssh", b"disk", b"load")),
+    ):
+        nagios(site, "RECOVERY", host, service)
+    assert not any(is_open(site))
+    said = json.dumps(site.tickets)
+    assert said.count("Acknowledged") == 1
+
+
 @pytest.mark.short
 def test_problems_of_two_hosts_never_share_a_note(site: Site) -> None:
     """With `adopt: any` they share a lane, and each its own ticket."""

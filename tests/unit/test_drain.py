@@ -46,7 +46,7 @@ def test_what_is_dropped_while_its_lane_is_looked_for_is_not_delivered(
         queue.forget(event.id)
         return alert.key
 
-    def head(event_id: str, behind: object, read: object = None) -> Verdict:
+    def head(event_id: str, behind: object, lane: str, read: object = None) -> Verdict:
         heads.append(read)
         return DONE
 
@@ -63,7 +63,7 @@ def test_ctrl_c_keeps_the_lock_until_its_threads_have_ended(
 ) -> None:
     free = []
 
-    def head(event_id: str, behind: object) -> Verdict:
+    def head(event_id: str, behind: object, lane: str) -> Verdict:
         time.sleep(0.2)
         with DrainLock(str(tmp_path)) as taken:
             free.append(taken)
@@ -99,7 +99,7 @@ class Played:
             self.happened.append(("read", event_id))
             return Queue.load(queue, event_id)
 
-        def head(event_id: str, behind: object, read: object = None) -> Verdict:
+        def head(event_id: str, behind: object, lane: str, read: object = None) -> Verdict:
             self.happened.append(("delivered", event_id))
             queue.forget(event_id)
             return DONE

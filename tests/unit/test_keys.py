@@ -15,7 +15,7 @@ from brtel_notify.config.schema import Api, Config, Sources, TicketSection, load
 from brtel_notify.config.yaml_nodes import ConfigError
 from brtel_notify.delivery import entry_of
 from brtel_notify.delivery.book import Book
-from brtel_notify.delivery.lane_of import Waiting, lane_of
+from brtel_notify.delivery.lane_of import Waiting, lane_of, names_of
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
@@ -390,7 +390,7 @@ def test_events_about_the_same_thing_wait_in_one_lane() -> None:
     lanes = Lanes()
     waiting = Waiting(lanes)
     lanes.add("1", "L1")
-    waiting.add("1", zabbix("old", 1001), "L1")
+    waiting.add("1", names_of(zabbix("old", 1001)), "L1")
     assert waiting.lane(zabbix("old", 1002)) == "L1"
     assert waiting.lane(zabbix("new", 1001)) == waiting.lane(zabbix("new", 1002)) == "L1"
     assert waiting.lane(zabbix("old", 1001, instance="lyon")) == "L1"
@@ -408,10 +408,31 @@ def test_the_last_that_waits_tells_the_lane() -> None:
     waiting = Waiting(lanes)
     for event_id in ("5", "3"):
         lanes.add(event_id, "L1")
-        waiting.add(event_id, zabbix("h"), "L1")
+        waiting.add(event_id, names_of(zabbix("h")), "L1")
     lanes.take("L1")
     lanes.done("L1")
     assert waiting.lane(zabbix("h")) == "L1"
+
+
+def test_all_that_waits_of_an_alert_goes_to_another_lane_together() -> None:
+    lanes = Lanes()
+    waiting = Waiting(lanes)
+    ours = list(names_of(zabbix("h", 1001)))
+    for event_id, trigger in (("1", 7), ("2", 8), ("3", 7), ("4", 7)):
+        lanes.add(event_id, "L1")
+        waiting.add(event_id, names_of(zabbix("h", 1001, trigger=trigger)), "L1")
+    lanes.add("2.5", "L2")
+    lanes.take("L2")
+    assert lanes.ready(0.0, 9) == ["L1"]
+    lanes.take("L1")
+    lanes.move("L1", "L2", waiting.ids(ours))
+    waiting.moved(ours, "L2")
+    assert waiting.lane(zabbix("h", 1001)) == "L2"
+    assert waiting.lane(zabbix("h", 1001, trigger=8)) == "L1"
+    assert lanes.ready(0.0, 9) == ["L1"]  # L2 is worked on
+    assert (lanes.head("L1"), lanes.head("L2")) == ("2", "2.5")
+    lanes.done("L2")
+    assert [lanes.head("L2"), *lanes.behind("1", "L2")] == ["1", "3", "4"]
 
 
 def test_what_is_gone_is_forgotten() -> None:
@@ -420,7 +441,7 @@ def test_what_is_gone_is_forgotten() -> None:
     for number in range(3000):
         alert = zabbix("h", trigger=number)
         lanes.add(str(number), alert.key)
-        waiting.add(str(number), alert, alert.key)
+        waiting.add(str(number), names_of(alert), alert.key)
         lanes.take(alert.key)
         lanes.done(alert.key)
-    assert len(waiting._last) <= 1010
+    assert len(waiting._waits) <= 1010
