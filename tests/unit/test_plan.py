@@ -507,7 +507,8 @@ def test_what_was_reopened_stands_for_nothing_else_though_the_map_forgot_it() ->
     facts = {"reopen": {"open": True}, **found(FOUND)}
     again = plan(situation(alert(), None, facts, group_by="host"))
     assert again.decision == "reopened"
-    assert again.entry is not None and not again.entry.others_unknown
+    assert again.entry is not None
+    assert not again.entry.others_unknown
 
 
 def test_a_reopened_ticket_stands_for_the_alert_again() -> None:
