@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from typing import Any, Callable, Dict, Optional
 
@@ -41,12 +42,16 @@ class Cache:
         self._looked = False
 
     def get(self, kind: str, key: str, max_age: float) -> Optional[Any]:
-        """What was put there less than MAX_AGE seconds ago, else None."""
+        """What was put there less than MAX_AGE seconds ago, else None.
+
+        What is good at any age (math.inf) is so by a clock that was set back, too.
+        """
         try:
             record = json.loads(files.read_whole(self._path(kind, key)))
             if record.pop("sum") != _sum(record):  # an editor's, or a disk's slip
                 return None
-            fresh = 0 <= self.clock() - record["at"] < max_age
+            age = self.clock() - record["at"]
+            fresh = max_age == math.inf or 0 <= age < max_age
             mine = record["scope"] == self.scope and record["key"] == key
             return record["value"] if fresh and mine else None
         except _USELESS:

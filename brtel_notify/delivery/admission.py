@@ -137,6 +137,7 @@ class Admission:
     def _admit_alert(self, event: Event, alert: Alert) -> None:
         lane = self._waiting.lane(alert) or self._lane(event, alert)
         if lane is None:
+            self.backlog.put_back(event.id)  # in its turn, once BlueRockTEL answers
             return
         company = list(self.aside.take(names_of(alert)))
         for event_id, its_lane in company:

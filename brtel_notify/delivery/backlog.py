@@ -61,6 +61,10 @@ class Backlog:
         """The next id, which is read now."""
         return self._unread.popleft()
 
+    def put_back(self, event_id: str) -> None:
+        """It could not be used yet, and is the next again."""
+        self._unread.appendleft(event_id)
+
     def forget(self) -> None:
         """Nothing is known of the queue any more."""
         self._unread.clear()

@@ -109,7 +109,7 @@ def _first(s: Situation) -> Plan:
         return Plan("a new problem", (FIND,))
     if s.found is None:
         return _opens(s, (FIND,))
-    if s.found["open"]:
+    if s.found["open"] and not s.reopened:
         return _joins_found(s, s.found, (FIND,))
     if s.follows:
         return _opens(s, (FIND, REOPEN))

@@ -183,6 +183,11 @@ class Situation(NamedTuple):
         return str(self.facts.get(REOPEN, {}).get("refused_for", ""))
 
     @property
+    def reopened(self) -> bool:
+        """Whether an earlier attempt has reopened its ticket: all that it stood for was over."""
+        return REOPEN in self.facts and not self.follows
+
+    @property
     def found(self) -> Optional[Mapping[str, Any]]:
         """The ticket that FIND found, if it is (still) there."""
         ticket = self.facts[FIND]["ticket"] if FIND in self.facts else None

@@ -166,7 +166,9 @@ class Season:
     def _look(self) -> None:
         withheld = self._instance.get("visibility") == "ignored"
         away = frozenset(self.pretended.turned_away)
-        desk = self.people.desk()._replace(withheld=withheld, turned_away=away)
+        grouped = self._settings["group_by"] != "alert"
+        desk = self.people.desk()
+        desk = desk._replace(withheld=withheld, grouped=grouped, turned_away=away)
         judge = Judge(self.things, desk)
         self.problems += player.told(judge)
         self.counts.update(fault.what for fault in judge.faults)

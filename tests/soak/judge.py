@@ -43,6 +43,8 @@ class Desk(NamedTuple):
     strangers: Mapping[int, int] = {}  # tickets that people opened: how many replies they have
     #: Whether notes may be missing, since the instance showed them to customers; tickets may not.
     withheld: bool = False
+    #: Whether several things may share a ticket (``group_by``).
+    grouped: bool = False
     #: The texts that something on the way has refused, which the desk knows nothing of.
     turned_away: FrozenSet[str] = frozenset()
 
@@ -109,15 +111,14 @@ class Judge:
 
     def _open_tickets(self, thing: Thing) -> List[Ticket]:
         """The open tickets that tell of its present life."""
-        found = {one["id"]: one for said in thing.life for one in self._where[said.mark]}
-        if not found and self._may_lack(thing.life):
-            found = {one["id"]: one for one in self._ours if thing.tag in str(one)}
-        if not found and self.desk.withheld:  # it may share one, which says nothing of it
-            shared = [
-                one for one in self._ours if one["open"] and self._owner(one) == _owner(thing)
-            ]
-            found = {one["id"]: one for one in shared[:1]}
-        return [ticket for ticket in found.values() if ticket["open"]]
+        told = {one["id"]: one for said in thing.life for one in self._where[said.mark]}
+        if told or not self._may_lack(thing.life):
+            return _open(told.values())
+        named = _open(one for one in self._ours if thing.tag in str(one))
+        if self.desk.withheld and not named:  # it may share one, which says nothing of it
+            return [one for one in _open(self._ours) if self._owner(one) == _owner(thing)][:1]
+        # Who else holds the one that it had by an earlier name, no note says then.
+        return named[:1] if self.desk.withheld and self.desk.grouped else named
 
     def _owner(self, ticket: Ticket) -> str:
         return self.desk.accounts.get(int(ticket["ticketable_id"]), "?")
@@ -190,6 +191,10 @@ class Judge:
             if call.method != "GET" and (known or (ids and path.endswith(ids))):
                 lines.append(f"  {call.method} {path}: {call.status} {' '.join(known)}")
         return "\n".join(lines)
+
+
+def _open(tickets: Iterable[Ticket]) -> List[Ticket]:
+    return [ticket for ticket in tickets if ticket["open"]]
 
 
 def _texts(ticket: Ticket, marks: Set[str]) -> str:

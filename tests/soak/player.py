@@ -176,7 +176,8 @@ class Season:
 
     def _look(self) -> None:
         withheld = self._instance.get("visibility") == "ignored"
-        desk = self.people.desk()._replace(withheld=withheld)
+        grouped = self.trouble.settings["group_by"] != "alert"
+        desk = self.people.desk()._replace(withheld=withheld, grouped=grouped)
         judge = Judge(self.things, desk)
         self.counts["doubts that came true"] = len(judge.allowed)
         self.problems += told(judge)

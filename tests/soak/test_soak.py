@@ -139,6 +139,19 @@ def test_a_persons_ticket_that_was_answered(thing: Thing) -> None:
     assert verdict(thing, ours, theirs, strangers={2: 0}) == ["stranger"]
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_ticket_of_an_earlier_name_that_another_thing_may_hold(grouped: bool) -> None:
+    """A trigger whose host was renamed has another one; no note says who joined the old one."""
+    trigger = Zabbix(7, "h1.soak.example", random.Random(1))
+    numbers, chance = Numbers(), random.Random(1)
+    trigger.events = trigger._problem(chance, numbers)
+    trigger.events += trigger._renamed_recovery(chance, numbers)
+    before, after = ticket(1, text(trigger, 0)), ticket(2, f"<p>{trigger.tag}, as then</p>")
+    trigger.events += trigger._problem(chance, numbers)
+    found = verdict(trigger, before, after, withheld=True, grouped=grouped)
+    assert found == ([] if grouped else ["doubled"])
+
+
 def test_one_of_two_problems_of_a_trigger_has_ended() -> None:
     """The ticket stays, as section 5 has it."""
     trigger = Zabbix(7, "h1.soak.example", random.Random(1))

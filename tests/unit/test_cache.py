@@ -68,6 +68,14 @@ def test_answer_from_the_future_is_not_believed(cache: Cache, clock: Clock) -> N
     assert cache.get("customer", "k", 1e9) is None
 
 
+def test_what_is_good_at_any_age_is_so_by_a_clock_that_was_set_back(
+    cache: Cache, clock: Clock
+) -> None:
+    cache.put("instance", "author", 7)
+    clock.now -= 3000
+    assert cache.get("instance", "author", math.inf) == 7
+
+
 def test_two_instances_share_nothing(tmp_path: Path, cache: Cache, clock: Clock) -> None:
     other = Cache(str(tmp_path), "https://b.example/api", clock)
     cache.put("customer", "k", "a")

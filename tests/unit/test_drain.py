@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 import pytest
 
@@ -14,13 +14,14 @@ from brtel_notify.delivery import backlog
 from brtel_notify.delivery.backlog import Backlog
 from brtel_notify.delivery.drain import Drain
 from brtel_notify.delivery.lock import DrainLock
-from brtel_notify.delivery.outcome import DELIVERED, DISK, QUEUED, Outcome, Verdict
+from brtel_notify.delivery.outcome import API, DELIVERED, DISK, QUEUED, Outcome, Verdict
 from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log
 
 FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
+OUT_OF_REACH = Verdict(Outcome(QUEUED, "BlueRockTEL is out of reach"), halts=API)
 DONE = Verdict(Outcome(DELIVERED, "opened"))
 
 
@@ -169,6 +170,31 @@ def test_what_a_portion_leaves_asleep_stays_known_and_holds_back_what_comes_behi
     assert len(played.of("read")) == len(set(played.of("read"))) == 70
     texts = {played.drain.outcomes[event.id].text for event in [*sleeping, *behind]}
     assert texts == {"backing off", "behind an earlier event of its ticket"}
+
+
+def test_whose_lane_cannot_be_found_during_an_outage_is_delivered_in_its_turn(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose ticket a problem belongs to BlueRockTEL has to say: what is behind it comes later."""
+    monkeypatch.setattr(backlog, "LOOK_EVERY", 1e9)  # nothing brings it to mind again
+    ids = [event.id for event in add(waiting, 1, 3)]
+    played = Played(waiting, monkeypatch)
+    drain, asked = played.drain, []
+
+    def lane(event: Event, alert: Alert) -> Optional[str]:
+        asked.append(event.id)
+        if len(asked) == 1:
+            drain.equipment.halt = OUT_OF_REACH
+            return None
+        return alert.key
+
+    monkeypatch.setattr(drain.admission, "_lane", lane)
+    while drain.step():  # as a worker does
+        pass
+    drain.resume()
+    while drain.step():
+        pass
+    assert played.of("delivered") == ids
 
 
 def test_what_comes_meanwhile_is_delivered_too(

@@ -502,6 +502,15 @@ def test_what_was_reopened_goes_on_though_the_clock_was_set_back() -> None:
     assert plan(again).steps == ("reopen", "note")
 
 
+def test_what_was_reopened_stands_for_nothing_else_though_the_map_forgot_it() -> None:
+    """Its note failed for so long that the closed ticket was forgotten, and it is found anew."""
+    facts = {"reopen": {"open": True}, **found(FOUND)}
+    again = plan(situation(alert(), None, facts, group_by="host"))
+    assert again.decision == "reopened"
+    assert again.entry is not None
+    assert not again.entry.others_unknown
+
+
 def test_a_reopened_ticket_stands_for_the_alert_again() -> None:
     now = after(alert(), closed(60))
     assert now.is_open
