@@ -159,15 +159,23 @@ class Lanes:
         if not events:
             del self._waiting[lane]
             self._in_heads.pop(lane, None)
+            self._asleep.pop(lane, None)
+            self._light.discard(lane)
         self._offer(lane)
 
     def move(self, lane: str, to: str, ids: Container[str]) -> None:
-        """The first event of LANE, and those of IDS behind it, wait in the lane TO from now on."""
+        """The first event of LANE, and those of IDS behind it, wait in the lane TO from now on.
+
+        What came while it was worked on may have put the lane to sleep: then that other one sleeps.
+        """
+        until, lightly = self._asleep.get(lane), lane in self._light
         first, *behind = self._waiting[lane]
         also = [event_id for event_id in behind if event_id in ids]
         self.done(lane, also)
         for event_id in (first, *also):
             self.add(event_id, to)
+        if until is not None and until > self._asleep.get(to, 0.0):
+            self.sleep(to, until, lightly)
 
     def behind(self, event_id: str, lane: str) -> List[str]:
         """The ids of the events that wait behind EVENT_ID, if that is the first of its lane.

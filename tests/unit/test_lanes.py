@@ -129,6 +129,21 @@ def test_an_empty_lane_is_forgotten() -> None:
     assert work_off(made) == ["a1"]
 
 
+def test_what_goes_to_another_lane_sleeps_on_there() -> None:
+    """It came, not to be tried yet, while the first of its lane was worked on."""
+    lanes = Lanes()
+    lanes.add("1", "L1")
+    lanes.take("L1")
+    lanes.add("2", "L1")
+    lanes.sleep("L1", 30.0)
+    lanes.move("L1", "L2", {"2"})
+    assert lanes.asleep_until("L1") is None
+    assert lanes.ready(29.0, 9) == []
+    assert not lanes.rouse_unless({"1", "2"})
+    assert lanes.ready(30.0, 9) == ["L2"]
+    assert lanes.head("L2") == "1"
+
+
 def test_a_clock_set_back_makes_nobody_sleep_longer() -> None:
     made = lanes("a1", "b1")
     made.sleep("a", NOW + 15)
