@@ -92,14 +92,19 @@ class Bluerocktel extends Transport
         return true;
     }
 
-    /** What the page of the transports shows of this one: the settings that are filled in. */
+    /**
+     * What the page of the transports shows of this one: the settings that are filled in.
+     *
+     * LibreNMS escapes it since September 2024 (#16444); before, it put it into its page as it is. So
+     * nothing is escaped here, which would show as &lt; now, and nothing is left that could be a tag.
+     */
     public function displayDetails(): string
     {
         $details = '';
         foreach (static::configTemplate()['config'] as $field) {
             $value = $this->setting($field['name']);
             if ($value !== '') {
-                $details .= $field['title'] . ': ' . htmlspecialchars($value) . PHP_EOL;
+                $details .= $field['title'] . ': ' . strtr($value, ['<' => '‹', '>' => '›']) . PHP_EOL;
             }
         }
 
