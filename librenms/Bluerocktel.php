@@ -159,9 +159,9 @@ class Bluerocktel extends Transport
                 ],
             ],
             'validation' => [
-                'brtel-command' => 'nullable|string|starts_with:/|max:255',
-                'brtel-config' => 'nullable|string|starts_with:/|max:255',
-                'brtel-state-dir' => 'nullable|string|starts_with:/|max:255',
+                'brtel-command' => 'bail|nullable|string|starts_with:/|max:255',
+                'brtel-config' => 'bail|nullable|string|starts_with:/|max:255',
+                'brtel-state-dir' => 'bail|nullable|string|starts_with:/|max:255',
                 'brtel-account' => 'nullable|string|max:100',
                 'brtel-priority' => 'nullable|string|max:50',
                 'brtel-tags' => 'nullable|string|max:255',

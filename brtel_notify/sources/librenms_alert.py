@@ -26,8 +26,8 @@ STATES: Mapping[str, Tuple[str, str]] = {
     "5": (PROBLEM, "changed"),
 }
 
-#: How a note begins that LibreNMS has added to an alert's: the date as the site has it, what was done
-#: and by whom (app/Http/Controllers/AlertController.php, ack_alert of its API).
+#: How a note begins that LibreNMS adds to an alert's: the site's way of a date, what was done and
+#: by whom (app/Http/Controllers/AlertController.php, ack_alert of its API).
 _NOTE = re.compile(r".{0,60}[0-9].{0,30}? - (?:Un)?Ack \(([^()]*)\) ?")
 
 _MARKUP_LENGTH = 500_000  # of a message, before it is read as HTML
@@ -79,7 +79,8 @@ def _newest(notes: str) -> Tuple[str, str]:
     the second time.
     """
     seen: Set[str] = set()
-    author, lines = "", []
+    author = ""
+    lines: List[str] = []
     for line in notes.splitlines():
         begins = _NOTE.match(line) if line not in seen else None
         if begins is not None:

@@ -2,6 +2,7 @@
 
 LibreNMS itself cannot be installed from a package; what it does around a transport (finds the class
 by the file's name, hands it the alert, makes exceptions of warnings) is in librenms/deliver.php.
+Forms, store, button and alerts of today's LibreNMS: test_librenms26.py.
 """
 
 from __future__ import annotations
@@ -208,6 +209,8 @@ def test_php_finds_no_fault(php: str, file: Path) -> None:
 
 
 def test_psr_12() -> None:
+    if shutil.which("phpcs") is None and Path("/etc/debian_version").read_text() >= "13":
+        pytest.skip("php-codesniffer is in no Debian after 12")
     phpcs = need("phpcs", "php-codesniffer")
     words = [phpcs, "--standard=PSR12", "-s", str(TRANSPORT)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -866,14 +866,21 @@ AGAIN = "21.11.2026 18:52 - Ack (paul.d@example.net)"
         # The note before was written by hand, into the whole of them.
         (f"see the wiki\n{ACKED} on it", "marie", "on it"),
         # What stands further up already is quoted, and no note of its own.
-        (f"{ACKED} on it\n{AGAIN} true:\n{ACKED} on it", "paul.d@example.net", f"true:\n{ACKED} on it"),
+        (
+            f"{ACKED} on it\n{AGAIN} true:\n{ACKED} on it",
+            "paul.d@example.net",
+            f"true:\n{ACKED} on it",
+        ),
         # Something else's way of writing, or nobody's: all of it, as before.
         ("on it, calling the carrier", "", "on it, calling the carrier"),
         ("today - Ack (marie) on it", "", "today - Ack (marie) on it"),
         ("", "", ""),
         (None, "", ""),
     ],
-    ids="one three CRLF bare undone by-hand quoted other undated empty null".split(),
+    ids=[
+        *("one", "three", "CRLF", "bare", "undone", "by hand", "quoted", "other", "undated"),
+        *("empty", "null"),
+    ],
 )
 def test_librenms_an_acknowledgement_says_what_is_new(
     notes: Optional[str], author: str, comment: str
