@@ -31,7 +31,7 @@ _ABOUT = """\
 Puts a monitoring system's drop-in file where the system reads it, lets its user work with state
 folder, configuration and token (several users share the group brtel-notify), runs `brtel-notify
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
-unless --force says otherwise. With --dest only the file is put, unless --user says for whom.
+unless --force says otherwise. With --dest nobody is given any rights, unless --user says whom.
 """
 _SYSTEMS = ", ".join(catalogue.everything())
 _SCREEN = f"""\
@@ -43,7 +43,7 @@ brtel-notify), runs `brtel-notify test` as that user, and says what is left to
 do. Run it as root. SYSTEM: {_SYSTEMS}
 
   --print            print the file and change nothing
-  --dest PATH        put it there (folder or file), and no more without --user
+  --dest PATH        put it there (folder or file); rights only with --user
   --file NAME        another of the system's files, for --print
   --force            replace a file that was changed, which else is kept
   --dry-run          say what would be done

@@ -597,6 +597,9 @@ def test_the_page_followed_word_for_word(site: Site) -> None:
     for folder in ("etc/cron.d", "etc/systemd/system", "opt/librenms/LibreNMS/Alert/Transport"):
         (root / folder).mkdir(parents=True)
     (root / "var/lib").mkdir(parents=True)
+    exclude = root / "opt/librenms/.git/info/exclude"
+    exclude.parent.mkdir(parents=True)
+    exclude.write_text("*.bak\n")
     (configuration,) = blocks("yaml")
     url = configuration.replace("https://acme.bluerocktel.net/api", site.sandbox.url)
     words = [sys.executable, "-m", "brtel_notify"]
@@ -631,6 +634,7 @@ def test_the_page_followed_word_for_word(site: Site) -> None:
     assert site.tickets == []
     installed = root / "opt/librenms/LibreNMS/Alert/Transport/Bluerocktel.php"
     assert installed.read_bytes() == TRANSPORT.read_bytes()
+    assert exclude.read_text() == "*.bak\n/LibreNMS/Alert/Transport/Bluerocktel.php\n"
     assert "User=librenms" in (root / "etc/systemd/system/brtel-notify-worker.service").read_text()
     (entry,) = (root / "etc/cron.d/brtel-notify").read_text().splitlines()
     assert entry.split()[:6] == ["*", "*", "*", "*", "*", "librenms"]
@@ -649,6 +653,23 @@ def test_the_page_knows_every_field_of_the_form_and_every_state(php: str) -> Non
         assert f"| {field['title']} |" in PAGE
     for state in STATES:
         assert re.search(rf"\b{state} [a-z]", PAGE)
+
+
+def test_the_pages_image_is_made_of_what_there_is() -> None:
+    """There is no Docker here: the names in its file, and the shell's own look at the command."""
+    (file,) = blocks("dockerfile")
+    lines = file.replace("\\\n", " ").splitlines()
+    assert [line.split()[0] for line in lines] == ["FROM", "COPY", "RUN", "ENV"]
+    subprocess.run(["sh", "-nc", lines[2].removeprefix("RUN ")], check=True)
+    copied = re.search(r"COPY \. (\S+)", file)
+    assert copied is not None
+    (transport,) = re.findall(rf"{copied[1]}/(\S+\.php) (\S+)", file)
+    assert (CHECKOUT / transport[0]) == TRANSPORT
+    assert transport[1] == "/opt/librenms/LibreNMS/Alert/Transport/"
+    folder = PAGE.partition("in the transport's form, fill in")[2]
+    for name, path in re.findall(r"(BRTEL_NOTIFY_\w+)=(\S+)", lines[3]):
+        assert name in ("BRTEL_NOTIFY_CONFIG", "BRTEL_NOTIFY_STATE_DIR")
+        assert f"`{path}`" in folder
 
 
 # --- PHPStan, where it is at hand ----------------------------------------------------------------
