@@ -804,6 +804,7 @@ def checkout(machine: Machine, exclude: str = "# git's own words\n*.bak") -> Pat
     return machine.write(EXCLUDE, exclude)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_the_transport_is_kept_from_a_clean_up(machine: Machine) -> None:
     """`./scripts/github-remove -d` is `git clean -d -f`."""
     machine.has("librenms")
