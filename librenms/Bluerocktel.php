@@ -92,14 +92,19 @@ class Bluerocktel extends Transport
         return true;
     }
 
-    /** What the page of the transports shows of this one: the settings that are filled in. */
+    /**
+     * What the page of the transports shows of this one: the settings that are filled in.
+     *
+     * LibreNMS escapes it since September 2024 (#16444); before, it put it into its page as it is. So
+     * nothing is escaped here, which would show as &lt; now, and nothing is left that could be a tag.
+     */
     public function displayDetails(): string
     {
         $details = '';
         foreach (static::configTemplate()['config'] as $field) {
             $value = $this->setting($field['name']);
             if ($value !== '') {
-                $details .= $field['title'] . ': ' . htmlspecialchars($value) . PHP_EOL;
+                $details .= $field['title'] . ': ' . strtr($value, ['<' => '‹', '>' => '›']) . PHP_EOL;
             }
         }
 
@@ -154,9 +159,9 @@ class Bluerocktel extends Transport
                 ],
             ],
             'validation' => [
-                'brtel-command' => 'nullable|string|starts_with:/|max:255',
-                'brtel-config' => 'nullable|string|starts_with:/|max:255',
-                'brtel-state-dir' => 'nullable|string|starts_with:/|max:255',
+                'brtel-command' => 'bail|nullable|string|starts_with:/|max:255',
+                'brtel-config' => 'bail|nullable|string|starts_with:/|max:255',
+                'brtel-state-dir' => 'bail|nullable|string|starts_with:/|max:255',
                 'brtel-account' => 'nullable|string|max:100',
                 'brtel-priority' => 'nullable|string|max:50',
                 'brtel-tags' => 'nullable|string|max:255',

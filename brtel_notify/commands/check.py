@@ -27,6 +27,7 @@ from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.local import command_line, files
 from brtel_notify.local.cleaning import line_of
 from brtel_notify.options import Options
+from brtel_notify.setup import librenms_transport
 from brtel_notify.text import times
 from brtel_notify.tickets.open_tickets import LaterVersion
 
@@ -208,6 +209,9 @@ def _look(given: Any, options: Options) -> Findings:
     _judge_breaker(given, findings, sight.breaker, now)
     if not config.replies.customer_visible:
         _judge_notes(findings, sight, services_of(options, config).instance)
+    lost = librenms_transport.lost()
+    if lost:
+        findings.problem(WARNING, lost)
     if given.api:
         _look_at_api(given, findings, config, options)
     return findings

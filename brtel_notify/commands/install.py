@@ -22,7 +22,7 @@ from brtel_notify.setup import as_user, machine_files, unix_users
 from brtel_notify.setup.drop_in import Command, DropIn, Job, Location
 from brtel_notify.setup.machine_files import below
 from brtel_notify.setup.systems import catalogue
-from brtel_notify.setup.unix_users import Sharing, UnixUsers
+from brtel_notify.setup.unix_users import Action, Sharing, UnixUsers
 
 #: Lines of a difference that are shown.
 MOST_LINES = 30
@@ -31,7 +31,7 @@ _ABOUT = """\
 Puts a monitoring system's drop-in file where the system reads it, lets its user work with state
 folder, configuration and token (several users share the group brtel-notify), runs `brtel-notify
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
-unless --force says otherwise. With --dest only the file is put, unless --user says for whom.
+unless --force says otherwise. With --dest nobody is given any rights, unless --user says whom.
 """
 _SYSTEMS = ", ".join(catalogue.everything())
 _SCREEN = f"""\
@@ -43,7 +43,7 @@ brtel-notify), runs `brtel-notify test` as that user, and says what is left to
 do. Run it as root. SYSTEM: {_SYSTEMS}
 
   --print            print the file and change nothing
-  --dest PATH        put it there (folder or file), and no more without --user
+  --dest PATH        put it there (folder or file); rights only with --user
   --file NAME        another of the system's files, for --print
   --force            replace a file that was changed, which else is kept
   --dry-run          say what would be done
@@ -285,20 +285,24 @@ def _put(job: Job, changed: List[str], dry_run: bool) -> None:
 
 def _change(job: Job, given: argparse.Namespace) -> List[str]:
     """Make the changes to the machine; the commands of those that are left to somebody else."""
-    if job.sharing is None or (given.dest and not given.user):
-        return []
-    secrets = _secrets(job)
-    config = below(job.root, job.config)
-    # Whoever else can write the configuration must not choose which of root's files is opened.
-    owner = unix_users.writer(config) if os.path.exists(config) else None
-    actions = unix_users.actions(
-        job.machine_users, job.sharing, job.state_dir, job.config, secrets, owner
-    )
+    actions = job.drop_in.changes(job)
+    if job.sharing is not None and (given.user or not given.dest):
+        actions += _for_users(job, job.sharing)
     if given.dry_run:
         for action in actions:
             print(f"would do: {action.text}")
         return []
     return as_user.make(job.machine_users, actions)
+
+
+def _for_users(job: Job, sharing: Sharing) -> List[Action]:
+    """What lets the monitoring's users work with state folder, configuration and secrets."""
+    config = below(job.root, job.config)
+    # Whoever else can write the configuration must not choose which of root's files is opened.
+    owner = unix_users.writer(config) if os.path.exists(config) else None
+    return unix_users.actions(
+        job.machine_users, sharing, job.state_dir, job.config, _secrets(job), owner
+    )
 
 
 def _secrets(job: Job) -> List[str]:

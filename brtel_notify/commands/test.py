@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import List
 
 from brtel_notify.console import self_test
@@ -9,6 +10,7 @@ from brtel_notify.console.configured import services_of
 from brtel_notify.console.report import Report
 from brtel_notify.local import command_line
 from brtel_notify.options import USAGE, Options
+from brtel_notify.setup import librenms_transport
 
 
 def run(arguments: List[str], options: Options) -> int:
@@ -40,6 +42,9 @@ def run(arguments: List[str], options: Options) -> int:
         _open(options, given.account, report)
     elif given.open:
         report.note("no ticket was opened: mend first what is wrong above")
+    lost = librenms_transport.lost()
+    if lost:
+        report.bad(lost, os.EX_CONFIG)
     if given.report:
         return _report(options, report)
     self_test.show(report)

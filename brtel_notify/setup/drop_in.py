@@ -12,7 +12,7 @@ from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 from brtel_notify.local import shipped_files
 from brtel_notify.options import Stop
 from brtel_notify.setup.machine_files import COMMAND, below
-from brtel_notify.setup.unix_users import Sharing, UnixUsers
+from brtel_notify.setup.unix_users import Action, Sharing, UnixUsers
 from brtel_notify.sources import registry
 
 #: What means nothing but itself to a shell, Nagios, Icinga 2, systemd and PHP alike.
@@ -129,6 +129,10 @@ class DropIn:
     def text(self, file: str, job: Job) -> str:
         """The shipped FILE as it is for JOB. Raises FileNotFoundError, Stop."""
         return text_of(self.folder, file, job.command)
+
+    def changes(self, job: Job) -> List[Action]:
+        """What else is changed for the files of JOB, once they have been put. Raises OSError."""
+        return []
 
     def steps(self, job: Job) -> List[str]:
         """What is left to do when the files of JOB have been put, a step each."""

@@ -5,7 +5,8 @@ What the fields mean is read from LibreNMS's own source (LibreNMS/Alert/RunAlert
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple
 
 from brtel_notify.alert import ACKNOWLEDGEMENT, PROBLEM, RECOVERY, TEST, Alert, Unintelligible
 from brtel_notify.intake.capture import Capture
@@ -24,6 +25,10 @@ STATES: Mapping[str, Tuple[str, str]] = {
     "4": (PROBLEM, "better"),
     "5": (PROBLEM, "changed"),
 }
+
+#: How a note begins that LibreNMS adds to an alert's: the site's way of a date, what was done and
+#: by whom (app/Http/Controllers/AlertController.php, ack_alert of its API).
+_NOTE = re.compile(r".{0,60}[0-9].{0,30}? - (?:Un)?Ack \(([^()]*)\) ?")
 
 _MARKUP_LENGTH = 500_000  # of a message, before it is read as HTML
 
@@ -44,6 +49,7 @@ def parse(capture: Capture) -> Alert:
     severity = own.get("severity", "")
     known = severity.strip().lower()
     output = html_to_text(own.get("msg", "")[:_MARKUP_LENGTH])
+    author, comment = _newest(own.get("alert_notes", "")) if kind == ACKNOWLEDGEMENT else ("", "")
     return fields.alert(
         capture,
         kind,
@@ -58,11 +64,30 @@ def parse(capture: Capture) -> Alert:
         output=output,
         long_output=_faults(data.get("faults"), output),
         since=fields.date_and_time(own.get("timestamp", "")),
-        comment=own.get("alert_notes", "") if kind == ACKNOWLEDGEMENT else "",
+        author=author,
+        comment=comment,
         urls=(own.get("url", ""),),
         order=own.get("uid", ""),
         lasting="" if kind == TEST else _lasting(own),
     )
+
+
+def _newest(notes: str) -> Tuple[str, str]:
+    """Who wrote the last of an alert's NOTES, and what; all of them, where none has a beginning.
+
+    LibreNMS repeats them all at each acknowledgement. A line that stands there twice is a quotation
+    the second time.
+    """
+    seen: Set[str] = set()
+    author = ""
+    lines: List[str] = []
+    for line in notes.splitlines():
+        begins = _NOTE.match(line) if line not in seen else None
+        if begins is not None:
+            author, lines = begins.group(1), []
+        lines.append(line[begins.end() :] if begins is not None else line)
+        seen.add(line)
+    return author, "\n".join(lines)
 
 
 def _lasting(own: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ packages="
     icinga2-bin icingacli icingaweb2-module-director
     zabbix-server-pgsql zabbix-frontend-php zabbix-sender postgresql
     php-cli php-pgsql php-gd php-bcmath php-mbstring php-xml php-curl
-    php-codesniffer
+    php-codesniffer php-illuminate-validation
     chromium
     man-db groff mandoc
     python3 python3-venv python3-requests python3-jinja2 python3-yaml

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import pytest
 from support import CONFIG, Site, start
 
 from brtel_notify.commands.check import Range
 from brtel_notify.intake.capture_file import read
+from brtel_notify.setup import librenms_transport
 
 DOWN = ("event", "--host", "acme.3cx.fr", "--state", "DOWN")
 ERROR = "event:acme.3cx.fr: POST /v1/tickets: 503 Service Unavailable | secret sauce"
@@ -134,6 +138,67 @@ def test_a_dead_event_is_a_warning(site: Site) -> None:
     line = check(site, code=1)
     assert "1 dead (brtel-notify queue shows why)" in line
     assert perfdata(line)["dead"] == "1"
+
+
+#: Runs the program as on a machine whose LibreNMS, if any, is below the folder of its first word.
+ELSEWHERE = """\
+import sys
+from brtel_notify.cli import main
+from brtel_notify.setup import librenms_transport
+librenms_transport.CHECKOUT = sys.argv.pop(1) + librenms_transport.CHECKOUT
+sys.exit(main(sys.argv[1:]))
+"""
+TRANSPORT = "opt/librenms/LibreNMS/Alert/Transport/Bluerocktel.php"
+INSTALLED = f"*.bak\n/{TRANSPORT.partition('/')[2].partition('/')[2]}\n"
+
+
+@pytest.mark.parametrize(
+    ("exclude", "there", "lost"),
+    [
+        (INSTALLED, False, True),
+        (INSTALLED, True, False),
+        ("*.bak\n", False, False),  # never installed, or taken away again
+        (INSTALLED.replace("/", "#/", 1), False, False),
+        (None, False, False),  # no checkout
+        ("", None, False),  # no LibreNMS
+    ],
+    ids=["gone", "there", "no line", "a comment", "no checkout", "no LibreNMS"],
+)
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_a_transport_that_a_clean_up_took_is_told(
+    site: Site, tmp_path: Path, command: str, exclude: Optional[str], there: object, lost: bool
+) -> None:
+    site.run(*DOWN)
+    transport = tmp_path / TRANSPORT
+    if there is not None:
+        transport.parent.mkdir(parents=True)
+        if there:
+            transport.write_text("<?php")
+        if exclude is not None:
+            info = tmp_path / "opt/librenms/.git/info"
+            info.mkdir(parents=True)
+            (info / "exclude").write_text(exclude)
+    words = site.words(command)[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failing = 1 if command == "check" else 78
+    assert done.returncode == (failing if lost else 0), done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert (f"{transport} (as root: brtel-notify install librenms" in said) == lost
+    assert ("reach nobody" in said) == lost
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_it_may_not_read_is_no_alarm(site: Site, tmp_path: Path) -> None:
+    info = tmp_path / "opt/librenms/.git/info"
+    info.mkdir(parents=True)
+    (info / "exclude").write_text(INSTALLED)
+    info.chmod(0)
+    assert librenms_transport.lost(str(tmp_path)) == ""
 
 
 def test_an_open_breaker_says_since_when_and_why(site: Site) -> None:

@@ -790,3 +790,112 @@ def test_a_test_that_fails_is_the_commands_failure(users: Sequence[str], open_si
     assert "401" in done.stderr
     assert (site.folder / "s").is_file()
     assert site.run(*words, "--no-test").stderr == ""
+
+
+# --- LibreNMS: a checkout of git, whose clean-up deletes what it does not know --------------------
+
+TRANSPORT_LINE = "/LibreNMS/Alert/Transport/Bluerocktel.php"
+EXCLUDE = "opt/librenms/.git/info/exclude"
+
+
+def checkout(machine: Machine, exclude: str = "# git's own words\n*.bak") -> Path:
+    """LibreNMS as its installation guide has it: cloned."""
+    machine.has("librenms")
+    return machine.write(EXCLUDE, exclude)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_transport_is_kept_from_a_clean_up(machine: Machine) -> None:
+    """`./scripts/github-remove -d` is `git clean -d -f`."""
+    machine.has("librenms")
+    git("init", "-q", cwd=machine.root / "opt/librenms")
+    machine.install("librenms")
+    git("add", "LibreNMS/Alert/Transport/Mail.php", cwd=machine.root / "opt/librenms")
+    machine.write("opt/librenms/stray.php", "")
+    git("clean", "-d", "-f", "-q", cwd=machine.root / "opt/librenms")
+    assert not (machine.root / "opt/librenms/stray.php").exists()
+    assert (machine.root / MACHINES["librenms"][1]).exists() == IS_ROOT
+
+
+@root_only
+@pytest.mark.short
+@pytest.mark.parametrize("before", ["", "*.bak\n", "*.bak"])
+def test_the_line_that_keeps_it_is_written_once(machine: Machine, before: str) -> None:
+    exclude = checkout(machine, before)
+    exclude.chmod(0o640)
+    os.chown(exclude, 901, 903)
+    said = machine.install("librenms")
+    assert f"done: echo {TRANSPORT_LINE} >> /{EXCLUDE}" in said
+    wanted = [*before.split(), TRANSPORT_LINE]
+    assert exclude.read_text() == "\n".join(wanted) + "\n"
+    assert (mode_of(exclude), owner_of(exclude)) == (0o640, (901, 903))
+    state = machine.state()
+    assert "exclude" not in machine.install("librenms")
+    assert machine.state() == state
+
+
+def test_a_dry_run_says_the_line_and_writes_none(machine: Machine, tmp_path: Path) -> None:
+    exclude = checkout(machine)
+    before = machine.state()
+    said = machine.install("librenms", "--dry-run")
+    assert f"would do: echo {TRANSPORT_LINE} >> /{EXCLUDE}" in said
+    assert TRANSPORT_LINE not in machine.install("librenms", "--print")
+    assert machine.state() == before
+    assert TRANSPORT_LINE not in exclude.read_text()
+
+
+@root_only
+def test_the_line_goes_where_dest_says_that_librenms_is(machine: Machine) -> None:
+    machine.has("librenms")
+    (machine.root / "opt/librenms").rename(machine.root / "srv")
+    exclude = machine.write("srv/.git/info/exclude", "")
+    machine.install("librenms", "--dest", "/srv/LibreNMS/Alert/Transport")
+    assert exclude.read_text() == f"{TRANSPORT_LINE}\n"
+
+
+def test_no_line_where_there_is_no_checkout(machine: Machine) -> None:
+    machine.has("librenms")
+    assert "exclude" not in machine.install("librenms")
+    assert not (machine.root / "opt/librenms/.git").exists()
+
+
+def test_a_worktree_is_left_to_its_owner(machine: Machine) -> None:
+    """Its .git is a file that names a folder: its owner's word is not followed as root."""
+    machine.has("librenms")
+    elsewhere = machine.write("root/info/exclude", "")
+    machine.write("opt/librenms/.git", f"gitdir: {machine.root}/root\n")
+    said = machine.steps("librenms")
+    assert "git rev-parse --git-path info/exclude" in said
+    assert TRANSPORT_LINE in said
+    assert elsewhere.read_text() == ""
+
+
+@root_only
+@pytest.mark.parametrize("which", ["exclude", "info", ".git", "hard link"])
+def test_the_line_is_written_through_no_link(machine: Machine, tmp_path: Path, which: str) -> None:
+    exclude = checkout(machine, "")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    precious = folder / "info/exclude" if which == ".git" else folder / "exclude"
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("precious")
+    planted = {"info": exclude.parent, ".git": exclude.parent.parent}.get(which, exclude)
+    shutil.rmtree(planted) if planted.is_dir() else planted.unlink()
+    if which == "hard link":
+        os.link(precious, exclude)
+    else:
+        planted.symlink_to(precious if which == "exclude" else folder)
+        os.lchown(planted, 901, 901)
+    assert "info/exclude" in machine.steps("librenms")
+    assert precious.read_text() == "precious"
+
+
+def git(*words: str, cwd: Path) -> None:
+    subprocess.run(["git", *words], cwd=cwd, check=True, capture_output=True)
+
+
+def test_librenms_is_told_of_its_operations(machine: Machine) -> None:
+    machine.has("librenms")
+    steps = machine.steps("librenms")
+    for words in ("Alert Operations", "Steps from 1", "Steps to empty", "default transport"):
+        assert words in steps

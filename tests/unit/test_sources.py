@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import pytest
 import yaml
@@ -218,6 +218,7 @@ EXPECTED: Dict[str, Dict[str, Any]] = {
         **LIBRENMS,
         "kind": "acknowledgement",
         "title": "Alert for device acme.3cx.fr - Device down got acknowledged",
+        "author": "marie",
         "comment": "on it, calling the carrier",
     },
     "librenms-recovery": {
@@ -846,6 +847,53 @@ def test_librenms_test_button(numbers: Dict[str, Any], kind: str) -> None:
     alert = librenms(**numbers, notes="CUSTOMER_ACCOUNT: device", vars=settings)
     assert alert.kind == kind
     assert alert.vars["CUSTOMER_ACCOUNT"] == ("transport" if kind == "test" else "device")
+
+
+#: What LibreNMS puts before a note, in its form and in its API; the date is `dateformat.long`.
+ACKED = "Sat, 21 Nov 2026 18:33:10 +0100 - Ack (marie)"
+UNACKED = "Sat, 21 Nov 2026 18:40:00 +0100 - UnAck (marie)"
+AGAIN = "21.11.2026 18:52 - Ack (paul.d@example.net)"
+
+
+@pytest.mark.parametrize(
+    ("notes", "author", "comment"),
+    [
+        (f"{ACKED} on it", "marie", "on it"),
+        (f"{ACKED} on it\n{UNACKED} not me\n{AGAIN} mine", "paul.d@example.net", "mine"),
+        (f"{ACKED} on it\r\n{AGAIN} two\r\nlines", "paul.d@example.net", "two\nlines"),
+        (f"{ACKED}\n{AGAIN}", "paul.d@example.net", ""),
+        (f"{ACKED} on it\n{UNACKED} ", "marie", ""),
+        # The note before was written by hand, into the whole of them.
+        (f"see the wiki\n{ACKED} on it", "marie", "on it"),
+        # What stands further up already is quoted, and no note of its own.
+        (
+            f"{ACKED} on it\n{AGAIN} true:\n{ACKED} on it",
+            "paul.d@example.net",
+            f"true:\n{ACKED} on it",
+        ),
+        # Something else's way of writing, or nobody's: all of it, as before.
+        ("on it, calling the carrier", "", "on it, calling the carrier"),
+        ("today - Ack (marie) on it", "", "today - Ack (marie) on it"),
+        ("", "", ""),
+        (None, "", ""),
+    ],
+    ids=[
+        *("one", "three", "CRLF", "bare", "undone", "by hand", "quoted", "other", "undated"),
+        *("empty", "null"),
+    ],
+)
+def test_librenms_an_acknowledgement_says_what_is_new(
+    notes: Optional[str], author: str, comment: str
+) -> None:
+    alert = librenms(state=2, alert_notes=notes)
+    assert (alert.author, alert.comment) == (author, comment)
+
+
+def test_librenms_only_an_acknowledgement_is_somebodys() -> None:
+    history = f"{ACKED} on it\n{UNACKED} not me"
+    alert = librenms(state=3, alert_notes=history)
+    assert (alert.author, alert.comment) == ("", "")
+    assert alert.vars["alert_notes"] == history
 
 
 def test_librenms_faults_that_say_more() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import List
+import os
+from typing import List, Optional
 
+from brtel_notify.setup import git_exclude
 from brtel_notify.setup.drop_in import DropIn, Job, Location
-from brtel_notify.setup.machine_files import COMMAND
+from brtel_notify.setup.librenms_transport import CHECKOUT, FILE, FOLDER, LINE, checkout_of
+from brtel_notify.setup.machine_files import COMMAND, below
+from brtel_notify.setup.unix_users import Action
 
-_TRANSPORT = "LibreNMS/Alert/Transport"
 #: Patterns for systemctl: its web pages, whatever PHP it is, and its dispatcher, if it has one.
 _PHP = "'php*-fpm.service' 'librenms*.service'"
 
@@ -17,8 +20,16 @@ class LibreNMS(DropIn):
 
     title = "LibreNMS"
     folder = "librenms"
-    files = ("Bluerocktel.php",)
-    locations = (Location(f"/opt/librenms/{_TRANSPORT}", users=("librenms",), service=_PHP),)
+    files = (FILE,)
+    locations = (Location(CHECKOUT + FOLDER, users=("librenms",), service=_PHP),)
+
+    def changes(self, job: Job) -> List[Action]:
+        """The line that keeps git from the transport, where it can be told and has not been."""
+        if _is_told(job) is not False:
+            return []
+        checkout = checkout_of(job.target)
+        text = f"echo {LINE} >> {checkout}/{git_exclude.PATH}"
+        return [Action(text, lambda: git_exclude.add(below(job.root, checkout), LINE))]
 
     def steps(self, job: Job) -> List[str]:
         """See :class:`DropIn`."""
@@ -30,11 +41,35 @@ class LibreNMS(DropIn):
         steps = [f"{restart} (a running daemon has not got its new group)"] if restart else []
         return [
             *steps,
+            *_by_hand(job),
             f"in LibreNMS, Alerts > Alert Transports: add one of the type BlueRockTEL{fields}",
             "press Test transport beside it: it opens no ticket",
-            "Alerts > Alert Rules: name the transport in the rules that shall open tickets"
-            " (a default transport serves all rules)",
+            "Alerts > Alert Operations: an operation with one segment: this transport, Steps from"
+            " 1, Steps to empty, Start 0",
+            "Alerts > Alert Rules: that operation in each rule that shall open tickets; a rule"
+            " without one tells nobody, not even a default transport (LibreNMS older than April"
+            " 2026: the transport in each rule, or a default one)",
         ]
+
+
+def _is_told(job: Job) -> Optional[bool]:
+    """Whether git has been told of the transport; None where it cannot be told here."""
+    checkout = checkout_of(job.target)
+    try:
+        return LINE in git_exclude.lines(below(job.root, checkout)) if checkout else None
+    except OSError:  # no checkout, or one whose .git is elsewhere: a worktree's, a link's
+        return None
+
+
+def _by_hand(job: Job) -> List[str]:
+    checkout = checkout_of(job.target)
+    git = below(job.root, f"{checkout}/.git")
+    if not checkout or _is_told(job) is not None or not os.path.lexists(git):
+        return []
+    return [
+        f"in {checkout}, so that ./scripts/github-remove -d leaves the file alone:"
+        f' echo {LINE} >> "$(git rev-parse --git-path info/exclude)"'
+    ]
 
 
 DROP_IN = LibreNMS()

@@ -68,6 +68,7 @@ namespace {
             'name' => $transport->name(),
             'template' => $class::configTemplate(),
             'details' => $transport->displayDetails(),
+            'page' => nl2br(htmlentities($transport->displayDetails())),
         ]);
         exit;
     }

@@ -11,11 +11,21 @@
 declare(strict_types=1);
 
 namespace App\Models {
+    use LibreNMS\Alert\Transport;
+
+    /** A row of the table of transports; its configuration is JSON there. */
     class AlertTransport
     {
         /** @param  array<string, mixed>|null  $transport_config */
-        public function __construct(public ?array $transport_config = null)
+        public function __construct(public ?array $transport_config = null, public string $transport_type = '')
         {
+        }
+
+        public function instance(): Transport
+        {
+            $class = Transport::getClass($this->transport_type);
+
+            return new $class($this);
         }
     }
 }
@@ -68,6 +78,11 @@ namespace LibreNMS\Alert {
         public function __construct(?AlertTransport $transport = null)
         {
             $this->config = $transport ? $transport->transport_config : [];
+        }
+
+        public static function getClass(string $type): string
+        {
+            return 'LibreNMS\\Alert\\Transport\\' . ucfirst($type);
         }
 
         public function name(): string
