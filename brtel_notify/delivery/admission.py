@@ -214,8 +214,8 @@ class Admission:
             return lane
         with book.lock:
             found = lane_of(event, alert, book.state, config)
-        if found is not None or lane.startswith(entry_of.OF_CUSTOMER):
-            return found or lane
+        if found is not None:
+            return found
         from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
 
         try:

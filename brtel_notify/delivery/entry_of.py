@@ -18,9 +18,6 @@ from brtel_notify.delivery import occurrences
 from brtel_notify.intake.queue import Event
 from brtel_notify.tickets.open_tickets import Entry, State
 
-#: What the key of a ticket begins with that all alerts of a customer share.
-OF_CUSTOMER = "customer:"
-
 
 class Met(NamedTuple):
     """An entry by the names of today, and as it stands in the map."""
@@ -103,7 +100,7 @@ def changes(alert: Alert, entry: Entry, state: State, config: Config) -> bool:
 
 def of_customer(customer_id: int) -> str:
     """The key of the ticket that all alerts of a customer share."""
-    return f"{OF_CUSTOMER}{customer_id}"
+    return f"customer:{customer_id}"
 
 
 def _is_of_others(entry: Entry, key: str, alert: Alert) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from brtel_notify.alert import PROBLEM, SEVERITIES, Alert, own_reference, reference
 from brtel_notify.api.exceptions import ApiError, BadAnswer, Forbidden, NotFound, Refused
@@ -18,6 +18,7 @@ from brtel_notify.intake.queue import Event
 if TYPE_CHECKING:
     from brtel_notify.api.records import Reply, Ticket
     from brtel_notify.tickets.customer import Owner
+    from brtel_notify.tickets.ours import Signs
 
 Ids = Dict[str, Optional[int]]
 #: Seconds that may lie between a reply that closes a ticket and the closing.
@@ -31,6 +32,8 @@ class Finding(Notes):
         super().__init__(services, alert, event)
         self.owner: Optional[Dict[str, Any]] = None
         self._contacts_come: Callable[[], None] = lambda: None
+        #: Who opened the tickets that were seen to be ours.
+        self._authors: FrozenSet[int] = frozenset()
 
     def customer(self, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """Who owns the alert's host: as found before, else by the lookups."""
@@ -119,9 +122,12 @@ class Finding(Notes):
 
     def _is_ours(self, ticket: Ticket, s: Situation) -> bool:
         """Whether a ticket that bears a reference of ours does not only quote it."""
-        if _is_named(ticket, s):
-            return True
-        return self.services.signs(self.settings.values.get("tags") or ()).fit(ticket)
+        return _is_named(ticket, s) or self._signs.fit(ticket)
+
+    @property
+    def _signs(self) -> Signs:
+        signs = self.services.signs(self.settings.values.get("tags") or ())
+        return signs if signs.authors else signs._replace(authors=self._authors)
 
     def _is_milder(self, priority_id: Optional[int]) -> bool:
         """Whether the configuration gives that priority only to milder alerts than this one."""
@@ -148,8 +154,11 @@ class Finding(Notes):
         found = self._search(customer_id, body=wanted)
         # A list may leave the bodies out; the ticket itself does not.
         whole = [t if t.body else self.services.client.ticket(t.id) for t in found]
-        mine = [t for t in whole if own_reference(t.body) == wanted and self._is_ours(t, s)]
-        return sorted(mine, key=lambda ticket: ticket.id)
+        marked = [t for t in whole if own_reference(t.body) == wanted]
+        # Whose token it is may not be known; who opened what is ours without a doubt, is.
+        sure = [t for t in marked if _is_named(t, s) or self._signs.are_tags_of(t)]
+        self._authors |= {t.author for t in sure if t.author}
+        return sorted((t for t in marked if self._is_ours(t, s)), key=lambda ticket: ticket.id)
 
     def _search(self, customer_id: int, **wanted: Any) -> List[Ticket]:
         """The customer's tickets with what is WANTED; perhaps all, where no search is answered."""

@@ -86,19 +86,19 @@ class Lanes:
     def ready(self, now: float, at_most: int) -> List[str]:
         """The lanes that may be worked on now, those that have waited longest first."""
         self._ring(now)
-        found: List[Tuple[str, str]] = []
+        found: Dict[str, str] = {}  # lane, its first event
         while self._heads and len(found) < at_most:
-            event_id, lane = head = heapq.heappop(self._heads)
-            if self._in_heads.get(lane) != event_id:
-                continue  # its lane lies here with another event
+            event_id, lane = heapq.heappop(self._heads)
+            if self._in_heads.get(lane) != event_id or lane in found:
+                continue  # its lane lies here with another event, or twice with this one
             if self._may_begin(lane) and self._waiting[lane][0] == event_id:
-                found.append(head)
+                found[lane] = event_id
             else:
                 del self._in_heads[lane]
                 self._offer(lane)
-        for head in found:
-            heapq.heappush(self._heads, head)
-        return [lane for _, lane in found]
+        for lane, event_id in found.items():
+            heapq.heappush(self._heads, (event_id, lane))
+        return list(found)
 
     def _may_begin(self, lane: str) -> bool:
         return lane in self._waiting and lane not in self._busy and lane not in self._asleep

@@ -41,14 +41,14 @@ class DrainLock:
         """Take it if nobody else holds it; whether it is ours now."""
         try:
             taken = self._take_file() and self._lock_folder()
+            if taken:
+                self._say_who()
         except BaseException as error:
             self.release()
             if isinstance(error, OSError):
                 error.filename = self.path
             raise
-        if taken:
-            self._say_who()
-        else:
+        if not taken:
             self.release()
         return taken
 

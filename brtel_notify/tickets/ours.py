@@ -25,10 +25,14 @@ class Signs(NamedTuple):
         Another user's is ours if it has one of our tags, or if we have none: another of our servers
         may have a user of its own.
         """
-        if not self.tags.isdisjoint(ticket.tags) or ticket.author in self.authors:
+        if self.are_tags_of(ticket) or ticket.author in self.authors:
             return True
         a_strangers = bool(ticket.author and self.authors and self.tags)
         return ticket.author != 0 and not a_strangers and ticket.origin in _OF_THE_API
+
+    def are_tags_of(self, ticket: Ticket) -> bool:
+        """Whether the TICKET has one of our tags."""
+        return not self.tags.isdisjoint(ticket.tags)
 
 
 def tags_of(config: Config) -> AbstractSet[str]:

@@ -8,6 +8,7 @@ has a next way.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import Any, Dict, List
 
@@ -564,6 +565,28 @@ def test_c4_a_recovery_whose_map_was_lost_closes_no_persons_ticket(site: Site, h
     assert not ours["open"]
     assert theirs["open"]
     assert theirs["replies"] == []
+
+
+@pytest.mark.parametrize("how", THEIRS)
+@pytest.mark.parametrize("known", [False, True], ids=["map lost", "map kept"])
+def test_c4_who_we_are_is_seen_by_what_is_ours_for_certain(
+    site: Site, how: str, known: bool
+) -> None:
+    """What was learned of our own user is lost; ours has its tags, or the map names it."""
+    site.configure("lifecycle: {reopen_within: 1h}\n")
+    play(site, DOWN)
+    play(site, UP)
+    persons(site, how)
+    shutil.rmtree(site.state_dir / "cache")
+    if known:
+        site.sandbox.seed(tickets=[{**site.tickets[0], "tags": None}])
+        site.sandbox.faults(fail={"path": "*/tickets/open/*", "status": 422})
+    else:
+        (site.state_dir / "state.json").unlink()
+    play(site, DOWN)
+    theirs = next(ticket for ticket in site.tickets if ticket["number"] == "THEIRS")
+    assert theirs["replies"] == []
+    assert len(site.tickets) == (3 if known else 2)
 
 
 CHANGED: List[Dict[str, Any]] = [

@@ -102,8 +102,10 @@ class Judge:
             self._found(what, thing, f"is a problem, and no ticket is open (of {closed})")
         elif len(tickets) > 1:
             self._found("doubled", thing, f"has open tickets {[one['id'] for one in tickets]}")
+        doubtful = False
         for event in thing.events:
-            self._judge_text(thing, event)
+            doubtful = event.doubtful or (doubtful and event.move != "problem")
+            self._judge_text(thing, event, max(event.most, int(doubtful)))
         for ticket in tickets:
             owner = self._owner(ticket)
             if owner != _owner(thing):
@@ -126,11 +128,11 @@ class Judge:
     def _may_lack(self, events: Sequence[Event]) -> bool:
         return self.desk.withheld or any(event.mark in self._refused for event in events)
 
-    def _judge_text(self, thing: Thing, event: Event) -> None:
+    def _judge_text(self, thing: Thing, event: Event, most: int) -> None:
         told = self._told[event.mark]
-        if told > event.most:
+        if told > most:
             what = "text twice" if told > 1 else "text of nothing"
-            if not (event.most == 0 and self._may_lack(thing.events)):
+            if not (most == 0 and self._may_lack(thing.events)):
                 self._found(what, thing, f"{event.mark} ({event.move}) stands there {told} times")
         elif told < event.least and not self._is_excused(event):
             self._found("text lost", thing, f"{event.mark} ({event.move}) stands nowhere")

@@ -43,6 +43,9 @@ class Event:
         self.copies = 1
         self.said = Said("")
         self.about = ""
+        #: Whether a ticket may have been opened for it, by a doubt: until the next problem, what
+        #: says nothing may be told on that.
+        self.doubtful = False
 
     def __str__(self) -> str:
         copies = f" ({self.copies} times)" if self.copies > 1 else ""
@@ -255,6 +258,7 @@ class Thing:
         self._time += 3
         if self._time > self._now and not self.exact:
             self.doubt = "a recovery came first, by a clock that is ahead"
+            problem.doubtful = True
         recovery = self._event(numbers, "recovery, first", "recovery", about, must=False)
         self._ended = None
         return [recovery, problem]

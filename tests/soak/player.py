@@ -293,3 +293,4 @@ class Lane:
         pair = event.move in ("recovery, first", "problem, behind its recovery")
         if pair and not event.thing.exact:
             event.thing.doubt = "the clock jumped between a recovery and its problem"
+            event.doubtful = True

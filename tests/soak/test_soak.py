@@ -139,6 +139,23 @@ def test_a_persons_ticket_that_was_answered(thing: Thing) -> None:
     assert verdict(thing, ours, theirs, strangers={2: 0}) == ["stranger"]
 
 
+@pytest.mark.parametrize("doubtful", [False, True])
+def test_a_problem_behind_its_recovery_whose_clocks_leave_a_doubt(
+    thing: Thing, doubtful: bool
+) -> None:
+    """It may have a ticket, which a recovery closes: in doubt one is opened (DESIGN 5, rule 5)."""
+    numbers, chance = Numbers(), random.Random(1)
+    recover(thing)
+    numbers._last = 2000  # no text has the mark of another
+    closed = ticket(1, text(thing, 0), text(thing, 1), is_open=False)
+    thing.events += thing._recovery_first(chance, numbers)
+    thing.events += thing._unknown_recovery(chance, numbers)
+    thing.events[3].doubtful = doubtful
+    opened = ticket(2, text(thing, 3), text(thing, 4), is_open=False)
+    found = verdict(thing, closed, opened)
+    assert found == ([] if doubtful else ["text of nothing", "text of nothing"])
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_a_ticket_of_an_earlier_name_that_another_thing_may_hold(grouped: bool) -> None:
     """A trigger whose host was renamed has another one; no note says who joined the old one."""

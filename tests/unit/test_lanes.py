@@ -129,6 +129,18 @@ def test_an_empty_lane_is_forgotten() -> None:
     assert work_off(made) == ["a1"]
 
 
+def test_a_lane_is_given_once_however_its_first_event_came_to_be_it() -> None:
+    """One that was put in front of it, and is done, has let it lie in the heap twice."""
+    lanes = Lanes()
+    for event_id in ("2", "1"):
+        lanes.add(event_id, "L")
+    assert lanes.ready(0.0, 1) == ["L"]
+    assert lanes.take("L") == "1"
+    lanes.done("L")
+    assert lanes.ready(0.0, 9) == ["L"]
+    assert lanes.ready(0.0, 9) == ["L"]
+
+
 def test_what_goes_to_another_lane_sleeps_on_there() -> None:
     """It came, not to be tried yet, while the first of its lane was worked on."""
     lanes = Lanes()

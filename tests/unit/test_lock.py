@@ -78,6 +78,20 @@ def test_lock_is_let_go_when_the_work_fails(folder: Path) -> None:
         assert taken
 
 
+def test_ctrl_c_while_it_is_taken_leaves_it_free(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            DrainLock(str(folder)).take()
+    with DrainLock(str(folder)) as taken:
+        assert taken
+
+
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777])
 @pytest.mark.parametrize(("folder_mode", "wanted"), [(0o700, 0o600), (0o2770, 0o660)])
 def test_mode_follows_the_folder(folder: Path, umask: int, folder_mode: int, wanted: int) -> None:
