@@ -5,7 +5,7 @@ from __future__ import annotations
 from brtel_notify.delivery import retry
 from brtel_notify.delivery.delivery import Delivery
 from brtel_notify.delivery.lane_of import names_of
-from brtel_notify.delivery.outcome import FAILED, Tried, Verdict, waiting
+from brtel_notify.delivery.outcome import FAILED, Strayed, Tried, Verdict, waiting
 from brtel_notify.intake.queue import Queue
 from brtel_notify.local.log import Log
 
@@ -26,6 +26,9 @@ def attempt(delivery: Delivery, queue: Queue, log: Log, now: float) -> Verdict:
                 is_news=delivery.not_yet.is_news,
             )
         return Verdict(outcome, also_done=tuple(delivery.done_with))
+    except Strayed as stray:
+        text = f"{delivery.alert.key}: behind an earlier event of its ticket"
+        return waiting(text, lane=stray.lane, is_news=False)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
         tried = Tried(event.id, queue.state_dir, event.path, delivery.alert.key, event.attempts)
         verdict = _verdict(error, tried, log, now)

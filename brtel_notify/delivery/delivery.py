@@ -7,9 +7,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.delivery import doubles, entry_of, step_names, together
 from brtel_notify.delivery.book import Book
+from brtel_notify.delivery.lane_of import lane_of_key
 from brtel_notify.delivery.not_yet import NotYet, recovery_before
 from brtel_notify.delivery.open_after import Wait
-from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
+from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome, Strayed
 from brtel_notify.delivery.plan import plan
 from brtel_notify.delivery.services import Services
 from brtel_notify.delivery.situation import Plan, Policy, Situation
@@ -58,12 +59,15 @@ class Delivery:
         self.not_yet = NotYet(event, alert, services, book, self.followers)
         self.facts = standing_facts(event)
         self.begun = False
+        #: The lane where the event stands, and that to which one before it, of the same alert, was
+        #: moved; empty: none.
+        self.lane = self.moved_to = ""
 
     def run(self) -> Outcome:
         """Deliver the event, from wherever an earlier attempt left it.
 
         Raises ApiError, OutOfTime, ConfigError, CredentialsError, NoOwner and OSError; then the
-        event is still in the queue, with what was done in its journal.
+        event is still in the queue, with what was done in its journal. Raises Strayed.
         """
         calls = self.services.calls
         situation = self._situation()
@@ -71,6 +75,7 @@ class Delivery:
         if entry is not None and self.event.id in (entry.last_event, *entry.recorded):
             self.queue.remove(self.event)  # recorded just before an earlier attempt was killed
             return Outcome(DELIVERED, f"{self.alert.key}: delivered before")
+        self._stay_in_lane(situation.key)
         unseen = self.not_yet.came_and_went(situation)
         if unseen is not None:
             return self._nothing_yet(unseen)
@@ -92,6 +97,14 @@ class Delivery:
         self._record(done, planned)
         status = DELIVERED if planned.steps else IGNORED
         return Outcome(status, self._summary(situation, done, planned), self.services.calls - calls)
+
+    def _stay_in_lane(self, key: str) -> None:
+        """Raise Strayed where others, whose ticket has that KEY, may be delivered meanwhile."""
+        ticket = self.services.config.ticket
+        if self.lane and ticket.group_by != "alert" and ticket.adopt != "any":
+            belongs = self.moved_to or lane_of_key(key)
+            if belongs != self.lane:
+                raise Strayed(belongs)
 
     def _waits(self, situation: Situation, settings: Settings) -> Optional[Outcome]:
         return self.not_yet.waits(situation, settings)

@@ -116,6 +116,8 @@ class Drain:
         self.backlog = Backlog(self.queue)
         self.aside = Aside()
         self._waiting = Waiting(self.lanes)
+        self._moved = Waiting(self.lanes)  # those that stood in another lane before
+        self._lane_of_head: Dict[str, str] = {}  # of each event that is worked on
         self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
         #: Why nothing more can be delivered at present; then everything stays queued.
@@ -297,6 +299,7 @@ class Drain:
         self.aside = Aside()
         self.backlog.forget()
         self._waiting = Waiting(self.lanes)
+        self._moved = Waiting(self.lanes)
         self.outcomes = {}
 
     def finish(self) -> None:
@@ -504,6 +507,7 @@ class Drain:
         """The first event of a lane, which is begun with, and those behind it."""
         self._settling.discard(lane)
         event_id = self.lanes.take(lane)
+        self._lane_of_head[event_id] = lane
         return event_id, self.lanes.behind(event_id, lane)
 
     def _head(
@@ -526,12 +530,18 @@ class Drain:
             event, alert = read or self._read(event_id)
             followers = self._followers(behind)
             delivery = Delivery(event, alert, self._services, self._book, followers)
+            delivery.lane = self._lane_of_head.pop(event_id, "")
         except FileNotFoundError:
             return Verdict(Outcome(IGNORED, "was taken out of the queue"))
         except Exception as error:  # noqa: BLE001 - it was sound when its lane was looked for
             return unusable(self.queue, event_id, self.log, self.place.clock(), error)
         began = time.monotonic()
+        with self._book.lock:
+            delivery.moved_to = self._moved.lane(alert) or ""
         verdict = attempt(delivery, self.queue, self.log, self.place.clock())
+        if verdict.lane:
+            with self._book.lock:
+                self._moved.add(event_id, alert, verdict.lane)
         self._told[event_id] = self._fields(delivery, verdict, time.monotonic() - began)
         return verdict
 
@@ -574,7 +584,10 @@ class Drain:
         self._tell(verdict, event_id)
         if verdict.halts is None or verdict.halts == API:
             self.outcomes[event_id] = verdict.outcome
-        if verdict.aside:
+        if verdict.lane:
+            self.lanes.done(lane)
+            self.lanes.add(event_id, verdict.lane)
+        elif verdict.aside:
             self.lanes.done(lane, verdict.aside)
             self.aside.put(verdict.aside_of, lane, verdict.aside, verdict.retry_at)
         elif verdict.stays:

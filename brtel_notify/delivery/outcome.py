@@ -74,7 +74,8 @@ class Verdict(NamedTuple):
     journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
     ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
     of the alert of these names (lane_of.py), ``aside_of``; nothing else waits for them.
-    ``is_news``: the log is to tell it.
+    ``lane`` is where the event belongs by now, where that is another than it stood in. ``is_news``:
+    the log is to tell it.
     """
 
     outcome: Outcome
@@ -88,6 +89,7 @@ class Verdict(NamedTuple):
     reason: str = ""
     aside: Tuple[str, ...] = ()
     aside_of: Tuple[str, ...] = ()
+    lane: str = ""
     is_news: bool = True
 
 
@@ -100,6 +102,15 @@ def given_up(reason: str, tried: Tried, failure: Optional[Failure] = None) -> Ve
     """The verdict on an event that is refused for good."""
     outcome = Outcome(REFUSED, f"{reason}; kept in dead/ as {tried.event_id}")
     return Verdict(outcome, failure=failure, reason=reason)
+
+
+class Strayed(Exception):
+    """An event does not belong in the lane where it stood, but in LANE: its alert has left the
+    ticket that it shared, for one that others share."""
+
+    def __init__(self, lane: str) -> None:
+        super().__init__(lane)
+        self.lane = lane
 
 
 class NoOwner(Exception):
