@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Set, Tuple
 
 import pytest
+from inprocess import drain
 from support import PATIENCE, Site, load_capture, until
 
 from brtel_notify.commands import notify
 from brtel_notify.delivery.drain import THREADS
+from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.capture_file import read
+from brtel_notify.intake.queue import Queue
 from brtel_notify.options import Options
 
 ENV = load_capture("nagios4-service-problem")["env"]
@@ -228,3 +232,45 @@ def test_a_killed_worker_loses_nothing(site: Site, times: int) -> None:
         assert worker.wait(PATIENCE) == 0
     site.run("flush", "--force-now")
     check(site)
+
+
+@pytest.mark.parametrize("before", ["host", "customer"])
+def test_who_left_a_shared_ticket_stands_behind_those_of_the_next(
+    site: Site, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The grouping was changed while tickets were open: what returns is shared anew.
+
+    Its event came when its alert still was on the old ticket, and so stood in the lane of that.
+    """
+    after = {"host": "customer", "customer": "host"}[before]
+    site.configure(f"  group_by: {before}\n")
+    say(site, "SIP trunk", "DOWN")
+    say(site, "Fan", "DOWN")
+    drain(site)
+    site.configure(f"  group_by: {after}\n")
+    say(site, "SIP trunk", "UP")
+    ids = [say(site, "SIP trunk", "DOWN"), say(site, "SIP trunk", "DOWN", "critical")]
+    ids.append(say(site, "Backup", "DOWN"))
+    lanes: Dict[str, List[str]] = {}
+    take = Lanes.take
+
+    def taken(self: Lanes, lane: str) -> str:
+        event_id = take(self, lane)
+        lanes.setdefault(event_id, []).append(lane)
+        return event_id
+
+    monkeypatch.setattr(Lanes, "take", taken)
+    drain(site, threads=2)
+    assert site.queued() == site.queued("dead") == []
+    assert len({lanes[event_id][-1] for event_id in ids}) == 1
+    assert [len(lanes[event_id]) for event_id in ids] == [2, 1, 1]  # the two go together
+    old, new = site.tickets
+    assert [ticket["open"] for ticket in site.tickets] == [True, True]
+    assert ["Fan" in str(ticket) for ticket in (old, new)] == [True, False]
+
+
+def say(site: Site, service: str, state: str, severity: str = "warning") -> str:
+    words = ["--host", "acme.3cx.fr", "--service", service, "--state", state]
+    words += ["--severity", severity] if state == "DOWN" else []
+    queue = Queue(str(site.state_dir))
+    return queue.add(Capture("event", {}, words, "", time.time())).id
