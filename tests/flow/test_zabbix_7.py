@@ -7,17 +7,14 @@ of it.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
-import yaml
-from support import Site
+from support import Site, load_capture
 from test_occurrences import close_by_hand, hold, is_open, notes, update, zabbix
 from test_table import deleted
 
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
-from brtel_notify.local import shipped_files
 
 CLOSED = "acknowledged, commented and closed"
 SAID = ("EVENT.VALUE: 0", "EVENT.UPDATE.MESSAGE: carrier called", "USER.FULLNAME: Jo")
@@ -193,36 +190,38 @@ def test_an_update_of_another_day_is_none_of_a_closing(site: Site) -> None:
     assert (told(site), is_open(site)) == (0, [False])
 
 
-# --- macros that 7.0 does not know ----------------------------------------------------------------
+# --- what a real 7.0.22 sent ----------------------------------------------------------------------
+
+REAL = ("zabbix7-problem", "zabbix7-recovery", "zabbix7-update")
 
 
-def test_what_7_0_leaves_as_it_stands_is_shown_to_nobody(site: Site) -> None:
-    """The message of the 7.0 media type, as a 7.0 fills it: it does not know all of its macros."""
-    said = (SAID[1], SAID[2], f"EVENT.UPDATE.ACTION: {CLOSED}")
-    for value, status, more in (("1", "0", ()), ("0", "0", ()), ("0", "1", said)):
-        message = as_7_0(value, status, *more)
-        assert "{EVENT.TIMESTAMP}" in message
-        shown = site.run("render", "zabbix", "CL2385", "problem", message).stdout
+@pytest.mark.short
+def test_a_person_closes_a_problem_of_a_real_7_0(site: Site) -> None:
+    said = [site.notify(name) for name in REAL]
+    for decision, line in zip((": opened: ", ": closed: ", ": acknowledgement noted: "), said):
+        assert decision in line
+    assert is_open(site) == [False]
+    *_, last = notes(site)
+    assert "by Zabbix Administrator (Admin)" in last
+    assert "a new card<br>is in" in last
+
+
+def test_macros_that_7_0_does_not_know_are_shown_to_nobody(site: Site) -> None:
+    for name in REAL:
+        words = load_capture(name)["argv"]
+        assert "{EVENT.TIMESTAMP}" in words[-1]
+        shown = site.run("render", "zabbix", *words).stdout
         assert "{" not in shown.partition("calls:")[0]
-        site.run("zabbix", "CL2385", "problem", message)
+        site.notify(name)
     ticket = site.the_ticket()
-    assert told(site) == 1
     assert "{" not in repr([ticket["subject"], ticket["body"], *notes(site)])
-    assert "2026-11-21 18:37:29" in ticket["body"]
+    assert "2026-11-28 16:54:34" in ticket["body"]
 
 
-def as_7_0(value: str, status: str, *more: str) -> str:
-    """The message for triggers, with what Zabbix puts in for its macros."""
-    text = (Path(shipped_files.folder("zabbix")) / "media_brtel_notify_7.0.yaml").read_text()
-    (media_type,) = yaml.safe_load(text)["zabbix_export"]["media_types"]
-    message = str(media_type["message_templates"][0]["message"])
-    lines = [
-        *("EVENT.SOURCE: 0", "EVENT.ID: 27", f"EVENT.VALUE: {value}", "TRIGGER.ID: 23133"),
-        *(f"EVENT.UPDATE.STATUS: {status}", "HOST.HOST: acme.3cx.fr", "HOST.IP: *UNKNOWN*"),
-        *("EVENT.DATE: 2026.11.21", "EVENT.TIME: 18:37:29", "EVENT.NSEVERITY: 4"),
-        *("EVENT.SEVERITY: High", "EVENT.TAGSJSON: []", "HOST.NAME: ACME", "TRIGGER.URL: "),
-        *("EVENT.NAME: SIP trunk down", "EVENT.OPDATA: 0", *more),
-    ]
-    for macro, said in (line.split(": ", 1) for line in lines):
-        message = message.replace(f"{{{macro}}}", said)
-    return message
+def test_the_trigger_of_a_real_7_0_is_switched_off(site: Site) -> None:
+    sendto, subject, message = load_capture("zabbix7-cancelled")["argv"]
+    site.run("zabbix", sendto, subject, message[message.index("BRTEL.NOTIFY") :])
+    assert is_open(site) == [True]
+    site.notify("zabbix7-cancelled")
+    assert is_open(site) == [False]
+    assert "disabled." in notes(site)[-1]

@@ -123,6 +123,14 @@ ZABBIX: Dict[str, Any] = {
     "time": CAPTURED_AT,
     "lasting": "23133/27",
 }
+ZABBIX_7: Dict[str, Any] = {
+    **ZABBIX,
+    "check": "1",
+    "service": "SIP trunk down",
+    "output": "Operational data: 0 trunks up",
+    "since": 1795884874.0,
+    "lasting": "1/1",
+}
 EXPECTED: Dict[str, Dict[str, Any]] = {
     "nagios4-host-problem": {**NAGIOS_DOWN, "kind": "problem", "time": 1795285902.0},
     "nagios4-host-recovery": {
@@ -255,6 +263,35 @@ EXPECTED: Dict[str, Dict[str, Any]] = {
         "output": "Operational data: 2",
         "since": None,  # the message does not say when the problem ended
     },
+    "zabbix7-problem": {**ZABBIX_7, "kind": "problem", "state": "High", "severity": "critical"},
+    "zabbix7-recovery": {
+        **ZABBIX_7,
+        "kind": "recovery",
+        "state": "OK",
+        "severity": "ok",
+        "since": 1795884880.0,
+    },
+    "zabbix7-update": {  # behind the recovery
+        **ZABBIX_7,
+        "kind": "acknowledgement",
+        "state": "High",
+        "severity": "critical",
+        "author": "Zabbix Administrator (Admin)",
+        "comment": "a new card\nis in",
+    },
+    "zabbix7-cancelled": {
+        **ZABBIX_7,
+        "kind": "recovery",
+        "action": "cancelled",
+        "host": "lumiere.3cx.fr",
+        "check": "2",
+        "state": "cancelled",
+        "severity": "ok",
+        "output": 'NOTE: Escalation canceled: trigger "SIP trunk down" disabled.',
+        "comment": 'NOTE: Escalation canceled: trigger "SIP trunk down" disabled.',
+        "since": None,
+        "lasting": "2/3",
+    },
 }
 ACCOUNT_VARIABLE = {"icinga": "CUSTOMER"}
 
@@ -275,6 +312,10 @@ OCCURRENCES: Dict[str, Dict[str, Any]] = {
     "zabbix6-problem": {"occurrence": "27", "one_by_one": True},
     "zabbix6-recovery": {"occurrence": "27", "one_by_one": True, "began": 1795286249.0},
     "zabbix6-update": {"occurrence": "27", "one_by_one": True},
+    "zabbix7-problem": {"occurrence": "1", "one_by_one": True},
+    "zabbix7-recovery": {"occurrence": "1", "one_by_one": True, "began": 1795884874.0},
+    "zabbix7-update": {"occurrence": "1", "one_by_one": True},
+    "zabbix7-cancelled": {"occurrence": "3", "one_by_one": True, "began": 1795884884.0},
     "librenms-problem": {"order": 904},
     "librenms-worse": {"order": 905},
     "librenms-acknowledged": {"order": 906},
