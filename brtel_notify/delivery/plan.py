@@ -300,15 +300,14 @@ def _recovery(s: Situation) -> Plan:
 def _without_what_is_over(s: Situation, entry: Entry) -> Entry:
     over = [key for key in entry.members if key not in s.left]
     over += [key for key in entry.closed_for if key not in over] if _lately(s, entry) else []
+    if s.alert.kind in _NOTED:  # the end of a downtime: a second contact's is no other note
+        entry = entry._replace(noted=noted_now(s, entry, s.alert))
     return entry._replace(members=s.left, closed_for=over[:CLOSED_FOR], over_at=times.iso(s.now))
 
 
 def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
-    gone = entry._replace(results={})
-    if s.alert.kind in _NOTED:  # the end of a downtime: a second contact's is no other note
-        gone = gone._replace(noted=noted_now(s, entry, s.alert))
-    left = seen(s, gone._replace(recovered_at=times.iso(s.now)))
+    left = seen(s, entry._replace(results={}, recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
     if wanted == "note" or not entry.ours or entry.others_unknown or s.shared:
