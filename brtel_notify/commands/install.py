@@ -357,6 +357,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
 
 def _again(job: Job, given: argparse.Namespace) -> str:
     words = [job.program, *job.command.words[1:], "install", job.name]
+    words += ["--dest", given.dest] if given.dest else []
     words += [word for user in given.user or () for word in ("--user", user)]
     words += ["--group", given.group] if given.group else []
     return shlex.join(words)

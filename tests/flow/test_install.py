@@ -381,8 +381,10 @@ def test_naemon_is_found_where_nagios_left_its_configuration_behind(machine: Mac
     for path, text in NAEMON.items():
         machine.write(path, text)
     assert "put: /etc/nagios4/conf.d/brtel-notify.cfg" in machine.install("nagios")
+    beside = ("nagios", "--dest", "/etc/naemon/conf.d/", "--user", "root")
+    assert "install nagios --dest /etc/naemon/conf.d/ --user root" in machine.install(*beside)
     machine.write("usr/bin/naemon", "")  # the package nagios4 was removed, but not purged
-    assert "put: /etc/naemon/conf.d/brtel-notify.cfg" in machine.install("nagios")
+    assert "already there: /etc/naemon/conf.d/brtel-notify.cfg" in machine.install("nagios")
 
 
 def test_whoever_asks_for_naemon_is_told_how(machine: Machine) -> None:
