@@ -30,9 +30,10 @@ _SUMMARY = "turns monitoring alerts into BlueRockTEL support tickets"
 _CONFIG_SUMMARY = "configuration of brtel-notify"
 
 _DESCRIPTION = [
-    "`brtel-notify` is the notification command of Nagios, Icinga 2, Zabbix and LibreNMS, or of any"
-    " other program. It turns an alert into exactly one BlueRockTEL ticket on the right customer,"
-    " keeps that ticket up to date while the alert lives, and closes it when the alert clears.",
+    "`brtel-notify` is the notification command of Nagios, Naemon, Icinga 2, Zabbix and LibreNMS,"
+    " or of any other program. It turns an alert into exactly one BlueRockTEL ticket on the right"
+    " customer, keeps that ticket up to date while the alert lives, and closes it when the alert"
+    " clears.",
     "A notification command first writes what it was given to the queue in the state folder, with"
     " no configuration read and no network used; from then on the alert cannot be lost. Then it"
     " delivers, unless another process on this machine is delivering already. What cannot be"

@@ -33,14 +33,15 @@ folder, configuration and token (several users share the group brtel-notify), ru
 test` as that user, and says what is left to do. Run it as root. A file that was changed is kept,
 unless --force says otherwise. With --dest nobody is given any rights, unless --user says whom.
 """
-_SYSTEMS = ", ".join(catalogue.everything())
+_SYSTEMS = ", ".join(catalogue.everything()).replace("nagios", "nagios (and Naemon)")
 _SCREEN = f"""\
 usage: brtel-notify install [OPTION]... SYSTEM
 
 Puts the drop-in of SYSTEM where it is read, lets the system's user work with
 state folder, configuration and token (several users share the group
 brtel-notify), runs `brtel-notify test` as that user, and says what is left to
-do. Run it as root. SYSTEM: {_SYSTEMS}
+do. Run it as root.
+SYSTEM: {_SYSTEMS}
 
   --print            print the file and change nothing
   --dest PATH        put it there (folder or file); rights only with --user
@@ -81,7 +82,11 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = command_line.parser("install", _ABOUT, "sudo brtel-notify install nagios", _SCREEN)
     made.add_argument(
-        "system", choices=list(catalogue.everything()), help=_SYSTEMS, metavar="SYSTEM"
+        "system",
+        type=_system,
+        choices=list(catalogue.everything()),
+        help=_SYSTEMS,
+        metavar="SYSTEM",
     )
     made.add_argument("--print", action="store_true", help="print the file and change nothing")
     made.add_argument("--dest", metavar="PATH", help="put it there: a folder, or a file")
@@ -98,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--root", metavar="DIR", default="/", help="the machine's root folder is DIR")
     made.add_argument("--no-test", action="store_true", help="do not run brtel-notify test")
     return made
+
+
+def _system(word: str) -> str:
+    if word.lower() == "naemon":
+        hint = "Naemon takes Nagios's drop-in: brtel-notify install nagios"
+        raise argparse.ArgumentTypeError(hint)
+    return word
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -345,6 +357,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
 
 def _again(job: Job, given: argparse.Namespace) -> str:
     words = [job.program, *job.command.words[1:], "install", job.name]
+    words += ["--dest", given.dest] if given.dest else []
     words += [word for user in given.user or () for word in ("--user", user)]
     words += ["--group", given.group] if given.group else []
     return shlex.join(words)

@@ -16,11 +16,15 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from brtel_notify.delivery.entry_of import Met
 from brtel_notify.delivery.together import Follower
 from brtel_notify.intake.queue import Event, Queue
+from brtel_notify.text import times
 from brtel_notify.tickets.ended import KEPT, Ended
 from brtel_notify.tickets.open_tickets import Entry, State
 
-#: From when to when, ISO 8601, UTC.
-Span = Tuple[str, str]
+#: For how many seconds what is over is kept; and now, in seconds since the epoch.
+Keep = Tuple[float, float]
+#: A ticket that was closed so many seconds ahead of now was closed by a clock that was wrong. (One
+#: that is less far ahead may still have events that were begun with it.)
+AHEAD = 43200.0
 #: Bytes of the map that are written for an event.
 BYTES_AN_EVENT = 65536
 #: An entry names at most about so many events whose files are still there.
@@ -41,17 +45,17 @@ class Book:
         self._unsaved: Dict[str, Event] = {}  # by id, in the order in which they are removed
         self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
         self._at_once = False
-        self._forget: Optional[Span] = None
+        self._forget: Optional[Keep] = None
 
     def __contains__(self, event_id: str) -> bool:
         """Whether the event is done, and its file still there."""
         return event_id in self._unsaved
 
-    def record(self, entry: Entry, events: Sequence[Event], forget: Optional[Span]) -> None:
+    def record(self, entry: Entry, events: Sequence[Event], forget: Optional[Keep]) -> None:
         """EVENTS are done, and ENTRY says so; it names the last of them itself.
 
-        With the next save, tickets whose alerts were over before the span FORGET, or behind it, are
-        forgotten.
+        With the next save, tickets whose alerts were over longer ago than FORGET says, or by a
+        clock that was wrong, are forgotten.
         """
         ids = [event.id for event in events]
         with self.lock:
@@ -124,13 +128,25 @@ class Book:
         with self.lock:
             self._save()
 
+    def _over_before(self, keep: float, now: float) -> str:
+        """What was over before that time is forgotten, ISO 8601, UTC.
+
+        What waits (in an outage, say) finds what it would have found when it was captured: a day
+        ago at most, for an event that never leaves must not keep them all.
+        """
+        before = times.iso(now - keep)
+        if not self.state.any_ended(before):
+            return before
+        oldest = max(self.queue.oldest(dead=False), now - KEPT)
+        return times.iso(min(now, oldest) - keep)
+
     def _save(self) -> None:
         if self._events_of:
             if self._forget is not None:
                 # Several of its events may be left in the queue, which it must be there to name.
                 several = {key for key, events in self._events_of.items() if events > 1}
-                before, after = self._forget
-                self.state.forget_closed(before, several, after)
+                after = times.iso(self._forget[1] + AHEAD)
+                self.state.forget_closed(self._over_before(*self._forget), several, after)
             self.state.save()
             self._events_of, self._at_once, self._forget = {}, False, None
         for event in list(self._unsaved.values()):

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from brtel_notify.alert import PROBLEM, RECOVERY, Alert, reference
 from brtel_notify.delivery import doubles, entry_of, step_names, together
 from brtel_notify.delivery.book import Book
+from brtel_notify.delivery.next_entry import SAME_NOTE_WITHIN
 from brtel_notify.delivery.not_yet import NotYet, recovery_before
 from brtel_notify.delivery.open_after import Wait
 from brtel_notify.delivery.outcome import DELIVERED, IGNORED, Failure, Outcome
@@ -23,9 +24,6 @@ from brtel_notify.tickets.settings import Settings
 
 #: A note speaks of at most so many alerts.
 MOST_COMPANIONS = 100
-#: A ticket that was closed so many seconds ahead of now was closed by a clock that was wrong. (One
-#: that is less far ahead may still have events that were begun with it.)
-AHEAD = 43200.0
 
 
 class Delivery:
@@ -305,8 +303,8 @@ class Delivery:
         else:
             forget = None
             if not planned.entry.members:  # as often as one ends
-                keep, now = self.services.config.lifecycle.reopen_within, self.services.clock()
-                forget = times.iso(now - max(keep, 60.0)), times.iso(now + AHEAD)
+                keep = self.services.config.lifecycle.reopen_within
+                forget = max(keep, SAME_NOTE_WITHIN), self.services.clock()
             self.book.record(planned.entry, events, forget)
         self.done_with = [event.id for event in events[:-1]]
 

@@ -288,7 +288,8 @@ def _recovery(s: Situation) -> Plan:
         return Plan("recovered, but another one than is open: its ticket is left as it is")
     if occurrences.is_older(s.member, s.alert, s.now):
         return Plan("recovered, but before the open problem began: its ticket is left as it is")
-    after = seen(s, entry._replace(members=s.left, severity=worst(s.left))) if s.left else None
+    entry = _without_what_is_over(s, entry)
+    after = seen(s, entry._replace(severity=worst(s.left))) if s.left else None
     if entry.muted:  # for what is left, the person's word still holds
         return Plan("recovered; a person had closed its ticket", (), after, forget=not s.left)
     if after is not None:
@@ -296,13 +297,17 @@ def _recovery(s: Situation) -> Plan:
     return _last_recovery(s, entry)
 
 
+def _without_what_is_over(s: Situation, entry: Entry) -> Entry:
+    over = [key for key in entry.members if key not in s.left]
+    over += [key for key in entry.closed_for if key not in over] if _lately(s, entry) else []
+    if s.alert.kind in _NOTED:  # the end of a downtime: a second contact's is no other note
+        entry = entry._replace(noted=noted_now(s, entry, s.alert))
+    return entry._replace(members=s.left, closed_for=over[:CLOSED_FOR], over_at=times.iso(s.now))
+
+
 def _last_recovery(s: Situation, entry: Entry) -> Plan:
     wanted = s.policy.lifecycle.on_recovery
-    stood_for = list(entry.members)[:CLOSED_FOR]
-    gone = entry._replace(members={}, closed_for=stood_for, results={})
-    if s.alert.kind in _NOTED:  # the end of a downtime: a second contact's is no other note
-        gone = gone._replace(noted=noted_now(s, entry, s.alert))
-    left = seen(s, gone._replace(recovered_at=times.iso(s.now)))
+    left = seen(s, entry._replace(results={}, recovered_at=times.iso(s.now)))
     if wanted == "ignore":
         return Plan("recovered: its ticket is left to people", (), left)
     if wanted == "note" or not entry.ours or entry.others_unknown or s.shared:
@@ -340,11 +345,10 @@ def _recovery_of_unknown(s: Situation) -> Plan:
 
 def _noted(s: Situation, wanted: str) -> Plan:
     entry = s.entry
-    if entry is not None and _just_closed(s, entry):
-        return _noted_if_new(s, entry, wanted)
-    if entry is None or not entry.is_open or s.member is None:
+    just_over = entry is not None and _is_just_over(s, entry)
+    if entry is None or not (just_over or (entry.is_open and s.member is not None)):
         return Plan(f"{s.alert.kind}: no ticket of ours is open")
-    if occurrences.is_recovery(s.alert):
+    if occurrences.is_recovery(s.alert) and not just_over:
         # What recovers in a downtime, or while it flaps, has no other word for it.
         return _recovery(s)
     if s.gone:
@@ -354,12 +358,15 @@ def _noted(s: Situation, wanted: str) -> Plan:
     return _noted_if_new(s, entry, wanted)
 
 
-def _just_closed(s: Situation, entry: Entry) -> bool:
-    """Whether its ticket was closed for it a moment ago: Zabbix 7.0 sends a closing's comment
-    after the recovery."""
-    if entry.closed_at is None or s.alert.key not in entry.closed_for:
-        return False
-    return abs(s.now - times.from_iso(entry.closed_at)) <= SAME_NOTE_WITHIN
+def _is_just_over(s: Situation, entry: Entry) -> bool:
+    """Whether its ticket stood for it a moment ago: Zabbix 7.0 sends a closing's comment after the
+    recovery. The ticket is closed by then, or others hold it open."""
+    return s.member is None and s.alert.key in entry.closed_for and _lately(s, entry)
+
+
+def _lately(s: Situation, entry: Entry) -> bool:
+    over_at = entry.over_at or entry.closed_at  # a map of before has only that
+    return over_at is not None and abs(s.now - times.from_iso(over_at)) <= SAME_NOTE_WITHIN
 
 
 def _noted_if_new(s: Situation, entry: Entry, wanted: str) -> Plan:

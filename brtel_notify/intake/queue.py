@@ -217,9 +217,9 @@ class Queue(Store):
         """The ids of the events that were given up, in the order of their capture."""
         return _ids(self.dead_folder)
 
-    def oldest(self) -> float:
-        """When the first event that waits or is dead was captured, in seconds since the epoch."""
-        ids = [*self.pending(), *self.dead()]
+    def oldest(self, *, dead: bool = True) -> float:
+        """When the first event that waits (or is DEAD) was captured, in seconds since the epoch."""
+        ids = [*self.pending(), *(self.dead() if dead else ())]
         stamps = [int(id[:20]) for id in ids if id[:20].isdecimal()]
         return min(stamps, default=time.time_ns()) / 1e9
 

@@ -28,6 +28,7 @@ class Location(NamedTuple):
 
     ``main`` is the system's main configuration file, ``users`` are whom it may run as (the first
     that this machine has), ``service`` what systemd calls it, ``check`` the command that proves
+    its configuration. ``program`` is the daemon itself: a package that was removed may have left
     its configuration.
     """
 
@@ -36,6 +37,7 @@ class Location(NamedTuple):
     users: Tuple[str, ...] = ()
     service: str = ""
     check: str = ""
+    program: str = ""
 
 
 class Command(NamedTuple):
@@ -111,11 +113,12 @@ class DropIn:
 
     def find(self, root: str) -> Optional[Location]:
         """Where the system reads drop-ins on this machine; None if it is not there."""
-        for location in self.locations:
-            settled = self.settled(location, root)
-            if self.is_there(settled, root):
-                return settled
-        return None
+        settled = (self.settled(location, root) for location in self.locations)
+        there = [location for location in settled if self.is_there(location, root)]
+        whole = (
+            each for each in there if each.program and os.path.exists(below(root, each.program))
+        )
+        return next(whole, there[0] if there else None)
 
     def settled(self, location: Location, root: str) -> Location:
         """LOCATION as the system's own configuration has it, where that may say otherwise."""

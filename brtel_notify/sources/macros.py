@@ -36,6 +36,7 @@ TYPES: Mapping[str, Tuple[str, str]] = {
 }
 
 _PREFIXES = ("NAGIOS_", "ICINGA_")
+_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _UNEXPANDED = r"\$[A-Za-z0-9_.:@]{1,255}\$"
 
 
@@ -95,7 +96,8 @@ def _occurrence(source: str, macros: Mapping[str, str], thing: str, kind: str) -
 
     Only of a problem: what recovers is over, whatever it was called. Until when all was well is
     the same from the first problem to the recovery, also while a warning becomes critical; an id
-    is 0 where the daemon has none (DOWN that becomes UNREACHABLE). Seen on Nagios 4 and Icinga 2.
+    is 0 where the daemon has none (DOWN that becomes UNREACHABLE). Seen on Nagios 4 and Icinga 2;
+    Naemon's ids are UUIDs (its source, since 1.4.3).
     """
     if kind != PROBLEM:
         return "", ""
@@ -107,8 +109,9 @@ def _occurrence(source: str, macros: Mapping[str, str], thing: str, kind: str) -
         state = macros.get(f"{thing}STATE", "").strip().upper()
         known = fields.epoch(macros.get(macro, ""))
         return (macros[macro].strip(), f"{macro} {state}") if known else ("", "")
-    number = fields.whole_number(macros.get(f"{thing}PROBLEMID", ""))
-    return (str(number), f"{thing}PROBLEMID") if number else ("", "")
+    problem = macros.get(f"{thing}PROBLEMID", "").strip()
+    is_id = fields.whole_number(problem) or re.fullmatch(_UUID, problem)
+    return (problem, f"{thing}PROBLEMID") if is_id else ("", "")
 
 
 def _notification(macros: Mapping[str, str], thing: str) -> str:

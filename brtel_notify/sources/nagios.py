@@ -35,11 +35,12 @@ class Nagios(Source):
     product = "Nagios"
     products = "Nagios, Naemon."
     takes = ("", "captures NAGIOS_* and ICINGA_* variables [--var NAME=VALUE]")
-    about = "capture one notification of Nagios"
+    about = "capture one notification of Nagios or Naemon"
     help = MACROS_HELP.format(
         source="nagios",
         variables="NAGIOS_* and ICINGA_*",
-        hint="Nagios sets the rest when enable_environment_macros=1.",
+        hint="Nagios sets the rest when enable_environment_macros=1; Naemon has no such\n"
+        "setting: there the drop-in passes each by --var.",
     )
     prefixes = ("NAGIOS_", "ICINGA_")
     page_keys: Mapping[str, PageKey] = {"url": WEB_PAGES}

@@ -1,8 +1,9 @@
 """What the three arguments of a Zabbix alert script say; the third has one ``NAME: value`` a line.
 
 The names are Zabbix's own macros; the shipped media type writes them. What each of them is worth in
-which message was seen on Zabbix 6.0; the wording of notes and update actions, and what 7.0 adds, is
-in its server's source.
+which message was seen on Zabbix 6.0 and 7.0; the wording of notes and update actions is in its
+server's source, and what 7.4 adds in its manual. A macro that a server does not know, or that does
+not apply, stays as it stands in the message, and is absent here.
 
 A message whose first line is ``BRTEL.NOTIFY: 1`` has the form of the shipped media type: first the
 lines whose values have no line break, then those of FREE_TEXT in that order, whose values may be
@@ -30,7 +31,10 @@ from brtel_notify.local.cleaning import shown
 from brtel_notify.sources import fields, message_lines, severities
 from brtel_notify.sources.source import is_number
 
-_ABSENT = re.compile(r"\*UNKNOWN\*|\{[A-Z$#?][^{}\n]{0,500}\}")
+_ABSENT = re.compile(
+    r"\*UNKNOWN\*|\{[A-Z$#?][^{}\n]{0,500}\}"
+    r"|\{\{[A-Z$#?][^{}\n]{0,500}\}\.[a-z0-9]{1,40}\([^\n]{0,500}\)\}"  # with a function
+)
 _ONLY_SEVERITY = re.compile(r"changed severity from .{1,200} to .{1,200}", re.IGNORECASE)
 _SOMETHING_ELSE = re.compile(
     r"(?:, | and )(?:closed|suppressed|unsuppressed|ranked)\b", re.IGNORECASE
@@ -364,7 +368,7 @@ def _severity(kind: str, action: str, about: _About, own: Mapping[str, str]) -> 
 def _since(kind: str, own: Mapping[str, str]) -> Optional[float]:
     """When the problem, or on a recovery the good state, began."""
     event = "EVENT.RECOVERY" if kind == RECOVERY else "EVENT"
-    seconds = fields.epoch(own.get(f"{event}.TIMESTAMP", ""))  # 7.0 and later
+    seconds = fields.epoch(own.get(f"{event}.TIMESTAMP", ""))  # 7.4 and later
     if seconds is not None:
         return seconds
     return fields.date_and_time(f"{own.get(f'{event}.DATE', '')} {own.get(f'{event}.TIME', '')}")

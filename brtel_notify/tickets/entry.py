@@ -20,9 +20,9 @@ class Entry(NamedTuple):
     ticket that a person opened and ``adopt: any`` made us use. ``muted``: a person closed it and
     the configuration says to leave it at that. ``others_unknown``: it is a group's ticket that was
     found open, so it may stand for alerts that only somebody else knows of. ``closed_for`` are the
-    keys of the alerts that it stood for when the last of them recovered. ``results`` counts the
-    notes of a volatile service (occurrences.py). ``recorded`` are the ids of events before
-    ``last_event`` that are done as well, and of which a file may be left in the queue.
+    keys of alerts that it stood for until they recovered, the last ones at ``over_at``.
+    ``results`` counts the notes of a volatile service (occurrences.py). ``recorded`` are the ids of
+    events before ``last_event`` that are done as well, of which a file may be left in the queue.
     ``perhaps_two``: another server may have opened one for the same alert in the same instant
     (doubles.py). Times are ISO 8601, UTC.
     """
@@ -51,6 +51,7 @@ class Entry(NamedTuple):
     results: Dict[str, Any] = {}  # noqa: RUF012 - never changed
     recorded: List[str] = []  # noqa: RUF012 - never changed
     perhaps_two: bool = False
+    over_at: Optional[str] = None
 
     @property
     def is_open(self) -> bool:
@@ -72,6 +73,7 @@ class Entry(NamedTuple):
             closed_at=long_ago if ahead(self.closed_at) else self.closed_at,
             recovered_at=long_ago if ahead(self.recovered_at) else self.recovered_at,
             checked_at=None if ahead(self.checked_at) else self.checked_at,
+            over_at=None if ahead(self.over_at) else self.over_at,
             noted={text: at for text, at in self.noted.items() if not ahead(at)},
         )
 
@@ -220,5 +222,6 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "closed_for": _texts,
     "recorded": _texts,
     "perhaps_two": _flag,
+    "over_at": _time_or_null,
     "results": _results,
 }

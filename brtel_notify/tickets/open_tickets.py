@@ -188,6 +188,10 @@ class State:
         """How many bytes a save writes, nearly."""
         return self._texts.size
 
+    def any_ended(self, before: str) -> bool:
+        """Whether forget_closed would find one that was over BEFORE that time, or must look."""
+        return self._ended is None or bool(self._ended and self._ended[0][0] < before)
+
     def forget_closed(self, before: str, but: Collection[str] = (), after: str = "~") -> None:
         """Forget the tickets whose alerts were over BEFORE that time (ISO 8601, UTC).
 

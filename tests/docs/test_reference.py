@@ -163,7 +163,7 @@ def test_the_conditions_in_the_guide_hold_where_they_say() -> None:
     assert holding["not service"] == [name for name in ALERTS if "-host-" in name]
     assert holding["host.endswith('.3cx.fr')"] == ALERTS
     assert holding["source == 'zabbix' and 'voip' in vars.SCOPE"] == [
-        name for name in ALERTS if name.startswith("zabbix")
+        name for name in ALERTS if name.startswith("zabbix6")
     ]
     assert holding["not customer"] == holding["customer.vip"] == []
 

@@ -358,6 +358,40 @@ def test_other_homes_of_nagios(
     assert f"-v /{etc}/{main}" in steps
 
 
+NAEMON = {"etc/naemon/naemon.cfg": "cfg_dir=conf.d\n", "etc/naemon/conf.d/x.cfg": ""}
+
+
+def test_naemon_checks_its_configuration_as_its_own_user(machine: Machine) -> None:
+    """It refuses root, also for -v; a folder in naemon.cfg may be told from where that stands."""
+    for path, text in NAEMON.items():
+        machine.write(path, text)
+    machine.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nnaemon:x:904:904::/:/bin/false\n")
+    machine.write("etc/group", "root:x:0:\nnaemon:x:904:\n")
+    said = machine.install("nagios", "--no-test")
+    assert "put: /etc/naemon/conf.d/brtel-notify.cfg" in said
+    assert "cfg_file=" not in said
+    assert "Naemon has no environment macros" in said
+    check = "runuser -u naemon -- naemon -v /etc/naemon/naemon.cfg"
+    assert f"{check} && systemctl restart naemon" in said
+    assert "sudo -u naemon " in said
+
+
+def test_naemon_is_found_where_nagios_left_its_configuration_behind(machine: Machine) -> None:
+    machine.has("nagios")
+    for path, text in NAEMON.items():
+        machine.write(path, text)
+    assert "put: /etc/nagios4/conf.d/brtel-notify.cfg" in machine.install("nagios")
+    beside = ("nagios", "--dest", "/etc/naemon/conf.d/", "--user", "root")
+    assert "install nagios --dest /etc/naemon/conf.d/ --user root" in machine.install(*beside)
+    machine.write("usr/bin/naemon", "")  # the package nagios4 was removed, but not purged
+    assert "already there: /etc/naemon/conf.d/brtel-notify.cfg" in machine.install("nagios")
+
+
+def test_whoever_asks_for_naemon_is_told_how(machine: Machine) -> None:
+    said = machine.install("naemon", code=2)
+    assert "Naemon takes Nagios's drop-in: brtel-notify install nagios" in said
+
+
 def test_the_steps_of_nagios_can_be_followed_word_for_word(machine: Machine) -> None:
     machine.has("nagios")
     main = machine.root / "etc/nagios4/nagios.cfg"

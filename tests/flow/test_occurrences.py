@@ -602,3 +602,14 @@ def test_the_end_of_flapping_is_told_once(site: Site) -> None:
     site.calls()
     site.notify(SERVICE_OK, *ends)  # another contact
     assert site.calls() == []
+
+
+def test_the_end_of_flapping_is_told_once_where_others_hold_the_ticket(site: Site) -> None:
+    site.configure("  group_by: host\n")
+    site.notify(HOST)
+    site.notify(SERVICE)
+    ends = ("NOTIFICATIONTYPE=FLAPPINGSTOP", f"LASTSERVICESTATECHANGE={WELL}")
+    site.notify(SERVICE_OK, *ends)
+    site.calls()
+    site.notify(SERVICE_OK, *ends)  # another contact
+    assert site.calls() == []

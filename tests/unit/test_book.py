@@ -15,6 +15,7 @@ from brtel_notify.delivery.book import Book
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local import files
+from brtel_notify.text import times
 from brtel_notify.tickets.ended import MOST
 from brtel_notify.tickets.open_tickets import Entry, State
 
@@ -141,17 +142,40 @@ def test_an_entry_that_is_forgotten_leaves_no_event_that_it_should_name(
 
 
 def test_an_entry_is_kept_while_several_of_its_events_may_be_left(queue: Queue, ours: Book) -> None:
-    long_ago, before = "2020-01-01T00:00:00Z", "2024-01-01T00:00:00Z"
+    long_ago, now = "2020-01-01T00:00:00Z", "2024-01-01T00:00:00Z"
+    forget = 60.0, times.from_iso(now)
     for key, events in (("one", 1), ("two", 2)):
         for _ in range(events):
             event = event_of(queue)
-            ours.record(entry(key, event, closed_at=long_ago), [event], (before, "~"))
+            ours.record(entry(key, event, closed_at=long_ago), [event], forget)
     ours.save()
     assert [each.key for each in on_disk(queue).entries()] == ["two"]
     event = event_of(queue)
-    ours.record(entry("three", event, closed_at=before), [event], (before, "~"))
+    ours.record(entry("three", event, closed_at=now), [event], forget)
     ours.save()
     assert [each.key for each in on_disk(queue).entries()] == ["three"]
+
+
+def test_what_is_over_is_kept_for_what_waits_since_then(queue: Queue, ours: Book) -> None:
+    """An outage of two hours: what comes behind a recovery was captured just after it."""
+    now = time.time()
+
+    def ends(key: str, ago: float) -> None:
+        event = event_of(queue)
+        closed_at = times.iso(now - ago)
+        ours.record(entry(key, event, closed_at=closed_at), [event], (300.0, now))
+        ours.save()
+
+    waiting = event_of(queue).id
+    queue_file = os.path.join(queue.folder, f"{waiting}.jsonl")
+    older = f"{int((now - 7190) * 1e9):020d}{waiting[20:]}"
+    os.rename(queue_file, os.path.join(queue.folder, f"{older}.jsonl"))
+    ends("long ago", 7600)
+    ends("just before it", 7200)
+    assert [each.key for each in on_disk(queue).entries()] == ["just before it"]
+    queue.remove(queue.load(older))
+    ends("the next", 10)
+    assert [each.key for each in on_disk(queue).entries()] == ["the next"]
 
 
 def test_what_cannot_be_saved_stays_in_the_queue(

@@ -154,6 +154,7 @@ ENTRIES = st.dictionaries(
         noted=st.dictionaries(TEXT, TIMES, max_size=3),
         last_event=TEXT,
         closed_for=st.lists(TEXT, max_size=3),
+        over_at=st.none() | TIMES,
         results=st.just({})
         | st.fixed_dictionaries(
             {"since": TIMES, "noted": st.integers(0, 99), "untold": st.integers(0, 99)}

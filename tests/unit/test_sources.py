@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
@@ -121,6 +122,14 @@ ZABBIX: Dict[str, Any] = {
     "since": 1795286249.0,
     "time": CAPTURED_AT,
     "lasting": "23133/27",
+}
+ZABBIX_7: Dict[str, Any] = {
+    **ZABBIX,
+    "check": "1",
+    "service": "SIP trunk down",
+    "output": "Operational data: 0 trunks up",
+    "since": 1795884874.0,
+    "lasting": "1/1",
 }
 EXPECTED: Dict[str, Dict[str, Any]] = {
     "nagios4-host-problem": {**NAGIOS_DOWN, "kind": "problem", "time": 1795285902.0},
@@ -254,6 +263,35 @@ EXPECTED: Dict[str, Dict[str, Any]] = {
         "output": "Operational data: 2",
         "since": None,  # the message does not say when the problem ended
     },
+    "zabbix7-problem": {**ZABBIX_7, "kind": "problem", "state": "High", "severity": "critical"},
+    "zabbix7-recovery": {
+        **ZABBIX_7,
+        "kind": "recovery",
+        "state": "OK",
+        "severity": "ok",
+        "since": 1795884880.0,
+    },
+    "zabbix7-update": {  # behind the recovery
+        **ZABBIX_7,
+        "kind": "acknowledgement",
+        "state": "High",
+        "severity": "critical",
+        "author": "Zabbix Administrator (Admin)",
+        "comment": "a new card\nis in",
+    },
+    "zabbix7-cancelled": {
+        **ZABBIX_7,
+        "kind": "recovery",
+        "action": "cancelled",
+        "host": "lumiere.3cx.fr",
+        "check": "2",
+        "state": "cancelled",
+        "severity": "ok",
+        "output": 'NOTE: Escalation canceled: trigger "SIP trunk down" disabled.',
+        "comment": 'NOTE: Escalation canceled: trigger "SIP trunk down" disabled.',
+        "since": None,
+        "lasting": "2/3",
+    },
 }
 ACCOUNT_VARIABLE = {"icinga": "CUSTOMER"}
 
@@ -274,6 +312,10 @@ OCCURRENCES: Dict[str, Dict[str, Any]] = {
     "zabbix6-problem": {"occurrence": "27", "one_by_one": True},
     "zabbix6-recovery": {"occurrence": "27", "one_by_one": True, "began": 1795286249.0},
     "zabbix6-update": {"occurrence": "27", "one_by_one": True},
+    "zabbix7-problem": {"occurrence": "1", "one_by_one": True},
+    "zabbix7-recovery": {"occurrence": "1", "one_by_one": True, "began": 1795884874.0},
+    "zabbix7-update": {"occurrence": "1", "one_by_one": True},
+    "zabbix7-cancelled": {"occurrence": "3", "one_by_one": True, "began": 1795884884.0},
     "librenms-problem": {"order": 904},
     "librenms-worse": {"order": 905},
     "librenms-acknowledged": {"order": 906},
@@ -667,7 +709,37 @@ def test_each_source_of_events(name: str) -> None:
     assert (service.severity, service.long_output) == ("warning", "SIP trunk down\nand more")
 
 
-def test_7_0_tells_more() -> None:
+#: In the manual of 7.4. The servers of 6.0.14, 7.0.22 and 7.0.29 leave them as they stand.
+SINCE_7_4 = frozenset(("EVENT.TIMESTAMP", "EVENT.RECOVERY.TIMESTAMP", "SERVICE.ID"))
+
+
+def test_what_6_0_does_not_know_is_in_its_media_type_not_at_all() -> None:
+    for message in shipped_messages(MEDIA_TYPES[0]).values():
+        assert not SINCE_7_4 & set(re.findall(r"{([A-Z.]+)}", message))
+
+
+@pytest.mark.parametrize("name", MEDIA_TYPES)
+def test_a_macro_that_the_server_does_not_know_says_nothing(name: str) -> None:
+    """It stays as it stands, as in every version what does not apply."""
+    began = {"EVENT.DATE": "2026.11.21", "EVENT.TIME": "18:37:29", "EVENT.ID": "27"}
+    over = {"EVENT.RECOVERY.DATE": "2026.11.21", "EVENT.RECOVERY.TIME": "18:40:00"}
+    for source, values in (("TRIGGERS", TRIGGER), ("SERVICE", SERVICE), ("INTERNAL", INTERNAL)):
+        problem = filled(source, {**values, **began}, name)
+        recovery = filled(source, {**values, **began, **over, "EVENT.VALUE": "0"}, name)
+        assert (problem.since, recovery.since) == (1795286249.0, 1795286400.0)
+        assert recovery.key == problem.key
+        for alert in (problem, recovery):
+            assert "{" not in repr({**alert._asdict(), "vars": [*alert.vars.values()]})[1:]
+    assert "SERVICE.ID" not in filled("SERVICE", SERVICE, name).vars
+
+
+def test_a_macro_with_a_function_that_the_server_does_not_know_says_nothing() -> None:
+    unknown = 'CUSTOMER_ACCOUNT: {{EVENT.TIMESTAMP}.fmttime("%Y (%x)")}'
+    assert "CUSTOMER_ACCOUNT" not in zabbix(unknown).vars
+    assert zabbix("CUSTOMER_ACCOUNT: {{A}.b()} and more").vars["CUSTOMER_ACCOUNT"].startswith("{{")
+
+
+def test_7_4_tells_more() -> None:
     more = {"EVENT.TIMESTAMP": "1795286249", "SERVICE.ID": "5"}
     assert filled("TRIGGERS", {**TRIGGER, **more}, MEDIA_TYPES[1]).since == 1795286249.0
     assert (
