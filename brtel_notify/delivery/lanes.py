@@ -86,19 +86,19 @@ class Lanes:
     def ready(self, now: float, at_most: int) -> List[str]:
         """The lanes that may be worked on now, those that have waited longest first."""
         self._ring(now)
-        found: List[Tuple[str, str]] = []
+        found: Dict[str, Tuple[str, str]] = {}  # by lane
         while self._heads and len(found) < at_most:
             event_id, lane = head = heapq.heappop(self._heads)
-            if self._in_heads.get(lane) != event_id:
-                continue  # its lane lies here with another event
+            if lane in found or self._in_heads.get(lane) != event_id:
+                continue  # its lane lies here with another event, or lay with this one before
             if self._may_begin(lane) and self._waiting[lane][0] == event_id:
-                found.append(head)
+                found[lane] = head
             else:
                 del self._in_heads[lane]
                 self._offer(lane)
-        for head in found:
+        for head in found.values():
             heapq.heappush(self._heads, head)
-        return [lane for _, lane in found]
+        return list(found)
 
     def _may_begin(self, lane: str) -> bool:
         return lane in self._waiting and lane not in self._busy and lane not in self._asleep

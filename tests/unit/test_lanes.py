@@ -47,6 +47,15 @@ def test_nothing_steps_in_front_of_what_is_being_worked_on() -> None:
     assert work_off(made) == ["a1", "a3"]
 
 
+def test_a_lane_before_whose_first_event_another_came_is_given_once() -> None:
+    """Else two threads would deliver the same event."""
+    made = lanes("a2", "a1")
+    assert made.ready(NOW, 1) == ["a"]
+    made.take("a")
+    made.done("a")
+    assert made.ready(NOW, 4) == ["a"]
+
+
 def test_a_lane_that_is_worked_on_gives_nothing_more() -> None:
     made = lanes("a1", "a2", "b1")
     made.take("a")
