@@ -29,6 +29,8 @@ AHEAD = 43200.0
 BYTES_AN_EVENT = 65536
 #: An entry names at most about so many events whose files are still there.
 MOST_RECORDED = 50
+#: For so many seconds it is believed when the oldest event that waits was captured.
+ASKED_EVERY = 60.0
 #: Old ends are swept with the first of a drain, and of each so many: that reads all of them.
 ENDS_SWEPT = 500
 
@@ -46,6 +48,7 @@ class Book:
         self._events_of: Dict[str, int] = {}  # by key: how many of those are recorded there
         self._at_once = False
         self._forget: Optional[Keep] = None
+        self._asked = self._oldest = float("-inf")
 
     def __contains__(self, event_id: str) -> bool:
         """Whether the event is done, and its file still there."""
@@ -137,8 +140,9 @@ class Book:
         before = times.iso(now - keep)
         if not self.state.any_ended(before):
             return before
-        oldest = max(self.queue.oldest(dead=False), now - KEPT)
-        return times.iso(min(now, oldest) - keep)
+        if not 0 <= now - self._asked < ASKED_EVERY:  # it only grows, and costs a look at all names
+            self._asked, self._oldest = now, self.queue.oldest(dead=False)
+        return times.iso(min(now, max(self._oldest, now - KEPT)) - keep)
 
     def _save(self) -> None:
         if self._events_of:
