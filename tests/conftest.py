@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
+import generations
 import hypothesis
 import pytest
 import short
@@ -31,6 +33,8 @@ hypothesis.settings.load_profile("default")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
+#: Where tests drive what is real: monitoring servers, a browser.
+REAL = (TESTS / "e2e", TESTS / "web")
 #: The outcome of what ``make test`` leaves to ``make test-all``; it is none of the skips.
 LEFT_OUT = "left out"
 
@@ -64,6 +68,22 @@ def kind(item: pytest.Item) -> str:
     return (
         item.path.stem[len("test_") :] if item.path.parent.name == "e2e" else item.path.parent.name
     )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where the servers are there for sure, only what the table names is not run."""
+    done: Any = yield
+    report = done.get_result()
+    if report.skipped and item.path.parent in REAL and not may_be_skipped(reason(report)):
+        report.outcome = "failed"
+        report.longrepr = f"tests/e2e/generations.py allows no such skip: {reason(report)}"
+
+
+def may_be_skipped(why: str) -> bool:
+    """Whether a test of real servers or of a browser may be left out for that reason."""
+    required = os.environ.get("BRTEL_NOTIFY_E2E") == "required"
+    return not required or why.startswith(LEFT_OUT) or why in generations.HERE.skips
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Optional[Tuple[str, str, str]]:

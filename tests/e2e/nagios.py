@@ -6,7 +6,6 @@ import grp
 import os
 import pwd
 import re
-import shlex
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
-from servers import CHECKOUT, Daemon, Stoppable, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, need, put_program, told, wait_for
 from support import Site
 
 DROP_IN = CHECKOUT / "nagios" / "brtel-notify.cfg"
@@ -111,8 +110,7 @@ def verify(main: Path) -> subprocess.CompletedProcess[str]:
 
 def give_program(drop_in: str, program: Path, site: Site) -> str:
     """DROP_IN with the one path replaced, by a script PROGRAM that is brtel-notify for SITE."""
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(site.words())} "$@"\n')
-    program.chmod(0o755)
+    put_program(program, site)
     assert PROGRAM in drop_in
     return drop_in.replace(PROGRAM, str(program))
 
@@ -194,6 +192,10 @@ class Nagios(Stoppable):
     def service_is(self, name: str, description: str, state: int, output: str) -> None:
         """A result of a service's check, 0 to 3; a newline is the two characters ``\\n``."""
         self.command("PROCESS_SERVICE_CHECK_RESULT", name, description, state, output)
+
+    def told(self, about: str) -> List[Dict[str, str]]:
+        """What it gave brtel-notify in each call that names ABOUT."""
+        return told(self._folder / "brtel-notify", about)
 
     def notified(self, name: str) -> List[str]:
         """The types and states of the notifications about the host NAME, as the log has them."""

@@ -47,7 +47,7 @@ def deb() -> Path:
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory, deb: Path) -> Iterator[Chroot]:
     """A Debian 12 that has what brtel-notify needs, and logrotate."""
-    chroot = Chroot(tmp_path_factory.mktemp("debian") / "root")
+    chroot = Chroot(tmp_path_factory.mktemp("debian") / "root", "12")
     chroot.make()
     shutil.copyfile(deb, chroot.path(PACKAGE))
     # With what the package itself says that it needs, and no more.

@@ -1,0 +1,111 @@
+"""``make e2e-next``: tests/e2e in a Debian 13, in build/debian-13, with that Debian's libraries.
+
+As root, on a Debian with mmdebstrap. The first run makes it, in some minutes; the next ones use it
+again, unless another list of packages is wanted. What is under work here is copied into it. What
+stands on the command line goes to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+from chroot import CHECKOUT, Chroot
+
+ROOT = CHECKOUT / "build" / "debian-13"
+#: Inside: a copy of the checkout, the tests' own Python, and what that was made for.
+COPY, VENV = "/srv/brtel-notify", "/srv/venv"
+PYTHON = f"{VENV}/bin/python"
+WHEELS = "/srv/wheels"
+PACKAGES = "tests/e2e/packages.sh"
+
+#: Fails if a library that the program needs is another than Debian's.
+DEBIANS_OWN = """
+import jinja2, requests, sys, urllib3, yaml
+for module in (jinja2, requests, urllib3, yaml):
+    assert module.__file__.startswith("/usr/lib/python3/dist-packages/"), module.__file__
+assert sys.version_info[:2] == (3, 13), sys.version
+"""
+
+
+def main() -> int:
+    """Make what is not there yet, and run the tests; pytest's exit code."""
+    debian = Chroot(ROOT, "13")
+    make(debian)
+    copy_checkout(debian)
+    make_python(debian)
+    words = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "tests/e2e", *sys.argv[1:]]
+    inside = ["env", "-C", COPY, *words]
+    return debian.call(*inside, env={"BRTEL_NOTIFY_E2E": "required", "HOME": "/root"})
+
+
+def make(debian: Chroot) -> None:
+    """That Debian with the servers, unless it is there and whole."""
+    whole, wanted = ROOT / "srv" / "whole", (CHECKOUT / PACKAGES).read_text()
+    if whole.exists() and whole.read_text() == wanted:
+        return
+    clear_away()
+    ROOT.parent.mkdir(exist_ok=True)
+    print("making a Debian 13 in build/debian-13 (some minutes, once)...", flush=True)
+    debian.make()
+    copy_checkout(debian)
+    succeed(debian, f"{COPY}/{PACKAGES}")
+    whole.write_text(wanted)
+
+
+def clear_away() -> None:
+    """Remove a root that is not whole; never one in which somebody has mounted something."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    inside = [mount for mount in mounts if mount.startswith(f"{ROOT}/")]
+    if inside:
+        sys.exit(f"umount these first: {' '.join(inside)}")
+    if ROOT.exists():
+        shutil.rmtree(ROOT)
+
+
+def copy_checkout(debian: Chroot) -> None:
+    """What git knows or would ask about; in the place of the last copy."""
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
+    copy = debian.path(COPY)
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in os.fsdecode(listed.stdout).split("\0"):
+        if name and (CHECKOUT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, copy / name)
+
+
+def make_python(debian: Chroot) -> None:
+    """A venv over Debian's own libraries, with what the tests need besides."""
+    made_for, wanted = debian.path(f"{VENV}/made-for"), (CHECKOUT / "setup.cfg").read_text()
+    if made_for.exists() and made_for.read_text() == wanted:
+        return
+    # This machine gets them from where it gets all, and has them for that Python.
+    wheels = debian.path(WHEELS)
+    options = ["--quiet", "--disable-pip-version-check", "--dest", str(wheels)]
+    options += ["--only-binary=:all:", "--python-version", "3.13"]
+    words = [sys.executable, "-m", "pip", "download", *options]
+    subprocess.run([*words, "setuptools", "wheel", ".[sandbox,test]"], cwd=CHECKOUT, check=True)
+    shutil.rmtree(debian.path(VENV), ignore_errors=True)
+    succeed(debian, "python3", "-m", "venv", "--system-site-packages", VENV)
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS]
+    succeed(debian, *pip, "setuptools", "wheel")
+    succeed(debian, *pip, "--no-build-isolation", "--editable", f"{COPY}[sandbox,test]")
+    succeed(debian, PYTHON, "-I", "-c", DEBIANS_OWN)
+    made_for.write_text(wanted)
+
+
+def succeed(debian: Chroot, *words: str) -> None:
+    """Run a program inside, which must succeed."""
+    code = debian.call(*words)
+    if code:
+        said: List[str] = list(words)
+        sys.exit(f"exit code {code} in build/debian-13: {said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
