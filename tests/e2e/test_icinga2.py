@@ -347,7 +347,7 @@ def test_a_life(stage: Stage) -> None:
 
     *life, recovery, again = icinga.told(f"SERVICEDESC={service}")
     assert [call["NOTIFICATIONTYPE"] for call in life] == [
-        *("PROBLEM", "PROBLEM", "ACKNOWLEDGEMENT", "CUSTOM", "DOWNTIMESTART", "DOWNTIMEREMOVED")
+        *("PROBLEM", "PROBLEM", "ACKNOWLEDGEMENT", "CUSTOM", "DOWNTIMESTART", "DOWNTIMEEND")
     ]
     assert (recovery["NOTIFICATIONTYPE"], again["NOTIFICATIONTYPE"]) == ("RECOVERY", "PROBLEM")
     (name,) = {call["LASTSERVICEOK"] for call in life}

