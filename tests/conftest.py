@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import textwrap
 from collections import Counter
@@ -44,10 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    for item in items:
-        # Those of a file share its server, so they stay in one process.
-        if item.path.parent == TESTS / "e2e":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if not config.getoption("short"):
         return
     chosen = short.chosen(items)
@@ -59,6 +56,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         # In front: whether it could be run here is not asked.
         why = pytest.mark.skipif(True, reason=f"{LEFT_OUT}: {kind(item)}")
         item.add_marker(why, append=False)
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One process for all tests that share a server: what ``--dist loadgroup`` is for.
+
+    Its marks do not reach xdist 3.8 from pytest 9.2, which gives each test's name only once.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneProcessAServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return shared(nodeid)
+
+    return OneProcessAServer(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+def shared(nodeid: str) -> str:
+    """What the test shares with others: its file's server, a Debian; nothing, its own name."""
+    path, _, name = nodeid.partition("::")
+    if Path(path).parent.name == "e2e":
+        return path
+    (number,) = re.findall(r"\[(\d+)\]$", name) or [""]
+    return f"{path} {number}" if number and path.endswith("/test_deb.py") else nodeid
 
 
 def kind(item: pytest.Item) -> str:

@@ -22,8 +22,6 @@ from support import CONFIG, Site
 from brtel_notify import __version__
 
 pytestmark = pytest.mark.skipif(not is_wanted(), reason="make package-test runs it")
-#: Those of one Debian run in one process.
-DEBIANS = [pytest.param(number, marks=pytest.mark.xdist_group(number)) for number in SUITES]
 
 PACKAGE = "/tmp/brtel-notify.deb"
 CONFIG_FILE = "/etc/brtel-notify/config.yml"
@@ -43,7 +41,7 @@ def deb() -> Path:
     return found[-1]
 
 
-@pytest.fixture(scope="module", params=DEBIANS)
+@pytest.fixture(scope="module", params=list(SUITES))
 def debian(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, deb: Path
 ) -> Iterator[Chroot]:
