@@ -64,13 +64,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Its marks do not reach xdist 3.8 from pytest 9.2, which gives each test's name only once.
     """
+    if config.getoption("dist") != "loadgroup":
+        return None
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneProcessAServer(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return shared(nodeid)
-
-    return OneProcessAServer(config, log) if config.getoption("dist") == "loadgroup" else None
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = shared  # which its subclasses overwrite, too
+    return scheduler
 
 
 def shared(nodeid: str) -> str:
