@@ -35,8 +35,11 @@ def is_wanted() -> bool:
     return os.environ.get("BRTEL_NOTIFY_PACKAGE") == "required"
 
 
-#: Before a program inside that needs /proc and /dev. They are mounted in a namespace of its own:
-#: the machine never sees them there, and they are gone when it ends, however that comes.
+#: In front of what mounts something below the root: it does so in a namespace of its own. The
+#: machine never sees its /dev there, where somebody may remove files; and it is gone when that
+#: program ends, however it ends.
+_APART = ("unshare", "--mount", "--propagation", "private")
+#: A program inside, with /proc and /dev.
 _MOUNTED = """\
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
@@ -72,7 +75,9 @@ class Chroot:
             words = ["debootstrap", "--variant=minbase", suite, str(self.root), mirror]
         else:
             missing("neither mmdebstrap nor debootstrap is installed (Debian packages)")
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            [*_APART, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         assert done.returncode == 0, done.stdout.decode()
 
     def run(
@@ -100,9 +105,8 @@ class Chroot:
 
     def call(self, *words: str, env: Optional[Dict[str, str]] = None) -> int:
         """Run a program inside that has /proc and /dev, and shows what it says; its exit code."""
-        apart = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _MOUNTED, "sh"]
         done = subprocess.run(
-            [*apart, str(self.root), *words],
+            [*_APART, "sh", "-euc", _MOUNTED, "sh", str(self.root), *words],
             env=_environment(env),
             cwd="/",
             stdin=subprocess.DEVNULL,
