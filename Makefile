@@ -28,7 +28,7 @@ help:
 	@echo "make dist     wheel and sdist, in dist/"
 	@echo "make completion  completion for bash and zsh, in build/completion/"
 	@echo "make deb      the Debian package, in dist/ (completions: build/completion, pages: build/man)"
-	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 (as root)"
+	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 and 13, and follows the pages (as root)"
 	@echo "make clean    removes what these made"
 
 demo: $(VENV)/.ready
@@ -56,7 +56,7 @@ e2e: $(VENV)/.ready
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
 e2e-next: $(VENV)/.ready
-	PYTHONPATH=tests $(BIN)/python tests/e2e/on_debian_13.py $(PYTEST_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 13 tests/e2e $(PYTEST_ARGS)
 
 web: $(VENV)/.browser
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/web $(PYTEST_ARGS)
@@ -95,6 +95,8 @@ deb: dist man completion
 
 package-test: deb
 	BRTEL_NOTIFY_PACKAGE=required $(BIN)/python -m pytest tests/package $(PYTEST_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 12 tests/package/test_page_to_ticket.py
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 13 tests/package/test_page_to_ticket.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

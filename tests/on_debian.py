@@ -1,8 +1,10 @@
-"""``make e2e-next``: tests/e2e in a Debian 13, in build/debian-13, with that Debian's libraries.
+"""Runs tests in a Debian of its own, in build/debian-NUMBER, with its servers and libraries.
+
+    on_debian.py NUMBER TESTS [PYTEST-ARGUMENT]...
 
 As root, on a Debian with mmdebstrap. The first run makes it, in some minutes; the next ones use it
-again, unless another list of packages is wanted. What is under work here is copied into it. What
-stands on the command line goes to pytest.
+again, unless another list of packages is wanted. What is under work here is copied into it, and the
+package from dist/.
 """
 
 from __future__ import annotations
@@ -16,64 +18,72 @@ from typing import List
 
 from chroot import CHECKOUT, Chroot
 
-ROOT = CHECKOUT / "build" / "debian-13"
 #: Inside: a copy of the checkout, the tests' own Python, and what that was made for.
 COPY, VENV = "/srv/brtel-notify", "/srv/venv"
 PYTHON = f"{VENV}/bin/python"
 WHEELS = "/srv/wheels"
 PACKAGES = "tests/e2e/packages.sh"
+#: Each Debian's Python.
+PYTHONS = {"12": "3.11", "13": "3.13"}
+#: What the tests inside see: all that they need is there, and nothing has to be kept.
+ENVIRONMENT = {
+    "BRTEL_NOTIFY_E2E": "required",
+    "BRTEL_NOTIFY_PACKAGE": "inside",
+    "HOME": "/root",
+}
 
 #: Fails if a library that the program needs is another than Debian's.
 DEBIANS_OWN = """
 import jinja2, requests, sys, urllib3, yaml
 for module in (jinja2, requests, urllib3, yaml):
     assert module.__file__.startswith("/usr/lib/python3/dist-packages/"), module.__file__
-assert sys.version_info[:2] == (3, 13), sys.version
+assert sys.version.startswith(sys.argv[1] + "."), sys.version
 """
 
 
 def main() -> int:
     """Make what is not there yet, and run the tests; pytest's exit code."""
-    debian = Chroot(ROOT, "13")
+    number, *words = sys.argv[1:]
+    debian = Chroot(CHECKOUT / "build" / f"debian-{number}", number)
     make(debian)
     copy_checkout(debian)
     make_python(debian)
-    words = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "tests/e2e", *sys.argv[1:]]
-    inside = ["env", "-C", COPY, *words]
-    return debian.call(*inside, env={"BRTEL_NOTIFY_E2E": "required", "HOME": "/root"})
+    pytest = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return debian.call("env", "-C", COPY, *pytest, env=ENVIRONMENT)
 
 
 def make(debian: Chroot) -> None:
     """That Debian with the servers, unless it is there and whole."""
-    whole, wanted = ROOT / "srv" / "whole", (CHECKOUT / PACKAGES).read_text()
+    whole, wanted = debian.path("/srv/whole"), (CHECKOUT / PACKAGES).read_text()
     if whole.exists() and whole.read_text() == wanted:
         return
-    clear_away()
-    ROOT.parent.mkdir(exist_ok=True)
-    print("making a Debian 13 in build/debian-13 (some minutes, once)...", flush=True)
+    clear_away(debian.root)
+    debian.root.parent.mkdir(exist_ok=True)
+    print(f"making a Debian {debian.number} in {debian.root} (once)...", flush=True)
     debian.make()
     copy_checkout(debian)
-    succeed(debian, f"{COPY}/{PACKAGES}")
+    succeed(debian, f"{COPY}/{PACKAGES}", "servers")
     whole.write_text(wanted)
 
 
-def clear_away() -> None:
+def clear_away(root: Path) -> None:
     """Remove a root that is not whole; never one in which somebody has mounted something."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    inside = [mount for mount in mounts if mount.startswith(f"{ROOT}/")]
+    inside = [mount for mount in mounts if mount.startswith(f"{root}/")]
     if inside:
         sys.exit(f"umount these first: {' '.join(inside)}")
-    if ROOT.exists():
-        shutil.rmtree(ROOT)
+    if root.exists():
+        shutil.rmtree(root)
 
 
 def copy_checkout(debian: Chroot) -> None:
-    """What git knows or would ask about; in the place of the last copy."""
+    """What git knows or would ask about, and the package; in the place of the last copy."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(words, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
     copy = debian.path(COPY)
     shutil.rmtree(copy, ignore_errors=True)
-    for name in os.fsdecode(listed.stdout).split("\0"):
+    packages = [f"dist/{path.name}" for path in (CHECKOUT / "dist").glob("*.deb")]
+    for name in [*os.fsdecode(listed.stdout).split("\0"), *packages]:
         if name and (CHECKOUT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, copy / name)
@@ -82,12 +92,13 @@ def copy_checkout(debian: Chroot) -> None:
 def make_python(debian: Chroot) -> None:
     """A venv over Debian's own libraries, with what the tests need besides."""
     made_for, wanted = debian.path(f"{VENV}/made-for"), (CHECKOUT / "setup.cfg").read_text()
+    version = PYTHONS[debian.number]
     if made_for.exists() and made_for.read_text() == wanted:
         return
     # This machine gets them from where it gets all, and has them for that Python.
     wheels = debian.path(WHEELS)
     options = ["--quiet", "--disable-pip-version-check", "--dest", str(wheels)]
-    options += ["--only-binary=:all:", "--python-version", "3.13"]
+    options += ["--only-binary=:all:", "--python-version", version]
     words = [sys.executable, "-m", "pip", "download", *options]
     subprocess.run([*words, "setuptools", "wheel", ".[sandbox,test]"], cwd=CHECKOUT, check=True)
     shutil.rmtree(debian.path(VENV), ignore_errors=True)
@@ -95,7 +106,7 @@ def make_python(debian: Chroot) -> None:
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", WHEELS]
     succeed(debian, *pip, "setuptools", "wheel")
     succeed(debian, *pip, "--no-build-isolation", "--editable", f"{COPY}[sandbox,test]")
-    succeed(debian, PYTHON, "-I", "-c", DEBIANS_OWN)
+    succeed(debian, PYTHON, "-I", "-c", DEBIANS_OWN, version)
     made_for.write_text(wanted)
 
 
@@ -104,7 +115,7 @@ def succeed(debian: Chroot, *words: str) -> None:
     code = debian.call(*words)
     if code:
         said: List[str] = list(words)
-        sys.exit(f"exit code {code} in build/debian-13: {said}")
+        sys.exit(f"exit code {code} in {debian.root}: {said}")
 
 
 if __name__ == "__main__":
