@@ -41,11 +41,13 @@ def is_wanted() -> bool:
 #: machine never sees its /dev there, where somebody may remove files; and it is gone when that
 #: program ends, however it ends.
 _APART = ("unshare", "--mount", "--propagation", "private")
-#: A program inside, with /proc and /dev.
+#: A program inside, with /proc and /dev; what it has started ends with it. The shell stays, since
+#: it is the first process there, and sees to those that have lost their parent.
+_ALONE = ("--pid", "--fork", "--kill-child")
 _MOUNTED = """\
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
-exec chroot "$@"
+chroot "$@" || exit $?
 """
 
 
@@ -109,7 +111,7 @@ class Chroot:
     def call(self, *words: str, env: Optional[Dict[str, str]] = None) -> int:
         """Run a program inside that has /proc and /dev, and shows what it says; its exit code."""
         done = subprocess.run(
-            [*_APART, "sh", "-euc", _MOUNTED, "sh", str(self.root), *words],
+            [*_APART, *_ALONE, "sh", "-euc", _MOUNTED, "sh", str(self.root), *words],
             env=_environment(env),
             cwd="/",
             stdin=subprocess.DEVNULL,
