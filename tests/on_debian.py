@@ -32,6 +32,12 @@ ENVIRONMENT = {
     "HOME": "/root",
 }
 
+#: Says which of them those are, for pip.
+VERSIONS = """
+from importlib.metadata import version
+for name in ("requests", "urllib3", "Jinja2", "PyYAML"):
+    print(f"{name}=={version(name)}")
+"""
 #: Fails if a library that the program needs is another than Debian's.
 DEBIANS_OWN = """
 import jinja2, requests, sys, urllib3, yaml
@@ -95,10 +101,13 @@ def make_python(debian: Chroot) -> None:
     version = PYTHONS[debian.number]
     if made_for.exists() and made_for.read_text() == wanted:
         return
-    # This machine gets them from where it gets all, and has them for that Python.
-    wheels = debian.path(WHEELS)
+    # This machine gets them from where it gets all: for that Python, and to go with its libraries.
+    wheels, constraints = debian.path(WHEELS), debian.path("/srv/constraints")
+    shutil.rmtree(wheels, ignore_errors=True)
+    constraints.write_text(debian.run("python3", "-c", VERSIONS))
     options = ["--quiet", "--disable-pip-version-check", "--dest", str(wheels)]
     options += ["--only-binary=:all:", "--python-version", version]
+    options += ["--constraint", str(constraints)]
     words = [sys.executable, "-m", "pip", "download", *options]
     subprocess.run([*words, "setuptools", "wheel", ".[sandbox,test]"], cwd=CHECKOUT, check=True)
     shutil.rmtree(debian.path(VENV), ignore_errors=True)

@@ -202,12 +202,13 @@ class Nagios(Stoppable):
         pattern = rf"(?:HOST|SERVICE) NOTIFICATION: [^;]+;{re.escape(name)};(?:[^;]+;)?([A-Z() ]+);"
         return [found.split(" ")[0] for found in re.findall(pattern, self.log)]
 
-    def status(self, name: str, description: str) -> Dict[str, str]:
-        """What status.dat says of a service."""
+    def status(self, name: str, description: str = "") -> Dict[str, str]:
+        """What status.dat says of a host, or of a service on it."""
         path = self._folder / "status.dat"
         text = path.read_text(errors="replace") if path.exists() else ""
-        for block in re.findall(r"^servicestatus \{\n(.*?)^\t\}", text, re.DOTALL | re.MULTILINE):
+        pattern = r"^(?:host|service)status \{\n(.*?)^\t\}"
+        for block in re.findall(pattern, text, re.DOTALL | re.MULTILINE):
             pairs = dict(line.strip().partition("=")[::2] for line in block.splitlines())
-            if (pairs["host_name"], pairs["service_description"]) == (name, description):
+            if (pairs["host_name"], pairs.get("service_description", "")) == (name, description):
                 return pairs
         return {}
