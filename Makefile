@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # One process a core; those of one server together.
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
-.PHONY: help demo test test-all soak soak-inprocess e2e web screenshots lint types bench sandbox man reference dist completion deb package-test clean
+.PHONY: help demo test test-all soak soak-inprocess e2e e2e-next web screenshots lint types bench sandbox man reference dist completion deb package-test clean
 
 help:
 	@echo "make demo     captured alerts open, update and close tickets on a local BlueRockTEL"
@@ -16,6 +16,7 @@ help:
 	@echo "make soak     random events under random faults through real processes (SECONDS=60 SEED=...)"
 	@echo "make soak-inprocess  the same in one process, exactly repeatable (EVENTS=20000 SEED=...)"
 	@echo "make e2e      the tests that drive real monitoring servers (Debian: run tests/e2e/packages.sh first)"
+	@echo "make e2e-next the same tests on Debian 13's servers, in build/debian-13 (as root; apt install mmdebstrap)"
 	@echo "make web      the tests of the web page, in a browser (Debian: apt install chromium)"
 	@echo "make screenshots  the pictures in docs/images (apt install pngquant as well)"
 	@echo "make lint     ruff, and the formatting"
@@ -27,7 +28,7 @@ help:
 	@echo "make dist     wheel and sdist, in dist/"
 	@echo "make completion  completion for bash and zsh, in build/completion/"
 	@echo "make deb      the Debian package, in dist/ (completions: build/completion, pages: build/man)"
-	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 (as root)"
+	@echo "make package-test  installs, upgrades and purges it in a clean Debian 12 and 13, and follows the pages (as root)"
 	@echo "make clean    removes what these made"
 
 demo: $(VENV)/.ready
@@ -53,6 +54,9 @@ soak-inprocess: $(VENV)/.ready
 
 e2e: $(VENV)/.ready
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+e2e-next: $(VENV)/.ready
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 13 tests/e2e $(PYTEST_ARGS)
 
 web: $(VENV)/.browser
 	BRTEL_NOTIFY_E2E=required $(BIN)/python -m pytest tests/web $(PYTEST_ARGS)
@@ -91,6 +95,8 @@ deb: dist man completion
 
 package-test: deb
 	BRTEL_NOTIFY_PACKAGE=required $(BIN)/python -m pytest tests/package $(PYTEST_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 12 tests/package/test_page_to_ticket.py
+	PYTHONPATH=tests $(BIN)/python tests/on_debian.py 13 tests/package/test_page_to_ticket.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
+import generations
 import hypothesis
 import pytest
 import short
@@ -31,6 +34,8 @@ hypothesis.settings.load_profile("default")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
+#: Where tests drive what is real: monitoring servers, a browser.
+REAL = (TESTS / "e2e", TESTS / "web")
 #: The outcome of what ``make test`` leaves to ``make test-all``; it is none of the skips.
 LEFT_OUT = "left out"
 
@@ -40,10 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    for item in items:
-        # Those of a file share its server, so they stay in one process.
-        if item.path.parent == TESTS / "e2e":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if not config.getoption("short"):
         return
     chosen = short.chosen(items)
@@ -57,6 +58,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         item.add_marker(why, append=False)
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One process for all tests that share a server: what ``--dist loadgroup`` is for.
+
+    Its marks do not reach xdist 3.8 from pytest 9.2, which gives each test's name only once.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = shared  # which its subclasses overwrite, too
+    return scheduler
+
+
+def shared(nodeid: str) -> str:
+    """What the test shares with others: its file's server, a Debian; nothing, its own name."""
+    path, _, name = nodeid.partition("::")
+    if Path(path).parent.name == "e2e":
+        return path
+    (number,) = re.findall(r"\[(\d+)\]$", name) or [""]
+    return f"{path} {number}" if number and path.endswith("/test_deb.py") else nodeid
+
+
 def kind(item: pytest.Item) -> str:
     """What a test needs, or the folder in which it stands."""
     if item.get_closest_marker("web"):
@@ -64,6 +89,22 @@ def kind(item: pytest.Item) -> str:
     return (
         item.path.stem[len("test_") :] if item.path.parent.name == "e2e" else item.path.parent.name
     )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where the servers are there for sure, only what the table names is not run."""
+    done: Any = yield
+    report = done.get_result()
+    if report.skipped and item.path.parent in REAL and not may_be_skipped(reason(report)):
+        report.outcome = "failed"
+        report.longrepr = f"tests/e2e/generations.py allows no such skip: {reason(report)}"
+
+
+def may_be_skipped(why: str) -> bool:
+    """Whether a test of real servers or of a browser may be left out for that reason."""
+    required = os.environ.get("BRTEL_NOTIFY_E2E") == "required"
+    return not required or why.startswith(LEFT_OUT) or why in generations.HERE.skips
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Optional[Tuple[str, str, str]]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
-import shlex
 import shutil
 import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, List, Optional, TypeVar
+from typing import Callable, Dict, List, Optional, TypeVar
 
-from servers import CHECKOUT, Daemon, Stoppable, missing, need, wait_for
+from generations import HERE
+from servers import CHECKOUT, Daemon, Stoppable, missing, need, put_program, told, wait_for
 from support import Site
 
 T = TypeVar("T")
@@ -80,6 +81,9 @@ exit "$code"
 MODULES = Path("/usr/share/icingaweb2/modules")
 POSTGRESQL = Path("/usr/lib/postgresql")
 
+#: What Icinga's own configuration has: the zone that gets what is in no other.
+ZONE = json.dumps({"object_type": "external_object"})
+
 #: Icinga Web's configuration, by file.
 DIRECTOR = {
     "config.ini": '[global]\nconfig_backend = "ini"\nmodule_path = "{modules}"\n',
@@ -116,7 +120,7 @@ class Icinga(Stoppable):
         (folder / "results").mkdir()
         _script(folder / "plugin", PLUGIN.format(folder=folder))
         program = folder / "brtel-notify"
-        _script(program, f'#!/bin/sh\nexec {shlex.join(site.words())} "$@"\n')
+        put_program(program, site)
         (folder / "drop-in.conf").write_text(drop_in.replace(PROGRAM, str(program)), "utf-8")
         self.config = folder / "icinga2.conf"
         text = SERVER.format(folder=folder) + objects + '\ninclude "drop-in.conf"\n'
@@ -145,6 +149,10 @@ class Icinga(Stoppable):
     def log(self) -> str:
         """What the daemon wrote so far."""
         return self._daemon.said()
+
+    def told(self, about: str) -> List[Dict[str, str]]:
+        """What it gave brtel-notify in each call that names ABOUT."""
+        return told(self.folder / "brtel-notify", about)
 
     def _takes_commands(self) -> bool:
         """Whether the pipe is there, and Icinga at its other end: it opens what it has made."""
@@ -275,6 +283,8 @@ class Director(Stoppable):
             self._start_database(stack)
             self._write_configuration()
             self.run("migration", "run")
+            if HERE.director_needs_zone:
+                self.run("zone", "create", "master", "--json", ZONE)
             self._stack = stack.pop_all()
         return self
 

@@ -6,7 +6,6 @@ import grp
 import os
 import pwd
 import re
-import shlex
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
-from servers import CHECKOUT, Daemon, Stoppable, need, wait_for
+from servers import CHECKOUT, Daemon, Stoppable, need, put_program, told, wait_for
 from support import Site
 
 DROP_IN = CHECKOUT / "nagios" / "brtel-notify.cfg"
@@ -111,8 +110,7 @@ def verify(main: Path) -> subprocess.CompletedProcess[str]:
 
 def give_program(drop_in: str, program: Path, site: Site) -> str:
     """DROP_IN with the one path replaced, by a script PROGRAM that is brtel-notify for SITE."""
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(site.words())} "$@"\n')
-    program.chmod(0o755)
+    put_program(program, site)
     assert PROGRAM in drop_in
     return drop_in.replace(PROGRAM, str(program))
 
@@ -195,17 +193,22 @@ class Nagios(Stoppable):
         """A result of a service's check, 0 to 3; a newline is the two characters ``\\n``."""
         self.command("PROCESS_SERVICE_CHECK_RESULT", name, description, state, output)
 
+    def told(self, about: str) -> List[Dict[str, str]]:
+        """What it gave brtel-notify in each call that names ABOUT."""
+        return told(self._folder / "brtel-notify", about)
+
     def notified(self, name: str) -> List[str]:
         """The types and states of the notifications about the host NAME, as the log has them."""
         pattern = rf"(?:HOST|SERVICE) NOTIFICATION: [^;]+;{re.escape(name)};(?:[^;]+;)?([A-Z() ]+);"
         return [found.split(" ")[0] for found in re.findall(pattern, self.log)]
 
-    def status(self, name: str, description: str) -> Dict[str, str]:
-        """What status.dat says of a service."""
+    def status(self, name: str, description: str = "") -> Dict[str, str]:
+        """What status.dat says of a host, or of a service on it."""
         path = self._folder / "status.dat"
         text = path.read_text(errors="replace") if path.exists() else ""
-        for block in re.findall(r"^servicestatus \{\n(.*?)^\t\}", text, re.DOTALL | re.MULTILINE):
+        pattern = r"^(?:host|service)status \{\n(.*?)^\t\}"
+        for block in re.findall(pattern, text, re.DOTALL | re.MULTILINE):
             pairs = dict(line.strip().partition("=")[::2] for line in block.splitlines())
-            if (pairs["host_name"], pairs["service_description"]) == (name, description):
+            if (pairs["host_name"], pairs.get("service_description", "")) == (name, description):
                 return pairs
         return {}

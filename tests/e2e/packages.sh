@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what `make e2e` and `make web` drive: monitoring servers, a browser; and what checks manual
-# pages. For Debian 12, as root; starts none of it: the tests run each in a scratch folder of its own.
+# pages. `packages.sh servers`: only the servers and a Python, on Debian 12 or 13. As root; starts
+# none of it: the tests run each in a scratch folder of its own.
 set -eu
 
 packages="
@@ -8,10 +9,15 @@ packages="
     icinga2-bin icingacli icingaweb2-module-director
     zabbix-server-pgsql zabbix-frontend-php zabbix-sender postgresql
     php-cli php-pgsql php-gd php-bcmath php-mbstring php-xml php-curl
-    php-codesniffer php-illuminate-validation
+    php-illuminate-validation
+    python3 python3-venv python3-requests python3-jinja2 python3-yaml
+"
+
+# For Debian 12: 13 has no php-codesniffer, and the rest needs no second generation.
+[ "${1:-}" = servers ] || packages="$packages
+    php-codesniffer
     chromium
     man-db groff mandoc
-    python3 python3-venv python3-requests python3-jinja2 python3-yaml
 "
 
 # A package that starts its service on installation is told not to.

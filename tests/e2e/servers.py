@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import shutil
 import socket
@@ -11,9 +12,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, List, Mapping, Optional, Sequence, TypeVar
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, TypeVar
 
 import pytest
+from support import Site
 
 T = TypeVar("T")
 
@@ -35,9 +37,7 @@ def need(program: str, package: str) -> str:
 
 
 def missing(what: str) -> None:
-    """Something that these tests need is not here."""
-    if os.environ.get("BRTEL_NOTIFY_E2E") == "required":
-        pytest.fail(what)
+    """Something that these tests need is not here. Where it must be, conftest.py makes it fail."""
     pytest.skip(what)
 
 
@@ -52,6 +52,39 @@ def put_command(path: Path, words: Sequence[str], root: Path, user: str) -> None
     below = f'[ "$1" != install ] || exec {plain} "$@" --root \'{root}\''
     path.write_text(f'#!/bin/sh\n{below}\nexec {shlex.join(words)} "$@"\n')
     path.chmod(0o755)
+
+
+def put_program(path: Path, site: Site) -> None:
+    """Write the program brtel-notify for SITE to PATH; :func:`told` says what it was given."""
+    folder = _notes_of(path)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o1777)  # it may be another user who calls it
+    note = f"note=$(mktemp '{folder}/XXXXXX') && {{ env -0 && printf '%s\\0' \"$@\"; }} >\"$note\""
+    path.write_text(f'#!/bin/sh\n{note}\nexec {shlex.join(site.words())} "$@"\n')
+    path.chmod(0o755)
+
+
+def told(path: Path, about: str) -> List[Dict[str, str]]:
+    """What a monitoring system gave the program at PATH: of each call that names ABOUT, in order.
+
+    By name: variables without their ``NAGIOS_`` or ``ICINGA_``, or the lines of Zabbix's message.
+    """
+    notes = sorted(_notes_of(path).iterdir(), key=lambda note: note.stat().st_mtime_ns)
+    texts = [note.read_text("utf-8", errors="replace") for note in notes]
+    return [_by_name(text) for text in texts if about in text]
+
+
+def _notes_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.told")
+
+
+def _by_name(text: str) -> Dict[str, str]:
+    variables = [word for word in text.split("\0") if re.match(r"(?:NAGIOS|ICINGA)_\w+=", word)]
+    given = re.findall(r"--var[=\0]([^\0]*)", text)
+    pairs = [word.partition("_")[2].partition("=") for word in variables]
+    pairs += [word.partition("=") for word in given]
+    pairs += [line.partition(": ") for line in text.partition("BRTEL.NOTIFY")[2].splitlines()]
+    return {name: value for name, _, value in pairs}
 
 
 def free_port() -> int:

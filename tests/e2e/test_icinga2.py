@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
+from generations import HERE
 from icinga import BASKET, SHIPPED, Director, Icinga, complaints, validate
 from servers import CHECKOUT, missing, wait_for
 from support import Site
@@ -295,8 +296,14 @@ def test_only_what_is_switched_on_opens_tickets(stage: Stage) -> None:
 
 
 def test_a_life(stage: Stage) -> None:
-    """Worse, acknowledged, talked about, over, and back again."""
+    """Worse, acknowledged, talked about, a downtime, over, and back again.
+
+    All of it is one problem (DESIGN section 5): the time when the service was well last.
+    """
     icinga, host, service = stage.icinga, "acme.3cx.fr", "queue"
+    icinga.check(OK, "nobody waits yet", host, service)
+    wait_for("Icinga knows it", lambda: "waits yet" in icinga.result(host, service))
+    a_second_later()
     icinga.check(WARNING, "12 callers wait", host, service)
     ticket = stage.ticket(host, service, noted(1))
     assert ticket["subject"] == "WARNING: acme.3cx.fr - queue"
@@ -321,16 +328,39 @@ def test_a_life(stage: Stage) -> None:
     assert "carrier is sorry" in last_note(ticket)
     assert ticket["open"]
 
+    stage.downtime(host, service, 3600)
+    stage.ticket(host, service, noted(5))
+    stage.end_downtimes()
+    stage.ticket(host, service, noted(6))
+
     icinga.check(OK, "nobody waits", host, service)
     ticket = stage.ticket(host, service, closed)
     assert "Recovered" in last_note(ticket)
     assert "nobody waits" in last_note(ticket)
-    assert len(ticket["replies"]) == 5
+    assert len(ticket["replies"]) == 7
 
+    a_second_later()
     icinga.check(CRITICAL, "41 callers wait", host, service)
     ticket = stage.ticket(host, service, lambda ticket: ticket["open"])
-    ticket = stage.ticket(host, service, noted(6))
+    ticket = stage.ticket(host, service, noted(8))
     assert "41 callers wait" in last_note(ticket)
+
+    *life, recovery, again = icinga.told(f"SERVICEDESC={service}")
+    assert [call["NOTIFICATIONTYPE"] for call in life] == [
+        *("PROBLEM", "PROBLEM", "ACKNOWLEDGEMENT", "CUSTOM", "DOWNTIMESTART", "DOWNTIMEEND")
+    ]
+    assert (recovery["NOTIFICATIONTYPE"], again["NOTIFICATIONTYPE"]) == ("RECOVERY", "PROBLEM")
+    (name,) = {call["LASTSERVICEOK"] for call in life}
+    # In a recovery it is the end of the problem, and what the next one begins with.
+    assert 0 < float(name) < float(recovery["LASTSERVICEOK"])
+    assert recovery["LASTSERVICEOK"] == again["LASTSERVICEOK"]
+    assert occurrence(stage, service) == ("LASTSERVICEOK", again["LASTSERVICEOK"])
+
+
+def a_second_later() -> None:
+    """Icinga tells times in whole seconds: what follows is in another one."""
+    now = int(time.time())
+    wait_for("the next second", lambda: time.time() >= now + 1)
 
 
 def test_another_problem_of_a_service_is_no_repetition(stage: Stage) -> None:
@@ -346,23 +376,38 @@ def test_another_problem_of_a_service_is_no_repetition(stage: Stage) -> None:
     assert occurrence(stage, "tunnel") == first
     with Client(stage.site.sandbox.url, Credentials(token=stage.site.sandbox.token)) as client:
         client.close_ticket(number)
-    # Icinga tells it in whole seconds: without a wait, all of this may be in the same one.
-    wait_for("the next second", lambda: time.time() >= float(first[1]) + 1)
+    a_second_later()
     icinga.command("DISABLE_SVC_NOTIFICATIONS", host, service)
     icinga.check(OK, "up again", host, service)
     wait_for("Icinga knows it", lambda: "up again" in icinga.result(host, service))
     icinga.command("ENABLE_SVC_NOTIFICATIONS", host, service)
     icinga.check(CRITICAL, "down again", host, service)
+    if not HERE.icinga_tells_again:
+        wait_for("Icinga knows it", lambda: "down again" in icinga.result(host, service))
+        assert len(stage.tickets(host, service)) == 1
+        icinga.check(WARNING, "slow again", host, service)
     wait_for("a second ticket", lambda: len(stage.tickets(host, service)) == 2)
+    outputs = {call["SERVICEOUTPUT"] for call in icinga.told(f"SERVICEDESC={service}")}
+    assert ("down again" in outputs) == HERE.icinga_tells_again
     assert [ticket["open"] for ticket in stage.tickets(host, service)] == [False, True]
     assert occurrence(stage, "tunnel") != first
 
 
 def test_a_hosts_problem_has_a_name_too(stage: Stage) -> None:
     stage.icinga.check(OK, "up", "tall")
+    wait_for("Icinga knows it", lambda: "up" in stage.icinga.result("tall"))
+    a_second_later()
     stage.icinga.check(DOWN, "no answer", "tall")
     stage.ticket("tall", "", noted(1))
-    assert occurrence(stage, "icinga:tall")[0] == "LASTHOSTUP"
+    name = occurrence(stage, "icinga:tall")
+    stage.icinga.command("ACKNOWLEDGE_HOST_PROBLEM", "tall", 1, 1, 0, "jdupont", "mine")
+    stage.ticket("tall", "", noted(2))
+    stage.icinga.check(OK, "up again", "tall")
+    stage.ticket("tall", "", closed)
+    problem, taken, recovery = stage.icinga.told("HOSTNAME=tall")
+    assert name == ("LASTHOSTUP", problem["LASTHOSTUP"])
+    assert 0 < float(problem["LASTHOSTUP"]) < float(recovery["LASTHOSTUP"])
+    assert taken["LASTHOSTUP"] == problem["LASTHOSTUP"]
 
 
 def occurrence(stage: Stage, name: str) -> Tuple[str, str]:

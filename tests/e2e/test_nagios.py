@@ -82,6 +82,7 @@ SERVICES: Tuple[Tuple[str, Dict[str, str]], ...] = (
     ("mended.example.net", {}),
     ("returns.example.net", {}),
     ("another.example.net", {}),
+    ("life.example.net", {}),
     ("news.example.net", {"is_volatile": "1"}),
     (
         "flaps.example.net",
@@ -105,7 +106,7 @@ def objects(group: str) -> str:
         for name, _ in SERVICES
     ]
     pieces += [service(name, "SIP trunk", group, **more) for name, more in SERVICES]
-    pieces.append(host("down.example.net", group, **account))
+    pieces += [host(f"{name}.example.net", group, **account) for name in ("down", "tall")]
     # Nobody knows the customer, nor anything else that is optional: the fallback gets it.
     pieces.append(host("bare.example.net", group))
     quote = {"_CUSTOMER_ACCOUNT": "CL2385", "_TICKET_TAGS": 'l\'hôtel $(id) "x" `id`'}
@@ -225,6 +226,71 @@ def test_another_problem_of_a_service_is_no_repetition(world: World) -> None:
     wait_for("a second ticket", lambda: len(world.tickets(name)) == 2)
     assert [ticket["open"] for ticket in world.tickets(name)] == [False, True]
     assert occurrence(world, name) != first
+
+
+def test_the_whole_life_of_a_problem_has_one_name(world: World) -> None:
+    """DESIGN section 5: the end of the good state, from the problem to its recovery."""
+    name, trunk, nagios = "life.example.net", "SIP trunk", world.nagios
+    nagios.service_is(name, trunk, OK, "4 channels")
+    wait_for("the OK", lambda: "4 channels" in nagios.status(name, trunk)["plugin_output"])
+    time.sleep(1)  # that it was well has a time of its own, in whole seconds
+    nagios.service_is(name, trunk, WARNING, "2 channels")
+    world.ticket(name, replies=1)
+    nagios.service_is(name, trunk, CRITICAL, "0 channels")
+    world.ticket(name, replies=2)
+    nagios.command("ACKNOWLEDGE_SVC_PROBLEM", name, trunk, 1, 1, 0, "jdupont", "mine")
+    world.ticket(name, replies=3)
+    now = int(time.time())
+    downtime = ("SCHEDULE_SVC_DOWNTIME", name, trunk, now, now + 3600, 1, 0, 3600)
+    nagios.command(*downtime, "jdupont", "new card")
+    world.ticket(name, replies=4)
+    nagios.command("DEL_DOWNTIME_BY_HOST_NAME", name)
+    world.ticket(name, replies=5)
+    time.sleep(1)
+    nagios.service_is(name, trunk, OK, "4 channels again")
+    world.ticket(name, replies=6, is_open=False)
+    time.sleep(1)
+    nagios.service_is(name, trunk, CRITICAL, "0 channels again")
+    world.ticket(name, replies=7)
+
+    calls = nagios.told(name)
+    kinds = ["PROBLEM", "PROBLEM", "ACKNOWLEDGEMENT", "DOWNTIMESTART", "DOWNTIMECANCELLED"]
+    assert [call["NOTIFICATIONTYPE"] for call in calls] == [*kinds, "RECOVERY", "PROBLEM"]
+    names = [call["LASTSERVICEOK"] for call in calls]
+    assert set(names[:-1]) == {names[0]}
+    assert int(names[0]) < int(names[-1])
+    assert occurrence(world, name) == ("LASTSERVICEOK", names[-1])
+
+
+def test_the_whole_life_of_a_hosts_problem_has_one_name(world: World) -> None:
+    name, nagios = "tall.example.net", world.nagios
+    nagios.host_is(name, UP, "PING OK")
+    wait_for("the UP", lambda: "PING OK" in nagios.status(name)["plugin_output"])
+    time.sleep(1)
+    nagios.host_is(name, DOWN, "PING CRITICAL")
+    world.ticket(name, replies=1)
+    nagios.command("ACKNOWLEDGE_HOST_PROBLEM", name, 1, 1, 0, "jdupont", "mine")
+    world.ticket(name, replies=2)
+    now = int(time.time())
+    downtime = ("SCHEDULE_HOST_DOWNTIME", name, now, now + 3600, 1, 0, 3600)
+    nagios.command(*downtime, "jdupont", "new card")
+    world.ticket(name, replies=3)
+    nagios.command("DEL_DOWNTIME_BY_HOST_NAME", name)
+    world.ticket(name, replies=4)
+    time.sleep(1)
+    nagios.host_is(name, UP, "PING OK again")
+    world.ticket(name, replies=5, is_open=False)
+    time.sleep(1)
+    nagios.host_is(name, DOWN, "PING CRITICAL again")
+    world.ticket(name, replies=6)
+
+    calls = nagios.told(name)
+    kinds = ["PROBLEM", "ACKNOWLEDGEMENT", "DOWNTIMESTART", "DOWNTIMECANCELLED", "RECOVERY"]
+    assert [call["NOTIFICATIONTYPE"] for call in calls] == [*kinds, "PROBLEM"]
+    names = [call["LASTHOSTUP"] for call in calls]
+    assert set(names[:-1]) == {names[0]}
+    assert int(names[0]) < int(names[-1])
+    assert occurrence(world, name) == ("LASTHOSTUP", names[-1])
 
 
 def test_each_result_of_a_volatile_service_is_a_note(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Zabbix 6.0 as Debian packages it, with the drop-ins as shipped, against the sandbox."""
+"""Zabbix as Debian packages it, with the drop-ins as shipped, against the sandbox."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import pytest
 import yaml
+from generations import HERE
 from servers import CHECKOUT, put_command, wait_for
 from support import Site
 
@@ -62,7 +63,7 @@ def zabbix(sandbox_process: SandboxProcess) -> Iterator[Zabbix]:
 
 def set_up(zabbix: Zabbix) -> None:
     """Media type, user, actions: what an administrator does once."""
-    shipped = (DROP_INS / "media_brtel_notify.yaml").read_text()
+    shipped = (DROP_INS / HERE.zabbix_media_type).read_text()
     rules = {"mediaTypes": {"createMissing": True, "updateExisting": True}}
     assert zabbix.api("configuration.import", format="yaml", source=shipped, rules=rules)
     (group,) = zabbix.api("usergroup.get", filter={"name": "No access to the frontend"})
@@ -152,10 +153,11 @@ class Trunk(Watched):
         **trigger: Any,
     ) -> None:
         super().__init__(zabbix, host)
-        (group,) = zabbix.api("hostgroup.get", filter={"name": "Discovered hosts"})
+        name = {"name": "Discovered hosts"}
+        group = zabbix.api("hostgroup.get", filter=name, output=["groupid"])
         # Switched on at the end, so that the server never knows half of it.
         (host_id,) = zabbix.api(
-            "host.create", host=host, groups=[group], tags=list(host_tags), status=1
+            "host.create", host=host, groups=group, tags=list(host_tags), status=1
         )["hostids"]
         zabbix.api(
             "item.create",
@@ -225,17 +227,36 @@ def test_a_problem_from_its_beginning_to_its_return(zabbix: Zabbix) -> None:
     ticket = trunk.ticket("reopened", open=True)
     assert "The problem is back" in trunk.note("The problem is back")["said"]
     assert sent(zabbix, trunk) == [("1", "0", "")]
+    event = zabbix.problem(trunk.trigger_id)
     trunk.is_worth(3)
     trunk.ticket("closed again", open=False)
+
+    calls = zabbix.told(f"TRIGGER.ID: {trunk.trigger_id}\n")
+    kinds = ["problem", "update", "update", "recovery", "problem", "recovery"]
+    assert [kind(call) for call in calls] == kinds
+    names = [call["EVENT.ID"] for call in calls]
+    assert names == [names[0]] * 4 + [event] * 2
+    assert names[0] != event
+
+
+def kind(call: Mapping[str, str]) -> str:
+    """What a message of Zabbix's is."""
+    if call["EVENT.UPDATE.STATUS"] == "1":
+        return "update"
+    return "problem" if call["EVENT.VALUE"] == "1" else "recovery"
 
 
 def test_a_problem_that_a_person_closes(zabbix: Zabbix) -> None:
     trunk = Trunk(zabbix, "lumiere.3cx.fr", manual_close=1)
     trunk.is_worth(0)
     assert trunk.ticket("opened", open=True)["ticketable_id"] == 7
-    trunk.acknowledge(CLOSE)
-    assert "closed" in trunk.note("Comment")["said"]
+    event = zabbix.problem(trunk.trigger_id)
+    trunk.acknowledge(COMMENT + CLOSE, message="a new card is in")
+    trunk.note("a new card is in")
     trunk.ticket("closed", open=False)
+    calls = zabbix.told(f"TRIGGER.ID: {trunk.trigger_id}\n")
+    assert tuple(map(kind, calls)) == ("problem", *HERE.zabbix_closing)
+    assert {call["EVENT.ID"] for call in calls} == {event}
 
 
 def test_a_trigger_with_several_problems_at_once(zabbix: Zabbix) -> None:
@@ -394,8 +415,8 @@ def test_discovery_is_no_alert(zabbix: Zabbix) -> None:
 def test_the_template(zabbix: Zabbix) -> None:
     text = (DROP_INS / "template_brtel_notify.yaml").read_text()
     new = {"createMissing": True}
-    rules = {"groups": new, "templates": {**new, "updateExisting": True}}
-    rules.update({"items": new, "triggers": new})
+    rules = dict.fromkeys((*HERE.zabbix_groups, "items", "triggers"), new)
+    rules["templates"] = {**new, "updateExisting": True}
     assert zabbix.api("configuration.import", format="yaml", source=text, rules=rules)
     (found,) = zabbix.api(
         "template.get", filter={"host": "brtel-notify"}, selectItems="count", selectTriggers="count"

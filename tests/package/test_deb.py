@@ -1,4 +1,4 @@
-"""The Debian package in a clean Debian 12: installed, used, upgraded, removed, purged.
+"""The Debian package in a clean Debian 12 and 13: installed, used, upgraded, removed, purged.
 
 ``make package-test`` runs these (as root, with network); a plain ``make test`` leaves them out.
 """
@@ -16,15 +16,12 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 import pytest
-from chroot import CHECKOUT, Chroot, is_wanted, missing
+from chroot import CHECKOUT, SUITES, Chroot, is_wanted, missing
 from support import CONFIG, Site
 
 from brtel_notify import __version__
 
-pytestmark = [
-    pytest.mark.skipif(not is_wanted(), reason="make package-test runs it"),
-    pytest.mark.xdist_group("package"),
-]
+pytestmark = pytest.mark.skipif(not is_wanted(), reason="make package-test runs it")
 
 PACKAGE = "/tmp/brtel-notify.deb"
 CONFIG_FILE = "/etc/brtel-notify/config.yml"
@@ -44,10 +41,12 @@ def deb() -> Path:
     return found[-1]
 
 
-@pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory, deb: Path) -> Iterator[Chroot]:
-    """A Debian 12 that has what brtel-notify needs, and logrotate."""
-    chroot = Chroot(tmp_path_factory.mktemp("debian") / "root")
+@pytest.fixture(scope="module", params=list(SUITES))
+def debian(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, deb: Path
+) -> Iterator[Chroot]:
+    """A Debian that has what brtel-notify needs, and logrotate."""
+    chroot = Chroot(tmp_path_factory.mktemp("debian") / "root", request.param)
     chroot.make()
     shutil.copyfile(deb, chroot.path(PACKAGE))
     # With what the package itself says that it needs, and no more.

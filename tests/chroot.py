@@ -1,4 +1,4 @@
-"""A clean Debian 12 in a folder, to install packages in: no container, no virtual machine."""
+"""A clean Debian in a folder, to install packages in: no container, no virtual machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Dict, Iterable, List, NoReturn, Optional, Set
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
+#: Debian's releases by number.
+SUITES = {"12": "bookworm", "13": "trixie"}
 #: A mirror that is away for a moment fails no test.
 _RETRIES = 'Acquire::Retries "5"'
+#: Nobody needs the root after a crash of the machine: dpkg waits for no disk.
+_FAST = "force-unsafe-io"
 #: What every installation of packages changes, and the lists of users, whom purging keeps.
 _ALWAYS_CHANGES = (
     *("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"),
@@ -33,14 +37,29 @@ def is_wanted() -> bool:
     return os.environ.get("BRTEL_NOTIFY_PACKAGE") == "required"
 
 
-class Chroot:
-    """A Debian in the folder ROOT."""
+#: In front of what mounts something below the root: it does so in a namespace of its own. The
+#: machine never sees its /dev there, where somebody may remove files; and it is gone when that
+#: program ends, however it ends.
+_APART = ("unshare", "--mount", "--propagation", "private")
+#: A program inside, with /proc and /dev; what it has started ends with it. The shell stays, since
+#: it is the first process there, and sees to those that have lost their parent.
+_ALONE = ("--pid", "--fork", "--kill-child")
+_MOUNTED = """\
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+chroot "$@" || exit $?
+"""
 
-    def __init__(self, root: Path) -> None:
+
+class Chroot:
+    """A Debian in the folder ROOT, of the release with that NUMBER."""
+
+    def __init__(self, root: Path, number: str) -> None:
         self.root = root
+        self.number = number
 
     def make(self) -> None:
-        """Install Debian 12's smallest system, from where this machine gets its own packages."""
+        """Install its smallest system, from where this machine gets its own packages."""
         if os.geteuid() != 0:
             missing("only root can make a clean Debian")
         self._bootstrap(_mirror())
@@ -48,18 +67,22 @@ class Chroot:
         for name in ("resolv.conf", "hosts"):
             shutil.copyfile(f"/etc/{name}", self.root / "etc" / name)
         (self.root / "etc/apt/apt.conf.d/80retries").write_text(f"{_RETRIES};\n")
+        (self.root / "etc/dpkg/dpkg.cfg.d/80fast").write_text(f"{_FAST}\n")
         self.run("apt-get", "update", "-qq")
 
     def _bootstrap(self, mirror: str) -> None:
+        suite = SUITES[self.number]
         if shutil.which("mmdebstrap"):
-            source = f"deb {mirror} bookworm main"
+            source = f"deb {mirror} {suite} main"
             words = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
-            words += [f"--aptopt={_RETRIES}", "bookworm", str(self.root), source]
+            words += [f"--aptopt={_RETRIES}", f"--dpkgopt={_FAST}", suite, str(self.root), source]
         elif shutil.which("debootstrap"):
-            words = ["debootstrap", "--variant=minbase", "bookworm", str(self.root), mirror]
+            words = ["debootstrap", "--variant=minbase", suite, str(self.root), mirror]
         else:
             missing("neither mmdebstrap nor debootstrap is installed (Debian packages)")
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            [*_APART, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         assert done.returncode == 0, done.stdout.decode()
 
     def run(
@@ -71,16 +94,9 @@ class Chroot:
     ) -> str:
         """Run a program inside; what it said. Its exit code must be CODE, unless that is None."""
         become = [] if user == "root" else ["runuser", "-u", user, "--"]
-        proxies = {name: text for name, text in os.environ.items() if name.endswith("_proxy")}
         done = subprocess.run(
             ["chroot", str(self.root), *become, *words],
-            env={
-                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                "DEBIAN_FRONTEND": "noninteractive",
-                "LC_ALL": "C.UTF-8",
-                **proxies,
-                **(env or {}),
-            },
+            env=_environment(env),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -91,6 +107,17 @@ class Chroot:
         if code is not None:
             assert done.returncode == code, f"{words}: {said}"
         return said
+
+    def call(self, *words: str, env: Optional[Dict[str, str]] = None) -> int:
+        """Run a program inside that has /proc and /dev, and shows what it says; its exit code."""
+        done = subprocess.run(
+            [*_APART, *_ALONE, "sh", "-euc", _MOUNTED, "sh", str(self.root), *words],
+            env=_environment(env),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode
 
     def path(self, path: str) -> Path:
         """Where the machine's absolute PATH is."""
@@ -105,6 +132,17 @@ class Chroot:
             folders[:] = [name for name in folders if f"{here}{name}" not in _ALWAYS_CHANGES]
             found.update(f"/{here}{name}" for name in _kept(here, [*folders, *names]))
         return found
+
+
+def _environment(more: Optional[Dict[str, str]]) -> Dict[str, str]:
+    """What a program inside sees: MORE, and this machine's way to the mirror."""
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+        **{name: text for name, text in os.environ.items() if name.endswith("_proxy")},
+        **(more or {}),
+    }
 
 
 def _kept(here: str, names: Iterable[str]) -> List[str]:
