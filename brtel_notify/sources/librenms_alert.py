@@ -27,8 +27,11 @@ STATES: Mapping[str, Tuple[str, str]] = {
 }
 
 #: How a note begins that LibreNMS adds to an alert's: the site's way of a date, what was done and
-#: by whom (app/Http/Controllers/AlertController.php, ack_alert of its API).
-_NOTE = re.compile(r".{0,60}[0-9].{0,30}? - (?:Un)?Ack \(([^()]*)\) ?")
+#: by whom (app/Http/Controllers/AlertController.php, ack_alert of its API). A directory's name of
+#: a user may hold brackets. What begins with a mark of quotation is quoted.
+_NOTE = re.compile(
+    r"(?!\s*[>|\"'«“„]).{0,60}[0-9].{0,30}? - (?:Un)?Ack \(([^()]*(?:\([^()]*\)[^()]*)*)\) ?"
+)
 
 _MARKUP_LENGTH = 500_000  # of a message, before it is read as HTML
 

@@ -943,6 +943,14 @@ AGAIN = "21.11.2026 18:52 - Ack (paul.d@example.net)"
             "paul.d@example.net",
             f"true:\n{ACKED} on it",
         ),
+        # So is what somebody marks as quoted, or puts in quotes, whole or cut.
+        (
+            f"{ACKED} on it\n{AGAIN} true:\n> {ACKED} on\n\u00ab\u00a0{ACKED}\u00a0\u00bb",
+            "paul.d@example.net",
+            f"true:\n> {ACKED} on\n\u00ab\u00a0{ACKED}\u00a0\u00bb",
+        ),
+        # A directory's names may hold brackets.
+        (f"{ACKED} on it\n{ACKED[:-7]}(Paul (NOC)) (mine) now", "Paul (NOC)", "(mine) now"),
         # Something else's way of writing, or nobody's: all of it, as before.
         ("on it, calling the carrier", "", "on it, calling the carrier"),
         ("today - Ack (marie) on it", "", "today - Ack (marie) on it"),
@@ -950,8 +958,8 @@ AGAIN = "21.11.2026 18:52 - Ack (paul.d@example.net)"
         (None, "", ""),
     ],
     ids=[
-        *("one", "three", "CRLF", "bare", "undone", "by hand", "quoted", "other", "undated"),
-        *("empty", "null"),
+        *("one", "three", "CRLF", "bare", "undone", "by hand", "quoted"),
+        *("marked", "brackets", "other", "undated", "empty", "null"),
     ],
 )
 def test_librenms_an_acknowledgement_says_what_is_new(
