@@ -331,7 +331,8 @@ def _recovery_of_unknown(s: Situation) -> Plan:
         return Plan("recovered: no ticket of ours is open", (FIND,))
     if s.closing_requested:
         return Plan("recovered: the closing of its ticket is requested already", (FIND,))
-    ended = seen(s, entry_of(s, found))
+    over = entry_of(s, found)._replace(closed_for=[s.alert.key], over_at=times.iso(s.now))
+    ended = seen(s, over)
     if s.policy.grouped or s.policy.lifecycle.on_recovery == "note":
         # Who else is in a found group ticket is not known: it is not ours to close on a guess.
         left = ended._replace(recovered_at=times.iso(s.now))

@@ -74,6 +74,17 @@ def test_the_map_was_lost_between_the_two(site: Site) -> None:
     assert (is_open(site), site.queued(), site.queued("dead")) == ([False], [], [])
 
 
+@pytest.mark.parametrize("more", ["", "  group_by: host\n"])
+def test_the_map_was_lost_before_the_two(site: Site, more: str) -> None:
+    """The recovery finds the ticket on the server; what comes behind it is about that one."""
+    site.configure(more)
+    zabbix(site, 1001)
+    (site.state_dir / "state.json").unlink()
+    zabbix(site, 1001, 0)
+    closing(site, 1001)
+    assert (told(site), is_open(site)) == (1, [bool(more)])
+
+
 @pytest.mark.short
 def test_in_a_ticket_that_another_alert_of_the_host_holds_open(site: Site) -> None:
     site.configure("  group_by: host\n")
