@@ -11,30 +11,42 @@ import os
 import stat
 from typing import List
 
-from brtel_notify.local.files import OPEN_FOLDER
-
 #: Its path in a checkout.
 PATH = ".git/info/exclude"
+#: Bytes of it that are read: a stranger's file may be of any length.
+LONGEST = 1_000_000
+#: Only to go through: LibreNMS's own guide gives its folder mode 771, which lets nobody list it.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def lines(checkout: str) -> List[str]:
     """What git is told there. Raises OSError, also for what is no plain file of its own."""
-    with open(_opened(checkout, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
-        return file.read().splitlines()
+    with open(_opened(checkout, os.O_RDONLY), "rb") as file:
+        return file.read(LONGEST).decode("utf-8", "replace").splitlines()
+
+
+def may_add(checkout: str) -> bool:
+    """Whether we could write there: not on a network's or a read-only disk, though we are root."""
+    try:
+        os.close(_opened(checkout, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
 
 
 def add(checkout: str, line: str) -> None:
     """Write LINE behind what is there; owner and mode stay. Raises OSError."""
     with open(_opened(checkout, os.O_RDWR | os.O_APPEND), "r+b", buffering=0) as file:
-        before = file.readall()
-        file.write(b"\n" * (before[-1:] not in (b"", b"\n")) + line.encode() + b"\n")
+        end = file.seek(0, os.SEEK_END)
+        broken_off = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+        file.write(b"\n" * broken_off + line.encode() + b"\n")
 
 
 def _opened(checkout: str, flags: int) -> int:
-    folder = os.open(checkout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(checkout, _FOLDER)
     try:
         for name in os.path.dirname(PATH).split("/"):
-            inner = os.open(name, OPEN_FOLDER, dir_fd=folder)
+            inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = inner
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,6 +200,39 @@ def test_what_it_may_not_read_is_no_alarm(site: Site, tmp_path: Path) -> None:
     (info / "exclude").write_text(INSTALLED)
     info.chmod(0)
     assert librenms_transport.lost(str(tmp_path)) == ""
+
+
+#: Only root needs it, who else may list any folder.
+NOT_ALL_POWERFUL = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def test_a_folder_that_may_only_be_gone_through_hides_no_loss(site: Site, tmp_path: Path) -> None:
+    """LibreNMS's guide gives its own mode 771, and Nagios runs the check as its user."""
+    site.run(*DOWN)
+    home = tmp_path / "opt/librenms"
+    (home / ".git/info").mkdir(parents=True)
+    (home / ".git/info/exclude").write_text(INSTALLED)
+    home.chmod(0o311)
+    line = [sys.executable, "-c", ELSEWHERE, str(tmp_path), *site.words("check")[3:]]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("setpriv is not installed")
+        line = [*NOT_ALL_POWERFUL, *line]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    home.chmod(0o755)
+    assert "reach nobody" in done.stdout
+
+
+def test_a_list_without_end_is_no_reason_to_fail(site: Site, tmp_path: Path) -> None:
+    """It is LibreNMS's user's file, and anybody runs the check."""
+    site.run(*DOWN)
+    exclude = tmp_path / "opt/librenms/.git/info/exclude"
+    exclude.parent.mkdir(parents=True)
+    exclude.write_text(INSTALLED)
+    os.truncate(exclude, 1 << 40)
+    line = [sys.executable, "-c", ELSEWHERE, str(tmp_path), *site.words("check")[3:]]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, "reach nobody" in done.stdout) == (1, True), done.stdout
 
 
 def test_an_open_breaker_says_since_when_and_why(site: Site) -> None:

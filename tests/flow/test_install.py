@@ -924,6 +924,46 @@ def test_the_line_is_written_through_no_link(machine: Machine, tmp_path: Path, w
     assert precious.read_text() == "precious"
 
 
+@root_only
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_what_is_left_to_do_by_hand_works_as_it_is_printed() -> None:
+    """Git refuses root in a checkout that is another's."""
+    with tempfile.TemporaryDirectory(prefix="brtel-git-") as folder:
+        os.chmod(folder, 0o755)
+        machine = Machine(Path(folder) / "root")
+        checkout(machine)
+        home = machine.root / "opt/librenms"
+        shutil.rmtree(home / ".git")
+        git("init", "-q", cwd=home)
+        (machine.root / EXCLUDE).unlink()
+        for path in (home, *home.rglob("*")):
+            os.chown(path, USERS["librenms"], USERS["librenms"])
+        (step,) = [each for each in machine.steps("librenms").splitlines() if "rev-parse" in each]
+        become, words = step.partition(": ")[2].split(" sh -c ")
+        assert become == "sudo -u librenms"
+        line = f"sh -c {words}".replace("/opt/librenms", str(home))
+        done = run("sh", "-c", line, user=USERS["librenms"], group=USERS["librenms"])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (machine.root / EXCLUDE).read_text() == f"{TRANSPORT_LINE}\n"
+
+
+@root_only
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_root_who_may_not_write_there_is_told_how_its_owner_can(machine: Machine) -> None:
+    """As on a network's disk (root_squash); the rest is done all the same."""
+    exclude = checkout(machine)
+    os.chown(exclude, USERS["librenms"], USERS["librenms"])
+    machine.install("librenms", "--dest", "/opt/librenms/LibreNMS/Alert/Transport")
+    exclude.write_text("")
+    exclude.chmod(0o444)
+    line = ["setpriv", "--bounding-set=-dac_override", sys.executable, "-m", "brtel_notify"]
+    done = run(*line, "install", "librenms", "--root", str(machine.root))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "done: install -d -o librenms" in done.stdout
+    assert "sudo -u " in done.stdout
+    assert TRANSPORT_LINE in done.stdout.partition("left to do:")[2]
+
+
 def git(*words: str, cwd: Path) -> None:
     subprocess.run(["git", *words], cwd=cwd, check=True, capture_output=True)
 

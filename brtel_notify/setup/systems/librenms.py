@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import List, Optional
 
 from brtel_notify.setup import git_exclude
@@ -55,20 +56,25 @@ class LibreNMS(DropIn):
 def _is_told(job: Job) -> Optional[bool]:
     """Whether git has been told of the transport; None where it cannot be told here."""
     checkout = checkout_of(job.target)
+    home = below(job.root, checkout)
     try:
-        return LINE in git_exclude.lines(below(job.root, checkout)) if checkout else None
+        told = LINE in git_exclude.lines(home) if checkout else None
     except OSError:  # no checkout, or one whose .git is elsewhere: a worktree's, a link's
         return None
+    return None if told is False and not git_exclude.may_add(home) else told
 
 
 def _by_hand(job: Job) -> List[str]:
+    """The step of its owner, whom git obeys there, and no link of whom root follows."""
     checkout = checkout_of(job.target)
-    git = below(job.root, f"{checkout}/.git")
-    if not checkout or _is_told(job) is not None or not os.path.lexists(git):
+    home = below(job.root, checkout)
+    if not checkout or _is_told(job) is not None or not os.path.lexists(f"{home}/.git"):
         return []
+    owner = job.machine_users.name_of(os.stat(home).st_uid) or "librenms"
+    tell = f'cd {checkout} && echo {LINE} >> "$(git rev-parse --git-path info/exclude)"'
     return [
-        f"in {checkout}, so that ./scripts/github-remove -d leaves the file alone:"
-        f' echo {LINE} >> "$(git rev-parse --git-path info/exclude)"'
+        "so that ./scripts/github-remove -d leaves the file alone:"
+        f" {shlex.join(['sudo', '-u', owner, 'sh', '-c', tell])}"
     ]
 
 
