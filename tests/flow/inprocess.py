@@ -16,9 +16,10 @@ from brtel_notify.local.log import Log
 
 
 def capture(name: str, changed: Mapping[str, str] = {}) -> Capture:
-    """A Nagios capture, as if it came now, some of its variables changed."""
+    """A capture, as if it came now; of Nagios, some of its variables changed."""
     data = load_capture(name)
-    return Capture("nagios", {**data["env"], **changed}, [], "", time.time())
+    env = {**data.get("env", {}), **changed}
+    return Capture(data["source"], env, data.get("argv", []), "", time.time())
 
 
 def in_child(work: Callable[[], Any]) -> int:

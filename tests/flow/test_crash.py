@@ -51,6 +51,10 @@ SCENARIOS = {
     "acknowledgement": Scenario([PROBLEM], ("nagios4-service-acknowledgement",), True, 2),
     "recovery": Scenario([PROBLEM], RECOVERY, False, 2),
     "recurrence": Scenario([PROBLEM, RECOVERY], (*PROBLEM, ANEW), True, 3),
+    # Zabbix 7.0: the comment of a closing comes behind the recovery.
+    "late comment": Scenario(
+        [("zabbix7-problem",), ("zabbix7-recovery",)], ("zabbix7-update",), False, 3
+    ),
     "another": Scenario([PROBLEM], (*PROBLEM, ANEW), True, 2),
 }
 
