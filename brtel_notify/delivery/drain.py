@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -36,6 +37,7 @@ from brtel_notify.delivery.breaker import Breaker
 from brtel_notify.delivery.lane_of import Waiting, lane_of, names_of
 from brtel_notify.delivery.lanes import Lanes
 from brtel_notify.delivery.lock import DrainLock
+from brtel_notify.delivery.next_way import FEW_REFUSALS
 from brtel_notify.delivery.outcome import (
     API,
     IGNORED,
@@ -117,6 +119,7 @@ class Drain:
         self.aside = Aside()
         self._waiting = Waiting(self.lanes)
         self._moved = Waiting(self.lanes)  # those that stood in another lane before
+        self._asked_in_vain: Counter[str] = Counter()  # by event, for the customer of its alert
         self._lane_of_head: Dict[str, str] = {}  # of each event that is worked on
         self.breaker = Breaker(place.state_dir, read=False)  # begin() reads it
         self.outcomes: Dict[str, Outcome] = {}
@@ -409,9 +412,9 @@ class Drain:
         assert self._book is not None  # noqa: S101 - _ready() made it
         with self._book.lock:
             lane = lane_of(event, alert, self._book.state, config)
-        return lane or self._customers_lane(alert)
+        return lane or self._customers_lane(event, alert)
 
-    def _customers_lane(self, alert: Alert) -> Optional[str]:
+    def _customers_lane(self, event: Event, alert: Alert) -> Optional[str]:
         from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
         from brtel_notify.delivery.outcome import Tried
 
@@ -421,7 +424,10 @@ class Drain:
         except (ApiError, OutOfTime, ConfigError, CredentialsError) as error:
             tried = Tried("", self.place.state_dir, key=alert.key)
             verdict = retry.verdict(error, tried, self.place.clock(), retry.jitter())
-            if verdict.halts != API:
+            self._asked_in_vain[event.id] += 1
+            # What is refused for this one only must not stop all that came behind it.
+            stays = self._asked_in_vain[event.id] >= FEW_REFUSALS
+            if verdict.halts != API or stays:
                 return alert.key  # it will come up again at the delivery, and be judged there
             self.halt = verdict  # every event's look-up would fail
             self.log.say(verdict.outcome.text)
