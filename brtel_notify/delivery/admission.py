@@ -6,6 +6,7 @@ What cannot be used is settled here and stops no other. What waits for its time 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from brtel_notify.alert import TEST, Alert, Unintelligible
@@ -16,6 +17,7 @@ from brtel_notify.delivery.backlog import Backlog
 from brtel_notify.delivery.equipment import Equipment
 from brtel_notify.delivery.lane_of import Waiting, lane_of, names_of
 from brtel_notify.delivery.lanes import Lanes
+from brtel_notify.delivery.next_way import FEW_REFUSALS
 from brtel_notify.delivery.outcome import API, IGNORED, QUEUED, Outcome, Tried
 from brtel_notify.intake.queue import Damaged, Event
 from brtel_notify.sources import registry
@@ -40,6 +42,7 @@ class Admission:
         self._settles = settles
         self._force_now = force_now
         self._waiting = Waiting(self.lanes)
+        self._asked_in_vain: Counter[str] = Counter()  # by event, for the customer of its alert
         #: The last newcomer, as it was read: a lone one need not be read twice.
         self._newest: Optional[Tuple[Event, Alert]] = None
         self._seen_there: Set[str] = set()  # what lay in the queue, as it was looked at last
@@ -182,9 +185,9 @@ class Admission:
         book = self._equipment.book
         with book.lock:
             lane = lane_of(event, alert, book.state, config)
-        return lane or self._customers_lane(alert)
+        return lane or self._customers_lane(event, alert)
 
-    def _customers_lane(self, alert: Alert) -> Optional[str]:
+    def _customers_lane(self, event: Event, alert: Alert) -> Optional[str]:
         from brtel_notify.api.exceptions import ApiError, CredentialsError, OutOfTime
 
         try:
@@ -193,7 +196,10 @@ class Admission:
             place = self._equipment.place
             tried = Tried("", place.state_dir, key=alert.key)
             verdict = retry.verdict(error, tried, place.clock(), retry.jitter())
-            if verdict.halts != API:
+            self._asked_in_vain[event.id] += 1
+            # What is refused for this one only must not stop all that came behind it.
+            stays = self._asked_in_vain[event.id] >= FEW_REFUSALS
+            if verdict.halts != API or stays:
                 return alert.key  # it will come up again at the delivery, and be judged there
             self._equipment.halt = verdict  # every event's look-up would fail
             place.log.say(verdict.outcome.text)

@@ -100,6 +100,9 @@ class Steps(Opening):
         return s.entry.priority_id if s.entry else None
 
     def _reopen(self, s: Situation, plan: Plan) -> Facts:
+        if s.facts.get("seen_closed") != target(s):
+            # Before the call, whose answer may be lost: who finds it open then, must know.
+            self.event.enter(step="seen_closed", result=target(s))
         self.services.client.open_ticket(target(s))
         return {"open": True}
 

@@ -153,4 +153,5 @@ _RESULTS: Dict[str, Check] = {
     **dict.fromkeys(("details", "keep open", "note", "resolve"), _has({})),
     "gone": is_id,
     "to_fallback": is_id,
+    "seen_closed": is_id,
 }

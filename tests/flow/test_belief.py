@@ -349,6 +349,21 @@ def test_a_ticket_that_somebody_reopened_meanwhile_is_joined(site: Site) -> None
     assert site.the_ticket()["open"]
 
 
+def test_a_reopening_whose_answer_was_lost_leaves_no_ticket_open(site: Site) -> None:
+    """Until it is tried again, the map has forgotten the closed ticket."""
+    site.configure("  group_by: host\n")
+    play(site, DOWN)
+    play(site, UP)
+    site.sandbox.faults(fail={"path": "*/tickets/open/*", "body": "truncated", "next": 1})
+    play(site, DOWN)
+    assert len(site.queued()) == 1
+    (site.state_dir / "state.json").unlink()
+    once_more(site)
+    assert site.the_ticket()["open"]
+    play(site, UP)
+    assert not site.the_ticket()["open"]
+
+
 def test_after_a_refused_reopening_the_search_is_made_anew(site: Site) -> None:
     """Another monitoring server may open the ticket while ours cannot."""
     play(site, DOWN)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, List, Optional, Tuple
 
 import pytest
 
 from brtel_notify.alert import Alert
+from brtel_notify.api.exceptions import Call, ServerError
 from brtel_notify.delivery import backlog
 from brtel_notify.delivery.backlog import Backlog
 from brtel_notify.delivery.drain import Drain
@@ -19,6 +21,7 @@ from brtel_notify.delivery.place import Place
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Event, Queue
 from brtel_notify.local.log import Log
+from brtel_notify.sources.registry import parse
 
 FULL = Verdict(Outcome(QUEUED, "the state folder cannot be written: No space left"), halts=DISK)
 OUT_OF_REACH = Verdict(Outcome(QUEUED, "BlueRockTEL is out of reach"), halts=API)
@@ -195,6 +198,24 @@ def test_whose_lane_cannot_be_found_during_an_outage_is_delivered_in_its_turn(
     while drain.step():
         pass
     assert played.of("delivered") == ids
+
+
+def test_who_is_asked_about_in_vain_again_and_again_does_not_stop_all_others(
+    waiting: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One customer's look-up may be a 503 for ever; the delivery finds another way, or waits."""
+    (event,) = add(waiting, 1, 1)
+    alert = parse(event.capture)
+    drain = Drain(Place(waiting.state_dir, "config.yml", {}, Log()))
+
+    def owner(alert: Alert) -> None:
+        raise Call("GET", "/v1/customers/lookup").error(
+            ServerError, 503, "no", retry=True, api_wide=True
+        )
+
+    monkeypatch.setattr(drain.equipment, "_services", SimpleNamespace(owner=owner))
+    lanes = [drain.admission._customers_lane(event, alert) for _ in range(3)]
+    assert lanes == [None, None, alert.key]
 
 
 def test_what_comes_meanwhile_is_delivered_too(
