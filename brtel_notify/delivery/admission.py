@@ -149,7 +149,7 @@ class Admission:
         if not company and self._waits(event, alert, lane):
             return
         self._newest = event, alert
-        self.lanes.add(event.id, lane)
+        self.lanes.add(event.id, lane, event.is_begun)
         self._waiting.add(event.id, names_of(alert), lane)
         now = self._equipment.place.clock()
         settled_at = retry.settled_at(event, now)

@@ -317,6 +317,7 @@ class Drain:
             return unusable(self.queue, event_id, self.log, self.place.clock(), error)
         began = time.monotonic()
         verdict = attempt(delivery, self.queue, self.log, self.place.clock())
+        verdict = verdict._replace(begun=event.is_begun)
         self._told[event_id] = log_fields.of(delivery, verdict, time.monotonic() - began, self.log)
         return verdict
 
@@ -337,7 +338,7 @@ class Drain:
             self.lanes.done(lane, verdict.aside)
             self.aside.put(verdict.names, lane, verdict.aside, verdict.retry_at)
         elif verdict.stays:
-            self.lanes.stays(lane)
+            self.lanes.stays(lane, verdict.begun)
             if verdict.retry_at:
                 lightly = retry.may_be_woken(verdict.halts == API, verdict.attempts)
                 self.lanes.sleep(lane, verdict.retry_at, lightly)

@@ -27,6 +27,7 @@ class Lanes:
         self._light: Set[str] = set()
         self._busy: Set[str] = set()
         self._known: Set[str] = set()
+        self._begun: Set[str] = set()
         self._heads: List[Tuple[str, str]] = []  # first event, lane
         self._in_heads: Dict[str, str] = {}  # lane, the event that it lies in _heads with
         self._alarms: List[Tuple[float, str]] = []  # until when, lane
@@ -43,15 +44,25 @@ class Lanes:
         """How many lanes are being worked on."""
         return len(self._busy)
 
-    def add(self, event_id: str, lane: str) -> None:
+    def add(self, event_id: str, lane: str, begun: bool = False) -> None:
         """An event came: into its lane by the order of capture, which ids sort in.
 
         It may be older than some that wait: put back by an operator, or slow to reach the disk.
-        The one that is being worked on stays the first.
+        The one that is being worked on stays the first, and what was BEGUN goes before what was
+        not: half of its ticket is made, and nobody else must take that for a whole one.
         """
         self._known.add(event_id)
+        if begun:
+            self._begun.add(event_id)
         events = self._waiting.setdefault(lane, deque())
-        insort(events, event_id, 1 if lane in self._busy else 0)
+        first = 1 if lane in self._busy else 0
+        rest = first
+        while rest < len(events) and events[rest] in self._begun:
+            rest += 1
+        if event_id in self._begun:
+            insort(events, event_id, first, rest)
+        else:
+            insort(events, event_id, rest)
         self._offer(lane)
 
     def sleep(self, lane: str, until: float, lightly: bool = False) -> None:
@@ -141,9 +152,11 @@ class Lanes:
         """The id of the first event of LANE."""
         return self._waiting[lane][0]
 
-    def stays(self, lane: str) -> None:
-        """The first event of LANE was not delivered, and those behind it wait with it."""
+    def stays(self, lane: str, begun: bool = False) -> None:
+        """The first event of LANE was not delivered, only BEGUN; those behind it wait with it."""
         self._busy.discard(lane)
+        if begun:
+            self._begun.add(self._waiting[lane][0])
         self._offer(lane)
 
     def done(self, lane: str, also: Iterable[str] = ()) -> None:
@@ -152,6 +165,7 @@ class Lanes:
         events = self._waiting[lane]
         gone = {events[0], *also}
         self._known -= gone
+        self._begun -= gone
         while events and events[0] in gone:
             gone.discard(events.popleft())
         if gone:
@@ -171,9 +185,10 @@ class Lanes:
         until, lightly = self._asleep.get(lane), lane in self._light
         first, *behind = self._waiting[lane]
         also = [event_id for event_id in behind if event_id in ids]
+        begun = self._begun.intersection((first, *also))
         self.done(lane, also)
         for event_id in (first, *also):
-            self.add(event_id, to)
+            self.add(event_id, to, event_id in begun)
         if until is not None and until > self._asleep.get(to, 0.0):
             self.sleep(to, until, lightly)
 

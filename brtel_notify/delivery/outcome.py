@@ -66,7 +66,8 @@ class Tried(NamedTuple):
 class Verdict(NamedTuple):
     """An outcome, and what follows from it.
 
-    ``stays``: the event is still in the queue. ``retry_at``: not to be tried before that time,
+    ``stays``: the event is still in the queue, and ``begun``: some of it is done, perhaps.
+    ``retry_at``: not to be tried before that time,
     seconds since the epoch. ``halts``: other events would fare the same, so nothing more is to be
     tried for now; None when only this event is concerned. ``retry_after`` is the server's own wish,
     in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
@@ -80,6 +81,7 @@ class Verdict(NamedTuple):
 
     outcome: Outcome
     stays: bool = False
+    begun: bool = False
     retry_at: float = 0.0
     halts: Optional[str] = None
     retry_after: Optional[float] = None

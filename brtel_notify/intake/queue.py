@@ -79,6 +79,11 @@ class Event:
             times = 0 if "requeued" in record else times + (record.get("turned_down") == counted)
         return times
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether some of it may be done already."""
+        return any("step" in record or "begin" in record for record in self.journal)
+
     def ways(self, step: str) -> List[str]:
         """How the call of STEP was made, each way once, in words."""
         made = [record for record in self.journal if record.get("begin") == step]

@@ -419,3 +419,25 @@ def test_a_begun_event_and_those_behind_it_keep_to_its_ticket(site: Site) -> Non
     site.run("flush", "--force-now")
     assert site.queued() == []
     assert not any(is_open(site))
+
+
+def test_an_older_event_that_comes_late_waits_for_a_ticket_that_is_half_made(site: Site) -> None:
+    """One ticket, each text in it once, and it closes with the last of the two."""
+    site.configure("  group_by: host\n")
+    nagios(site, "PROBLEM", "db1", b"disk")
+    with DrainLock(str(site.state_dir)) as ours:
+        assert ours
+        nagios(site, "PROBLEM", "web1", b"ssh")
+    (path,) = site.queued()
+    slow = path.rename(site.state_dir / "slow.jsonl")
+    site.sandbox.faults(fail={"status": 503, "path": "/v1/replies", "method": "POST", "next": 1})
+    nagios(site, "PROBLEM", "web1", b"http")
+    slow.rename(path)
+    site.run("flush", "--force-now")
+    _, ticket = sorted(site.tickets, key=lambda one: one["id"])
+    told = [reply["body"] for reply in ticket["replies"]]
+    assert ["Service: http" in told[0], "web1, ssh" in told[1], len(told)] == [True, True, 2]
+    nagios(site, "RECOVERY", "web1", b"ssh")
+    assert is_open(site) == [True, True]
+    nagios(site, "RECOVERY", "web1", b"http")
+    assert is_open(site) == [True, False]

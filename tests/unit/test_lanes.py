@@ -47,6 +47,34 @@ def test_nothing_steps_in_front_of_what_is_being_worked_on() -> None:
     assert work_off(made) == ["a1", "a3"]
 
 
+def test_what_was_begun_goes_before_what_was_not() -> None:
+    """Half of its ticket is made: an older one that comes late must not find it in that state."""
+    made = lanes("a3", "a5")
+    made.take("a")
+    made.stays("a", begun=True)
+    made.add("a1", "a")
+    made.add("a4", "a", begun=True)
+    assert work_off(made) == ["a3", "a4", "a1", "a5"]
+
+
+def test_what_moves_to_another_lane_waits_behind_what_was_begun_there() -> None:
+    made = lanes("a1", "a2", "b3", "b4")
+    made.take("b")
+    made.stays("b", begun=True)
+    made.take("a")
+    made.move("a", "b", {"a2"})
+    assert work_off(made) == ["b3", "a1", "a2", "b4"]
+
+
+def test_what_was_begun_moves_to_the_front() -> None:
+    made = lanes("a3", "b1", "b2")
+    made.take("a")
+    made.stays("a", begun=True)
+    made.take("a")
+    made.move("a", "b", set())
+    assert work_off(made) == ["a3", "b1", "b2"]
+
+
 def test_a_lane_that_is_worked_on_gives_nothing_more() -> None:
     made = lanes("a1", "a2", "b1")
     made.take("a")
