@@ -67,16 +67,15 @@ class Verdict(NamedTuple):
     """An outcome, and what follows from it.
 
     ``stays``: the event is still in the queue, and ``begun``: some of it is done, perhaps.
-    ``retry_at``: not to be tried before that time,
-    seconds since the epoch. ``halts``: other events would fare the same, so nothing more is to be
-    tried for now; None when only this event is concerned. ``retry_after`` is the server's own wish,
-    in seconds. ``also_done`` are the ids of events behind this one that were delivered with it.
-    ``attempts`` is how often the event was tried, where that matters. ``failure`` is what its
-    journal is to say, ``reason`` why it is given up: it is kept in dead/, unless that failed too.
-    ``aside`` are the ids of the events that wait until ``retry_at`` for a ticket to be opened, all
-    of the alert of these ``names`` (lane_of.py); nothing else waits for them. ``lane`` is that
-    which the events of these ``names`` belong into by now; nothing was done yet.
-    ``is_news``: the log is to tell it.
+    ``retry_at``: not to be tried before that time, seconds since the epoch. ``halts``: other events
+    would fare the same, so nothing more is to be tried for now; None when only this event is
+    concerned. ``retry_after`` is the server's own wish, in seconds. ``also_done`` are the ids of
+    events behind this one that were delivered with it. ``attempts`` is how often the event was
+    tried, where that matters. ``failure`` is what its journal is to say, ``reason`` why it is given
+    up: it is kept in dead/, unless that failed too. ``aside`` are the ids of the events that wait
+    until ``retry_at`` for a ticket to be opened, all of the alert of these ``names`` (lane_of.py);
+    nothing else waits for them. ``lane`` is that which the events of these ``names`` belong into by
+    now; nothing was done yet. ``is_news``: the log is to tell it.
     """
 
     outcome: Outcome
