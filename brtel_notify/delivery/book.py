@@ -142,6 +142,8 @@ class Book:
             return before
         if not 0 <= now - self._asked < ASKED_EVERY:  # it only grows, and costs a look at all names
             self._asked, self._oldest = now, self.queue.oldest(dead=False)
+            if self._oldest > now + ASKED_EVERY:  # by a clock that was ahead: it may wait for long
+                self._oldest = float("-inf")
         return times.iso(min(now, max(self._oldest, now - KEPT)) - keep)
 
     def _save(self) -> None:

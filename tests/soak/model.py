@@ -76,6 +76,8 @@ class Thing:
     volatile = False
     #: Whether a recovery finds its ticket under a new name.
     renames = False
+    #: Whether a person may close it in the monitoring, whose words come behind the recovery.
+    closes = False
     #: Whether a recovery that came first shows in the times that it has ended.
     has_times = True
     severities: Tuple[str, ...] = ("warning", "critical")
@@ -140,6 +142,8 @@ class Thing:
                 moves["result"] = 20
             if self.renames and not self.dismissed:
                 moves["renamed_recovery"] = 3
+            if self.closes:
+                moves["closing"] = 6
             return moves
         moves = {"problem": 80, "remark": 2, "unknown_recovery": 5}
         if self.dismissed:
@@ -227,6 +231,14 @@ class Thing:
             del self.held[about.number]
         else:
             self.held, self.dismissed = {}, {}
+
+    def _closing(self, chance: random.Random, numbers: Numbers) -> List[Event]:
+        """A person closed it in the monitoring, and said why."""
+        about = self._any(chance)
+        recovery = self._event(numbers, "recovery, closed there", "recovery", about, must=True)
+        words = self._event(numbers, "words of who closed it", "closing", about, must=True)
+        self._end(about)
+        return [recovery, words]
 
     def _renamed_recovery(self, chance: random.Random, numbers: Numbers) -> List[Event]:
         self.rename()

@@ -121,7 +121,7 @@ class IcingaOld(Icinga):
 class Zabbix(Thing):
     """A trigger with several problems at once."""
 
-    one_by_one = exact = renames = True
+    one_by_one = exact = renames = closes = True
     severities = ("Warning", "High", "Disaster")
     remarks = ("acknowledgement", "comment")
 
@@ -135,9 +135,14 @@ class Zabbix(Thing):
 
     def say(self, kind: str, event: Event, occurrence: Occurrence) -> Said:
         """In three arguments."""
-        well = kind == "recovery"
-        update = kind in ("acknowledgement", "comment", "worse")
-        done = {"acknowledgement": "acknowledged", "comment": "commented", "worse": self._changed()}
+        well = kind in ("recovery", "closing")
+        update = kind in ("acknowledgement", "comment", "worse", "closing")
+        done = {
+            "acknowledgement": "acknowledged",
+            "comment": "commented",
+            "worse": self._changed(),
+            "closing": "commented and closed",
+        }
         lines = {
             "EVENT.ID": str(occurrence.number),
             "EVENT.VALUE": str(int(not well)),
@@ -157,7 +162,7 @@ class Zabbix(Thing):
             "EVENT.OPDATA": f"{event.mark} is what it shows",
             "EVENT.UPDATE.MESSAGE": "{EVENT.UPDATE.MESSAGE}",
         }
-        if kind in self.remarks:
+        if kind in (*self.remarks, "closing"):
             lines["EVENT.UPDATE.MESSAGE"] = f"{event.mark} as they said"
         message = "\n".join(f"{name}: {value}" for name, value in lines.items())
         return Said("zabbix", {}, [self.account, kind, message])

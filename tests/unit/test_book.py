@@ -178,6 +178,22 @@ def test_what_is_over_is_kept_for_what_waits_since_then(queue: Queue, ours: Book
     assert [each.key for each in on_disk(queue).entries()] == ["the next"]
 
 
+def test_what_is_over_is_kept_for_what_waits_since_a_clock_that_was_ahead(
+    queue: Queue, ours: Book
+) -> None:
+    """It was set back by an hour: how long the one that waits does so, its name does not say."""
+    now = time.time()
+    for _ in range(2):
+        captured = event_of(queue)
+        ahead = f"{int((now + 3600) * 1e9):020d}{captured.id[20:]}"
+        os.rename(captured.path, os.path.join(queue.folder, f"{ahead}.jsonl"))
+    event = queue.load(ahead)
+    closed_at = times.iso(now - 400)
+    ours.record(entry("over", event, closed_at=closed_at), [event], (300.0, now))
+    ours.save()
+    assert [each.key for each in on_disk(queue).entries()] == ["over"]
+
+
 def test_what_cannot_be_saved_stays_in_the_queue(
     queue: Queue, ours: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
