@@ -348,7 +348,7 @@ def _finish(job: Job, given: argparse.Namespace, undone: List[str]) -> int:
     test = [*job.command.words, "test"]
     if not runs:
         named = [job.program, *test[1:]]
-        steps.append(shlex.join(["sudo", "-u", user, *named] if user else named))
+        steps.append(shlex.join(["runuser", "-u", user, "--", *named] if user else named))
     print(paint("left to do:", "bold"))
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")

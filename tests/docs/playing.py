@@ -46,12 +46,11 @@ log: syslog
 _URL = re.compile(r"(?:https://)?acme\.bluerocktel\.net(?:/api)?")
 _SYSTEM_PATH = re.compile(r"(?<![\w.~/-])/(?=(?:etc|var|opt|usr/bin)/)")
 
-#: Commands that would change the machine, or that it may not have. ``sudo -u NAME`` and ``runuser
-#: -u NAME --`` run what stands behind them; ``install`` knows the machine's own users and groups;
-#: the others, and all where nobody but root could give files away, it leaves out.
+#: Commands that would change the machine, or that it may not have. ``runuser -u NAME --`` runs
+#: what stands behind it; ``install`` knows the machine's own users and groups; the others, and all
+#: where nobody but root could give files away, it leaves out.
 _STUBS = {
     "brtel-notify": 'exec "{python}" -m brtel_notify "$@"',
-    "sudo": 'while [ "$1" = -u ]; do shift 2; done\nexec "$@"',
     "runuser": '[ "$1" = -u ] && shift 2\n[ "$1" = -- ] && shift\nexec "$@"',
     "install": """\
 words=()

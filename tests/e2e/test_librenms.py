@@ -643,7 +643,7 @@ def elsewhere(text: str, root: Path) -> str:
     """TEXT with ROOT for the root folder, and no users that this machine has not got."""
     text = re.sub(r"(?<![\w/])/(etc/|var/lib/|opt/librenms/)", rf"{root}/\1", text)
     text = re.sub(r"-o \w+ -g \w+ ", "", text)
-    return text.replace("sudo -u librenms ", "").replace("systemctl", ": systemctl")
+    return text.replace("runuser -u librenms -- ", "").replace("systemctl", ": systemctl")
 
 
 def test_the_page_knows_every_field_of_the_form_and_every_state(php: str) -> None:

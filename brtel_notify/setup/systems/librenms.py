@@ -74,7 +74,7 @@ def _by_hand(job: Job) -> List[str]:
     tell = f'cd {checkout} && echo {LINE} >> "$(git rev-parse --git-path info/exclude)"'
     return [
         "so that ./scripts/github-remove -d leaves the file alone:"
-        f" {shlex.join(['sudo', '-u', owner, 'sh', '-c', tell])}"
+        f" {shlex.join(['runuser', '-u', owner, '--', 'sh', '-c', tell])}"
     ]
 
 
