@@ -52,11 +52,14 @@ class Zabbix(DropIn):
         """See :class:`DropIn`."""
         restart = job.restart()
         steps = [f"{restart} (a running daemon has not got its new group)"] if restart else []
+        old, new = (
+            f"{job.program} install zabbix --file {name} --print > media.yaml"
+            for name in ("media_brtel_notify.yaml", "media_brtel_notify_7.0.yaml")
+        )
         return [
             *steps,
-            f"{job.program} install zabbix --file media_brtel_notify.yaml --print > media.yaml"
-            " (Zabbix 7.0 and later: media_brtel_notify_7.0.yaml), and import that file on Zabbix's"
-            " page Media types",
+            f"Zabbix 6.0 to 6.4: {old}; 7.0 and later: {new}. Import that file on Zabbix's page"
+            " Media types",
             "give the media to a user of its own, and that user to an action's operations, recovery"
             " operations and update operations",
         ]
