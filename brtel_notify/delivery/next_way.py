@@ -196,12 +196,13 @@ def _is_true(situation: Situation) -> bool:
 def _may_be_left_out(step: str, situation: Situation) -> bool:
     """Whether an event is worth recording without STEP, which the server refuses for good."""
     from brtel_notify.alert import PROBLEM, RECOVERY
-    from brtel_notify.delivery import step_names
+    from brtel_notify.delivery import occurrences, step_names
 
     if step == step_names.NOTE:
         # What was changed before it must not be forgotten for want of a note.
         changed = any(done in situation.facts for done in (step_names.UPDATE, step_names.REOPEN))
-        return changed or situation.alert.kind in (PROBLEM, RECOVERY)
+        ends = situation.member is not None and occurrences.is_recovery(situation.alert)
+        return changed or ends or situation.alert.kind in (PROBLEM, RECOVERY)
     # The ticket of a recovery is closed without its note, then.
     refusable = step == step_names.RESOLVE or step in step_names.REFUSABLE
     return refusable or step_names.is_about_doubles(step)

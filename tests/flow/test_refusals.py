@@ -398,3 +398,32 @@ def test_what_an_operator_puts_back_is_tried_like_a_new_one(site: Site) -> None:
     in_child(lambda: drain(site))
     in_child(lambda: drain(site))
     assert "seen" in site.the_ticket()["replies"][-1]["body"]
+
+
+@pytest.mark.parametrize("kind", ["RECOVERY", "FLAPPINGSTOP", "DOWNTIMEEND"])
+@pytest.mark.parametrize("status", [422, 500])
+def test_b4_an_end_whose_note_is_refused_is_an_end(site: Site, kind: str, status: int) -> None:
+    """One of two on a host's ticket is well by the end of its flapping, too (seen in a soak)."""
+    site.configure("  group_by: host\n")
+    for service in ("ssh", "http"):
+        nagios(site, "PROBLEM", service)
+    refuse(site, **NOTE, status=status)
+    nagios(site, kind, "ssh", flushes=6)
+    site.sandbox.clear_faults()
+    nagios(site, "RECOVERY", "http")
+    assert not site.the_ticket()["open"]
+    delivered(site)
+
+
+def nagios(site: Site, kind: str, service: str, flushes: int = 0) -> None:
+    """A notification about a SERVICE of one host."""
+    macros = {
+        "NOTIFICATIONTYPE": kind,
+        "HOSTNAME": "acme.3cx.fr",
+        "SERVICEDESC": service,
+        "SERVICESTATE": "CRITICAL" if kind == "PROBLEM" else "OK",
+    }
+    env = {f"NAGIOS_{name}": value for name, value in macros.items()}
+    in_child(lambda: deliver(site, Capture("nagios", env, [], "", time.time())))
+    for _ in range(flushes):
+        in_child(lambda: drain(site))
