@@ -61,7 +61,8 @@ class Entry(NamedTuple):
     def as_of(self, now: float) -> Entry:
         """The entry without times that lie ahead of NOW, which a clock that was wrong has told.
 
-        What is over was over long ago, then; what was looked at or noted, never.
+        What is over was over long ago, then; what was looked at or noted, never. (``over_at`` says
+        what came within minutes of each other, by whatever clock.)
         """
 
         def ahead(moment: Optional[str]) -> bool:
@@ -73,7 +74,6 @@ class Entry(NamedTuple):
             closed_at=long_ago if ahead(self.closed_at) else self.closed_at,
             recovered_at=long_ago if ahead(self.recovered_at) else self.recovered_at,
             checked_at=None if ahead(self.checked_at) else self.checked_at,
-            over_at=None if ahead(self.over_at) else self.over_at,
             noted={text: at for text, at in self.noted.items() if not ahead(at)},
         )
 

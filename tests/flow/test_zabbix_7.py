@@ -6,6 +6,7 @@ of it.
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from test_table import deleted
 
 from brtel_notify.intake.capture import Capture
 from brtel_notify.intake.queue import Queue
+from brtel_notify.text import times
 
 CLOSED = "acknowledged, commented and closed"
 SAID = ("EVENT.VALUE: 0", "EVENT.UPDATE.MESSAGE: carrier called", "USER.FULLNAME: Jo")
@@ -95,6 +97,23 @@ def test_in_a_ticket_that_another_alert_of_the_host_holds_open(site: Site) -> No
     assert (told(site), is_open(site)) == (1, [True])
     site.notify("nagios4-service-recovery")
     assert is_open(site) == [False]
+
+
+@pytest.mark.parametrize("more", ["", "  group_by: host\n"])
+def test_the_clock_was_set_back_between_the_two(site: Site, more: str) -> None:
+    """By a minute and a half: the recovery lies ahead."""
+    site.configure(more)
+    if more:
+        site.notify("nagios4-service-problem")
+    zabbix(site, 1001)
+    zabbix(site, 1001, 0)
+    path = site.state_dir / "state.json"
+    before = re.search('"over_at": "(.*)"', path.read_text())
+    assert before
+    ahead = times.iso(times.from_iso(before[1]) + 90)
+    path.write_text(path.read_text().replace(before[0], f'"over_at": "{ahead}"'))
+    closing(site, 1001)
+    assert told(site) == 1
 
 
 def test_in_a_hosts_ticket_that_was_closed_with_it(site: Site) -> None:

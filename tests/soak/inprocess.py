@@ -169,6 +169,8 @@ class Season:
         grouped = self._settings["group_by"] != "alert"
         desk = self.people.desk()
         desk = desk._replace(withheld=withheld, grouped=grouped, turned_away=away)
+        if self.counts["jumps of the clock"] or grouped:
+            player.closings_may_miss(self.things)
         judge = Judge(self.things, desk)
         self.problems += player.told(judge)
         self.counts.update(fault.what for fault in judge.faults)

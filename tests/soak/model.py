@@ -15,6 +15,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 MARK = re.compile(r"zq\d{7}x")
 #: So does a thing's name.
 TAG = re.compile(r"tg\d{5}t")
+#: What a person says who closes a problem in the monitoring, behind its recovery.
+CLOSING = "words of who closed it"
 #: A ticket, which several things may share, tells at most 12 results of volatile services in an
 #: hour: all of them together stay below that.
 FEW_RESULTS = 2
@@ -236,7 +238,7 @@ class Thing:
         """A person closed it in the monitoring, and said why."""
         about = self._any(chance)
         recovery = self._event(numbers, "recovery, closed there", "recovery", about, must=True)
-        words = self._event(numbers, "words of who closed it", "closing", about, must=True)
+        words = self._event(numbers, CLOSING, "closing", about, must=True)
         self._end(about)
         return [recovery, words]
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from support import Site
 
@@ -21,7 +21,7 @@ from brtel_notify.sandbox.testing import SandboxProcess
 from soak.desk import People, over_http
 from soak.faults import INSTANCES, Trouble
 from soak.judge import Judge
-from soak.model import Event, Numbers, Thing
+from soak.model import CLOSING, Event, Numbers, Thing
 from soak.processes import Computer, Feeder, Machine
 from soak.sources import things
 
@@ -178,6 +178,8 @@ class Season:
         withheld = self._instance.get("visibility") == "ignored"
         grouped = self.trouble.settings["group_by"] != "alert"
         desk = self.people.desk()._replace(withheld=withheld, grouped=grouped)
+        if self.trouble.jumps or grouped:
+            closings_may_miss(self.things)
         judge = Judge(self.things, desk)
         self.counts["doubts that came true"] = len(judge.allowed)
         self.problems += told(judge)
@@ -188,6 +190,18 @@ class Season:
         """What this season was, in a few lines."""
         settings = f"{self._instance or 'as the pages say'}, {self.trouble.settings}"
         return "\n".join([f"the desk is {settings}", *self.trouble.told])
+
+
+def closings_may_miss(things: Iterable[Thing]) -> None:
+    """What belongs to a recovery within minutes of it may be told, or not.
+
+    The clock jumped between the two, or somebody else's problem has another ticket of the group by
+    then.
+    """
+    for thing in things:
+        for event in thing.events:
+            if event.move == CLOSING:
+                event.least = 0
 
 
 def told(judge: Judge) -> List[str]:
