@@ -99,8 +99,9 @@ def _the_recovery(ended: Mapping[str, Any]) -> str:
 
 
 def _is_over(s: Situation, entry: Entry) -> bool:
-    if entry.closed_at is None or (REOPEN in s.facts and FIND not in s.facts):
-        return False  # an earlier attempt has reopened it, whatever the clock says by now
+    begun = REOPEN in s.facts or s.facts.get("seen_closed") == entry.ticket_id
+    if entry.closed_at is None or (begun and FIND not in s.facts):
+        return False  # an earlier attempt may have reopened it, whatever the clock says by now
     return s.now - times.from_iso(entry.closed_at) > s.policy.lifecycle.reopen_within
 
 

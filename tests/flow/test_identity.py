@@ -12,6 +12,7 @@ from support import Site
 from brtel_notify.alert import reference
 from brtel_notify.delivery.lock import DrainLock
 from brtel_notify.sandbox.testing import SandboxProcess
+from brtel_notify.text import times
 
 
 def nagios(site: Site, kind: str, host: str, service: bytes = b"", state: str = "CRITICAL") -> str:
@@ -441,3 +442,19 @@ def test_an_older_event_that_comes_late_waits_for_a_ticket_that_is_half_made(sit
     assert is_open(site) == [True, True]
     nagios(site, "RECOVERY", "web1", b"http")
     assert is_open(site) == [True, False]
+
+
+def test_a_renamed_alerts_reopening_whose_answer_was_lost_leaves_no_ticket_open(site: Site) -> None:
+    """By the clock of the next attempt its ticket was closed too long ago to be reopened."""
+    librenms(site, 1)
+    librenms(site, 0, uid=905, name="Renamed")
+    site.sandbox.faults(fail={"path": "*/tickets/open/*", "body": "truncated", "next": 1})
+    librenms(site, 1, uid=906, name="Renamed")
+    (entry,) = site.state.values()
+    path = site.state_dir / "state.json"
+    ago = times.iso(times.from_iso(entry["closed_at"]) - 7200)
+    path.write_text(path.read_text().replace(entry["closed_at"], ago))
+    site.run("flush", "--force-now")
+    assert is_open(site) == [True]
+    librenms(site, 0, uid=907, name="Renamed")
+    assert is_open(site) == [False]
